@@ -1,0 +1,58 @@
+# `make` lists the targets. Each does its own set-up first, once.
+
+VENV ?= .venv
+# An interpreter to use in place of the one found; Python 3.9 to 3.13.
+PYTHON ?=
+# Tests run side by side in this many processes.
+JOBS ?= 2
+# Options for pytest, such as TESTS="-m compat" or TESTS=tests/video.
+TESTS ?=
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# The file holds the interpreter that the environment was made with; naming another one makes
+# it anew.
+ifneq ($(PYTHON),)
+ifneq ($(shell cat $(READY) 2>/dev/null),$(PYTHON))
+.PHONY: $(READY)
+endif
+endif
+
+.PHONY: help env demo test lint benchmark pins clean
+
+help:
+	@echo "make demo       segment a synthetic clip; results in outputs/demo"
+	@echo "make test       the test suite, with coverage of feelvos_tf"
+	@echo "make lint       ruff"
+	@echo "make benchmark  time and memory a frame on this machine"
+	@echo "make env        only the environment: $(VENV) with the pinned packages"
+	@echo "make pins       write requirements/*.txt anew from requirements/*.in (needs uv)"
+	@echo "make clean      remove environments, builds and caches; outputs/ stays"
+	@echo "Options: PYTHON=/path/to/python VENV=folder JOBS=2 TESTS=\"options of pytest\""
+
+env: $(READY)
+
+$(READY): requirements/classic.txt requirements/modern.txt requirements/make_env.sh setup.py pyproject.toml
+	@requirements/make_env.sh "$(VENV)" "$(PYTHON)"
+
+demo: $(READY)
+	$(BIN)/python -m feelvos_tf.cli.segment --demo --output=outputs/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist=loadfile --cov --cov-report=term $(TESTS) || \
+		{ code=$$?; [ $$code != 5 ] || echo "error: no test matches $(TESTS)" >&2; exit $$code; }
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+benchmark: $(READY)
+	$(BIN)/python -m feelvos_tf.cli.benchmark
+
+pins:
+	requirements/make_pins.sh
+
+clean:
+	rm -rf .venv .venv-modern build dist *.egg-info .coverage .coverage.* \
+		.hypothesis .pytest_cache .ruff_cache
+	find feelvos_tf tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,129 @@
+"""Where the time of one frame goes, stage by stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from feelvos_tf.config import ModelConfig
+from feelvos_tf.data.synthetic import synthetic_clip
+from feelvos_tf.modeling.feelvos import Feelvos, build_model
+from feelvos_tf.ops import matching, reference_search, resize
+from feelvos_tf.segmenter import VideoSegmenter
+from feelvos_tf.video.frames import read_image
+from feelvos_tf.video.masks import write_mask
+
+RESOLUTIONS = {"240p": (240, 427), "480p": (480, 854), "720p": (720, 1280)}
+# Reference pixels of each object in the fast mode; the released code trains with 1024.
+FAST_REFERENCE_PIXELS = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One row of the table.
+
+    Attributes:
+      backbone: name in ModelConfig.
+      resolution: key of RESOLUTIONS.
+      stage: what is measured; "step" is the whole of `VideoSegmenter.step`, compiled as one, and
+        "step, fast" the same with FAST_REFERENCE_PIXELS; the other stages are timed alone.
+      milliseconds: the fastest of the repetitions.
+    """
+
+    backbone: str
+    resolution: str
+    stage: str
+    milliseconds: float
+
+
+def run(backbone: str, resolution: str, num_objects: int = 2,
+        repetitions: int = 3) -> Iterator[Stage]:
+    """Times the stages of a step on a synthetic clip; weights are random, which costs the same.
+
+    Args:
+      backbone: name in ModelConfig, at output stride 16.
+      resolution: key of RESOLUTIONS.
+      num_objects: objects in the clip; background comes on top.
+      repetitions: timed runs of a stage; the fastest counts.
+
+    Yields:
+      A Stage, as each is done.
+    """
+    height, width = RESOLUTIONS[resolution]
+    clip = synthetic_clip(seed=0, num_frames=3, height=height, width=width,
+                          num_objects=num_objects)
+    model = build_model(ModelConfig(backbone=backbone))
+    for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
+        yield Stage(backbone, resolution, stage, _fastest(function, repetitions))
+    for stage, most in (("step", None), ("step, fast", FAST_REFERENCE_PIXELS)):
+        segmenter = VideoSegmenter(model, max_reference_pixels=most)
+        segmenter.reset(clip.frames[0], clip.masks[0])
+        yield Stage(backbone, resolution, stage,
+                    _fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions))
+
+
+def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
+    """The stages with what each needs, computed once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "frame.jpg"
+        Image.fromarray(frame).save(path, quality=90)
+        yield "decode", lambda: read_image(path)
+
+        def compiled(function, *inputs):
+            graph = tf.function(function, autograph=False)
+            return lambda: np.asarray(tf.nest.flatten(graph(*inputs))[0])
+
+        size = [resize.scale_dimension(d, 1 / 4) for d in frame.shape[:2]]
+        image = tf.constant(frame[np.newaxis].astype(np.float32) * (2 / 255) - 1)
+        backbone = model.deeplab.backbone
+        yield "backbone", compiled(backbone, image)
+        features, low_level = backbone(image)
+
+        def decode(features, low_level):
+            decoded = model.deeplab.decoder(model.deeplab.aspp(features), low_level, size)
+            return model.embedding(decoded), decoded
+        yield "decoder, embedding", compiled(decode, features, low_level)
+        embeddings, decoded = decode(features, low_level)
+        embedding = embeddings[0]
+        labels = resize.resize_nearest(mask[np.newaxis, :, :, np.newaxis], size)[0, :, :, 0]
+        labels = tf.cast(labels, tf.int32)
+        flat = tf.reshape(embedding, [-1, embedding.shape[-1]])
+        reference = reference_search.prepare(flat, tf.reshape(labels, [-1]), n)
+
+        def global_matching(query, reference):
+            return matching.squash(reference_search.nearest(query, reference, n))
+        yield "global matching", compiled(global_matching, flat, reference)
+
+        def local_matching(query, labels):
+            return model.match_previous(query, query, labels, n)
+        yield "local matching", compiled(local_matching, embedding, labels)
+
+        distance = local_matching(embedding, labels)
+
+        def head(features, distance):
+            return model.segment(features, distance, distance, distance, n)
+        yield "head", compiled(head, decoded[0], distance)
+
+        def upsample(logits):
+            full = resize.resize_bilinear(logits[tf.newaxis], frame.shape[:2])
+            return tf.argmax(full[0], axis=-1, output_type=tf.int32)
+        yield "upsampling", compiled(upsample, head(decoded[0], distance))
+        yield "encode", lambda: write_mask(pathlib.Path(folder) / "mask.png", mask)
+
+
+def _fastest(function, repetitions):
+    """Milliseconds of the fastest run, after one that compiles."""
+    function()
+    times = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return 1e3 * min(times)

@@ -1,0 +1,204 @@
+"""Weights in files: the package's own format, and checkpoints of the original release.
+
+A variable is named after the released code's one ("decoder/feature_projection0/weights"), in
+both kinds of file, so a mapping between them is the identity. The package's own file is one
+.npz: the variables as arrays, and the config as JSON under the name `CONFIG_KEY`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from feelvos_tf.atomic import replaced_when_done
+from feelvos_tf.config import ModelConfig
+from feelvos_tf.errors import InputError
+from feelvos_tf.modeling.feelvos import Feelvos, build_model
+from feelvos_tf.modeling.layers import ConvUnit
+
+CONFIG_KEY = "config.json"
+PARTS = ("all", "deeplab", "backbone")
+_BACKBONE_SCOPES = ("MobilenetV2/", "xception_65/")
+_HEAD_SCOPES = ("embedding/", "embedding_seg/", "logits/")
+# What optimizers and the training loop of TensorFlow 1 keep beside the weights.
+_TRAINING_SUFFIXES = ("/Momentum", "/Adam", "/Adam_1", "/RMSProp", "/ExponentialMovingAverage")
+_SHOWN = 5  # names listed in an error
+
+
+def named_variables(model: Feelvos) -> dict[str, tf.Variable]:
+    """Returns every variable of the network by its name in the released code."""
+    variables = {}
+    for unit in model.submodules:
+        if not isinstance(unit, ConvUnit):
+            continue
+        kernel = "depthwise_weights" if unit.depthwise else "weights"
+        variables[f"{unit.name}/{kernel}"] = unit.kernel
+        if unit.norm is None:
+            variables[f"{unit.name}/biases"] = unit.conv.bias
+        else:
+            for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+                variables[f"{unit.name}/BatchNorm/{name}"] = getattr(unit.norm, name)
+    return variables
+
+
+def assign(model: Feelvos, values: Mapping[str, np.ndarray], source: str,
+           names: Iterable[str] | None = None) -> None:
+    """Gives the network's variables new values, all of them or, after an error, none.
+
+    Args:
+      model: the network.
+      values: arrays by variable name.
+      source: where they come from, for errors.
+      names: which variables are to be set; by default every one. `values` must hold just these.
+
+    Raises:
+      InputError: a value is missing, left over or has another shape; the message names it.
+    """
+    variables = named_variables(model)
+    names = list(variables) if names is None else list(names)
+    missing = [name for name in names if name not in values]
+    surplus = [name for name in values if name not in set(names)]
+    shapes = [
+        f"{name} is {list(values[name].shape)}, expected {variables[name].shape.as_list()}"
+        for name in names
+        if name in values and list(values[name].shape) != variables[name].shape.as_list()]
+    problems = [
+        f"{title} {_listed(entries)}" for title, entries in (
+            ("lacks", missing), ("has, but the network has not,", surplus), ("differs:", shapes))
+        if entries]
+    if problems:
+        raise InputError(f"{source} does not fit the network: it {'; it '.join(problems)}")
+    for name in names:
+        variables[name].assign(values[name])
+
+
+def _listed(entries):
+    more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
+    return ", ".join(entries[:_SHOWN]) + more
+
+
+def load_tf1_checkpoint(
+        model: Feelvos, prefix: str | os.PathLike, parts: str = "all") -> list[str]:
+    """Loads a checkpoint of the released TensorFlow 1 code.
+
+    Args:
+      model: the network, built with the checkpoint's configuration.
+      prefix: what TensorFlow calls the checkpoint, "model.ckpt-200004" for instance, without
+        ".index" or ".data-00000-of-00001".
+      parts: "all" for a FEELVOS checkpoint; "deeplab" takes backbone, ASPP and decoder and leaves
+        the heads (for initialization; a DeepLab checkpoint's classifier is ignored); "backbone"
+        takes that alone.
+
+    Returns:
+      The names of the variables read.
+
+    Raises:
+      InputError: no readable checkpoint, or one that lacks a variable, has one too many or one of
+        another shape. The network is then as it was.
+    """
+    if parts not in PARTS:
+        raise InputError(f"parts is {parts!r}, expected one of {', '.join(PARTS)}")
+    prefix = os.fspath(prefix)
+    values = read_tf1_checkpoint(prefix)
+    names = list(named_variables(model))
+    if parts != "all":
+        scopes = _BACKBONE_SCOPES if parts == "backbone" else ()
+        names = [name for name in names if _is_wanted(name, scopes)]
+        values = {name: value for name, value in values.items() if _is_wanted(name, scopes)}
+    assign(model, values, prefix, names)
+    return names
+
+
+def _is_wanted(name, scopes):
+    return name.startswith(scopes) if scopes else not name.startswith(_HEAD_SCOPES)
+
+
+def read_tf1_checkpoint(prefix: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of a TensorFlow 1 checkpoint by name, training's own state left out.
+
+    Raises:
+      InputError: there is no readable checkpoint with this prefix.
+    """
+    if not pathlib.Path(f"{prefix}.index").is_file():
+        hint = ""
+        if prefix.endswith((".index", ".meta")) or ".data-" in prefix:
+            hint = "; give the name without the ending, such as model.ckpt-200004"
+        raise InputError(
+            f"{prefix}: no TensorFlow checkpoint ({prefix}.index does not exist){hint}")
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        names = [name for name in reader.get_variable_to_shape_map()
+                 if name != "global_step" and not name.endswith(_TRAINING_SUFFIXES)]
+        return {name: reader.get_tensor(name) for name in names}
+    # IndexError comes out of TensorFlow's own handling of a data file that ends too early.
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{prefix}: not a readable TensorFlow checkpoint: {reason}") from error
+
+
+def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") -> None:
+    """Writes weights and config to one .npz file that `load_model` reads.
+
+    Args:
+      model: the network.
+      path: the file; it appears whole or not at all.
+      dtype: "float32", or "float16" for half the size.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    path = pathlib.Path(path)
+    arrays = {name: variable.numpy().astype(dtype)
+              for name, variable in named_variables(model).items()}
+    arrays[CONFIG_KEY] = np.frombuffer(json.dumps(model.config.to_dict()).encode(), np.uint8)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_when_done(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def load_model(path: str | os.PathLike) -> Feelvos:
+    """Builds the network that a file of `save_model` describes and gives it its weights.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The network, in float32.
+
+    Raises:
+      InputError: the file is missing, damaged, of another kind, or does not fit its own config.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        hint = ""
+        if pathlib.Path(f"{path}.index").is_file():
+            hint = "; it is a TensorFlow checkpoint: convert it with feelvos-import-checkpoint"
+        raise InputError(f"{path}: no such checkpoint file{hint}")
+    try:
+        with np.load(path) as stored:
+            if not isinstance(stored, np.lib.npyio.NpzFile) or CONFIG_KEY not in stored:
+                raise InputError(f"{path}: not a checkpoint of feelvos_tf (no {CONFIG_KEY} in it)")
+            values = {name: stored[name] for name in stored.files}
+        config = json.loads(values.pop(CONFIG_KEY).tobytes())
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: not a checkpoint of feelvos_tf, or damaged ({reason})") from error
+    try:
+        model = build_model(ModelConfig.from_dict(config))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    assign(model, values, str(path))
+    return model

@@ -1,0 +1,75 @@
+"""Writes a network as a SavedModel for TensorFlow Serving, C++, Java, Go or plain TensorFlow.
+
+  feelvos-export --checkpoint=model.npz --output=feelvos/1
+
+The export streams with explicit state and needs no feelvos_tf: OUTPUT/README.md shows how to call
+it, OUTPUT/signatures.json describes every input and output. TensorFlow Serving wants the last
+folder's name to be a number, the version.
+
+Compiled by XLA for one size of frames and one number of objects:
+  feelvos-export --checkpoint=model.npz --output=feelvos/1 --height=480 --width=854 --num_objects=2
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import app as absl_app
+from absl import flags
+
+from feelvos_tf.cli import app
+
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "Network, a file of feelvos-train or feelvos-import-checkpoint.",
+    required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "New folder for the SavedModel.", required=True)
+_WEIGHTS_NAME = flags.DEFINE_string(
+    "weights_name", None, "Name of the weights in the export's description; by default the "
+    "checkpoint's file name.")
+_MAX_SIDE = flags.DEFINE_integer(
+    "max_side", None, "Compute frames whose longer side is above this at reduced size.",
+    lower_bound=1)
+_IGNORE_LABEL = flags.DEFINE_integer(
+    "ignore_label", None, "Id in masks that means unknown: such pixels are neither an object nor "
+    "background.", lower_bound=1, upper_bound=255)
+_MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
+    "max_reference_pixels", None, "Match against at most this many random pixels of each object, "
+    "which bounds the state too; by default against all.", lower_bound=1)
+_MIXED_PRECISION = flags.DEFINE_enum(
+    "mixed_precision", None, ["mixed_float16", "mixed_bfloat16"], "Compute the network in 16 "
+    "bits; matching stays in float32.")
+_HEIGHT = flags.DEFINE_integer(
+    "height", None, "Compile for frames of this height; goes with --width and --num_objects.",
+    lower_bound=1)
+_WIDTH = flags.DEFINE_integer("width", None, "See --height.", lower_bound=1)
+_NUM_OBJECTS = flags.DEFINE_integer(
+    "num_objects", None, "Compile for this many objects, background not counted; see --height.",
+    lower_bound=1, upper_bound=255)
+
+
+def main(argv: list[str]) -> None:
+    """Exports as the flags say."""
+    del argv
+    sizes = (_HEIGHT.value, _WIDTH.value, _NUM_OBJECTS.value)
+    if len({size is None for size in sizes}) > 1:
+        raise absl_app.UsageError("--height, --width and --num_objects go together")
+    from feelvos_tf.checkpoints import load_model
+    from feelvos_tf.export import FixedShape, export_model
+
+    export_model(
+        load_model(_CHECKPOINT.value), _OUTPUT.value,
+        weights=_WEIGHTS_NAME.value or pathlib.Path(_CHECKPOINT.value).name,
+        max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
+        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        mixed_precision=_MIXED_PRECISION.value,
+        fixed=None if sizes[0] is None else FixedShape(*sizes))
+    print(f"wrote {_OUTPUT.value}", flush=True)
+
+
+def main_cli() -> None:
+    """Entry point of the console script."""
+    app.run(main)
+
+
+if __name__ == "__main__":
+    main_cli()

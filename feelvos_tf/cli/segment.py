@@ -1,0 +1,146 @@
+"""Segments a video: a mask for every frame from the mask of the first.
+
+  feelvos-segment --video=FRAMES_FOLDER --mask=first_mask.png --output=OUT --checkpoint=model.npz
+  feelvos-segment --video=clip.mp4 --mask=mask.png --output=OUT --checkpoint=model.npz --overlay
+  feelvos-segment --demo --output=OUT
+
+VIDEO is a folder of JPEG or PNG images in natural order (frame2 before frame10), or a video file.
+MASK is a PNG of the frames' size whose pixels are object ids: a palette or grey image (0 is
+background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw it
+without smoothed edges. A checkpoint of the original release becomes a model.npz by
+feelvos-import-checkpoint.
+
+OUT gets a palette PNG for each frame, named like it (00012.jpg gives 00012.png; the frames of a
+video file are 00000, 00001, ...), with the ids of the mask. The first frame's mask is written too.
+Next to them lie contact_sheet.jpg, with --overlay also overlay.mp4, and run.json, which says what
+the masks were made from.
+
+Objects that appear later: give a folder as --mask, with masks named like their frames. The first
+one starts the video (earlier frames get empty masks); each later one adds the objects whose ids no
+earlier mask has, and the ids tracked already are ignored in it. A mask that fits no frame is an
+error.
+
+A run that was stopped, by Ctrl-C, a full disk or a crash, goes on where it was:
+  feelvos-segment ... --resume
+The masks are the same as without the stop. A folder with masks is touched with --resume or
+--overwrite only.
+
+Too slow or too little memory: --max_side=640 computes at reduced size (the masks keep the
+frames' size); --max_reference_pixels=1024 compares with that many pixels of each object in the
+first frame instead of all. Both make results a little worse.
+
+The exit code is 0 when every mask is written, 130 after Ctrl-C, else 1 with one line that says why.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from absl import app as absl_app
+from absl import flags
+
+from feelvos_tf.cli import app, demo
+from feelvos_tf.evaluation.evaluate import checkpoint_identity
+from feelvos_tf.video.segment import Summary, segment_video
+
+_VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
+_MASK = flags.DEFINE_string(
+    "mask", None, "PNG mask of the first frame, or a folder of masks named like their frames.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for masks and pictures.", required=True)
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
+    "default the weights that come with the package, where it has any.")
+_OVERLAY = flags.DEFINE_bool(
+    "overlay", False, "Also write overlay.mp4: the frames with their labels drawn in.")
+_CONTACT_SHEET = flags.DEFINE_bool(
+    "contact_sheet", True, "Write contact_sheet.jpg: frames from all over the video.")
+_RESUME = flags.DEFINE_bool(
+    "resume", False, "Go on after the masks that OUTPUT holds. It must be the same video, masks, "
+    "checkpoint and options.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Start anew where OUTPUT holds masks.")
+_ON_ERROR = flags.DEFINE_enum(
+    "on_error", "stop", ["stop", "skip"], "What a frame that cannot be read does: end the run, or "
+    "go without a mask while the others go on.")
+_MAX_SIDE = flags.DEFINE_integer(
+    "max_side", None, "Compute frames whose longer side is above this at reduced size.",
+    lower_bound=1)
+_IGNORE_LABEL = flags.DEFINE_integer(
+    "ignore_label", None, "Id in masks that means unknown: such pixels are neither an object nor "
+    "background, and come out as background. By default 255 is an object like others.",
+    lower_bound=1, upper_bound=255)
+_MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
+    "max_reference_pixels", None, "Compare with at most so many pixels of each object (and of "
+    "background) in the first frame; the draw is the same every time.", lower_bound=1)
+_MIXED_PRECISION = flags.DEFINE_enum(
+    "mixed_precision", None, ["mixed_float16", "mixed_bfloat16"], "Compute the network in 16 bits; "
+    "faster on a GPU that has them.")
+_DEMO = flags.DEFINE_bool(
+    "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures.")
+
+
+def main(argv: list[str]) -> None:
+    """Segments as the flags say."""
+    del argv
+    checkpoint = _CHECKPOINT.value or demo.bundled_checkpoint()
+    if _DEMO.value:
+        if _VIDEO.value or _MASK.value or _RESUME.value:
+            raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume")
+        _conclude(demo.run_demo(_OUTPUT.value, functools.partial(_segmenter, checkpoint),
+                                trained=checkpoint is not None, say=_say))
+        return
+    for flag in (_VIDEO, _MASK):
+        if not flag.value:
+            raise absl_app.UsageError(f"give --{flag.name} (or --demo alone); see --help")
+    if not checkpoint:
+        raise absl_app.UsageError("give --checkpoint: this package comes without weights")
+    settings = {**checkpoint_identity(checkpoint), "max_side": _MAX_SIDE.value,
+                "ignore_label": _IGNORE_LABEL.value, "mixed_precision": _MIXED_PRECISION.value,
+                "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
+    del settings["checkpoint"]  # a file that was moved is still the same
+    _conclude(segment_video(
+        _VIDEO.value, _MASK.value, _OUTPUT.value, functools.partial(_segmenter, checkpoint),
+        settings=settings, overlay=_OVERLAY.value, contact_sheet=_CONTACT_SHEET.value,
+        resume=_RESUME.value, overwrite=_OVERWRITE.value, on_error=_ON_ERROR.value,
+        ignore_label=_IGNORE_LABEL.value, progress=True, say=_say))
+
+
+def _segmenter(checkpoint: str | None):
+    """Loads TensorFlow, which takes seconds, and the network; the demo's where there is none."""
+    from feelvos_tf.checkpoints import load_model
+    from feelvos_tf.segmenter import VideoSegmenter
+
+    return VideoSegmenter(
+        load_model(checkpoint) if checkpoint else demo.untrained_model(),
+        max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
+        max_reference_pixels=_MAX_REFERENCE_PIXELS.value, mixed_precision=_MIXED_PRECISION.value)
+
+
+def _conclude(summary: Summary) -> None:
+    """Prints what was done, where it is, how fast it was and how much memory it took."""
+    parts = [f"{summary.masks} masks in {_OUTPUT.value}"]
+    if summary.kept:
+        parts.append(f"{summary.kept} of them from before")
+    if summary.skipped:
+        parts.append(f"{summary.skipped} frames skipped")
+    _say(", ".join(parts))
+    for path in summary.files:
+        _say(f"wrote {path}")
+    figures = []
+    if summary.frames_per_second is not None:
+        figures.append(f"{summary.frames_per_second:.2f} frames/s")
+    if summary.peak_memory is not None:
+        figures.append(f"peak memory {summary.peak_memory / 1e6:.0f} MB")
+    _say(", ".join([f"{summary.seconds:.1f} s", *figures]))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main_cli() -> None:
+    """Entry point of the console script."""
+    app.run(main)
+
+
+if __name__ == "__main__":
+    main_cli()

@@ -1,0 +1,70 @@
+"""Trains FEELVOS on TensorFlow Model Garden.
+
+A first try on synthetic clips, minutes on two cores:
+  feelvos-train --experiment=tiny --mode=train_and_eval --model_dir=runs/tiny
+
+The recipe for one machine, on your DAVIS:
+  feelvos-train --experiment=small --config_file=experiments/small.yaml --mode=train_and_eval \\
+      --params_override='task: {train_data: {sources: [{root: DAVIS}]}}' --model_dir=runs/small
+
+The published recipe (16 GPUs in the paper): --experiment=paper_davis17, paper_davis17_ytvos; its
+ablation: --experiment=ablation_ROW; the triplet-loss baseline: --experiment=pml.
+
+Settings are the experiment's, then each --config_file in turn, then --params_override; an unknown
+key is an error. What results is kept in MODEL_DIR/params.yaml. A run that was stopped goes on when
+the same command is given again. MODEL_DIR/best/best_model.npz and MODEL_DIR/last_model.npz are
+checkpoints for the other commands.
+
+Several devices: --params_override='runtime: {num_gpus: 8}'; several machines: distribution_strategy
+multi_worker_mirrored with TF_CONFIG set, or worker_hosts and task_index; a TPU: --tpu=ADDRESS.
+Half precision: runtime.mixed_precision_dtype float16 (with loss_scale dynamic) or bfloat16.
+"""
+
+from __future__ import annotations
+
+from absl import flags, logging
+
+from feelvos_tf.cli import app
+from feelvos_tf.errors import InputError
+
+_EXPERIMENT = flags.DEFINE_string(
+    "experiment", None, "Name of a registered experiment, such as tiny, small, paper_davis17, "
+    "paper_davis17_ytvos, pml or ablation_full.", required=True)
+_CONFIG_FILE = flags.DEFINE_multi_string(
+    "config_file", [], "YAML file with settings; may be given several times.")
+_PARAMS_OVERRIDE = flags.DEFINE_string(
+    "params_override", "", "YAML text, or a YAML file, with settings that win over all others.")
+_MODE = flags.DEFINE_enum(
+    "mode", "train", ["train", "eval", "train_and_eval", "continuous_eval"],
+    "train; eval: score the newest checkpoint; train_and_eval: score now and then and keep the "
+    "best; continuous_eval: score every checkpoint that another process writes.")
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "Folder of the run: checkpoints, summaries, results.", required=True)
+_TPU = flags.DEFINE_string("tpu", None, "Name or address of a TPU.")
+
+
+def main(argv: list[str]) -> None:
+    """Trains or evaluates as the flags say."""
+    del argv
+    try:
+        import official  # noqa: F401
+    except ImportError as error:
+        raise InputError("training needs the Model Garden: pip install 'feelvos_tf[train]'"
+                         ) from error
+    # Orbit prints every line it logs; Model Garden's own remarks are for --verbosity=0.
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    from feelvos_tf.training import run
+
+    params = run.read_params(
+        _EXPERIMENT.value, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value, _TPU.value)
+    run.run_experiment(params, _MODE.value, _MODEL_DIR.value, say=lambda s: print(s, flush=True))
+
+
+def main_cli() -> None:
+    """Entry point of the console script."""
+    app.run(main)
+
+
+if __name__ == "__main__":
+    main_cli()

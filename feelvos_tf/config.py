@@ -1,0 +1,140 @@
+"""The description of a network: what decides its variables and what it computes."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from feelvos_tf.errors import InputError
+
+BACKBONES = ("mobilenet_v2", "xception_65")
+OUTPUT_STRIDES = (8, 16)
+PREVIOUS_FRAME_MATCHING = ("local", "global", "none")
+PREVIOUS_MASK = ("labels", "probabilities", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Describes a FEELVOS network; the defaults are those of the paper but for the backbone.
+
+    Attributes:
+      backbone: "mobilenet_v2" or "xception_65".
+      depth_multiplier: factor on the channels of MobileNetV2, rounded to multiples of 8.
+      output_stride: 8 or 16, size of the frame over size of the backbone's last feature map.
+      atrous_rates: dilation of the ASPP branches; the released models use 6, 12, 18 at stride 16
+        and 12, 24, 36 at stride 8. Empty for none.
+      aspp_filters: channels of each ASPP branch and of their projection.
+      decoder_filters: channels of the decoder's output, the features handed to the heads.
+      embedding_dim: channels of the pixel embedding.
+      head_filters: channels of the segmentation head's layers.
+      head_layers: number of the head's separable convolutions.
+      head_kernel_size: odd size of the head's depthwise kernels.
+      window: local matching looks at the (2 * window + 1)^2 neighborhood in the previous frame.
+      k_nearest_neighbors: global matching averages the distances to that many reference pixels.
+      first_frame_matching: whether the head sees the global distance to the first frame.
+      previous_frame_matching: "local", "global" (whole previous frame) or "none".
+      previous_mask: how the head sees the previous frame's result: "labels" (one-hot, as in the
+        released code), "probabilities" (the softmax, as the paper words it) or "none".
+
+    Raises:
+      InputError: a value is outside its range.
+    """
+
+    backbone: str = "mobilenet_v2"
+    depth_multiplier: float = 1.0
+    output_stride: int = 16
+    atrous_rates: tuple[int, ...] = (6, 12, 18)
+    aspp_filters: int = 256
+    decoder_filters: int = 256
+    embedding_dim: int = 100
+    head_filters: int = 256
+    head_layers: int = 4
+    head_kernel_size: int = 7
+    window: int = 15
+    k_nearest_neighbors: int = 1
+    first_frame_matching: bool = True
+    previous_frame_matching: str = "local"
+    previous_mask: str = "labels"
+
+    def __post_init__(self):
+        object.__setattr__(self, "atrous_rates", tuple(self.atrous_rates))
+        self._check_choice("backbone", BACKBONES)
+        self._check_choice("output_stride", OUTPUT_STRIDES)
+        self._check_choice("previous_frame_matching", PREVIOUS_FRAME_MATCHING)
+        self._check_choice("previous_mask", PREVIOUS_MASK)
+        for name in ("aspp_filters", "decoder_filters", "embedding_dim", "head_filters",
+                     "head_layers", "head_kernel_size", "window", "k_nearest_neighbors"):
+            self._check_positive_integer(name, getattr(self, name))
+        for rate in self.atrous_rates:
+            self._check_positive_integer("atrous_rates", rate)
+        if not isinstance(self.first_frame_matching, bool):
+            raise InputError(
+                f"first_frame_matching is {self.first_frame_matching!r}, expected true or false")
+        if self.head_kernel_size % 2 == 0:
+            raise InputError(f"head_kernel_size is {self.head_kernel_size}, expected an odd number")
+        number = isinstance(self.depth_multiplier, (int, float))
+        if not number or isinstance(self.depth_multiplier, bool) or not self.depth_multiplier > 0:
+            raise InputError(f"depth_multiplier is {self.depth_multiplier!r}, expected above 0")
+        if self.backbone != "mobilenet_v2" and self.depth_multiplier != 1.0:
+            raise InputError(
+                f"depth_multiplier is {self.depth_multiplier}, but {self.backbone} has none")
+
+    def _check_choice(self, name, choices):
+        value = getattr(self, name)
+        if value not in choices:
+            expected = ", ".join(repr(c) for c in choices)
+            raise InputError(f"{name} is {value!r}, expected one of {expected}")
+
+    @staticmethod
+    def _check_positive_integer(name, value):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} is {value!r}, expected a whole number from 1 up")
+
+    @property
+    def num_object_channels(self) -> int:
+        """Channels that the head sees for one object beside the features it shares."""
+        return (int(self.first_frame_matching) + int(self.previous_mask != "none")
+                + int(self.previous_frame_matching != "none"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as plain values that JSON and YAML can hold."""
+        values = dataclasses.asdict(self)
+        values["atrous_rates"] = list(self.atrous_rates)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Builds a config from a mapping; fields left out have their defaults.
+
+        Raises:
+          InputError: `values` is no mapping, has an unknown key or a value out of range.
+        """
+        if not isinstance(values, Mapping):
+            raise InputError(f"a model's config is a {type(values).__name__}, expected a mapping")
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                close = difflib.get_close_matches(str(key), known, n=1)
+                hint = f", did you mean {close[0]!r}?" if close else ""
+                raise InputError(f"unknown key {key!r} in a model's config{hint}")
+        return cls(**values)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> ModelConfig:
+        """Builds a config from YAML text; see `from_dict`."""
+        import yaml
+
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"a model's config is not valid YAML: {reason}") from error
+        return cls.from_dict({} if values is None else values)
+
+    def to_yaml(self) -> str:
+        """Returns the fields as YAML text that `from_yaml` reads."""
+        import yaml
+
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)

@@ -1,0 +1,1 @@
+"""Training data: dataset trees and TFRecords in, augmented triplets of frames out."""

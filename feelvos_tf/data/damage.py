@@ -1,0 +1,105 @@
+"""Masks made worse on purpose, as a network's own predictions are: shifted, scaled, turned, grown.
+
+The amounts are those of the release (utils/mask_damaging.py), which runs NumPy and SciPy on the
+host; here it is graph operations. The three motions are applied as one map, so that an object is
+resampled once. Scaling is about the middle of the object: the release takes the half size of its
+bounding box for that middle, which also moves objects that do not lie in the corner.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from feelvos_tf.data.draws import Draws
+from feelvos_tf.data.labels import IGNORE
+
+# Shift: share of the square root of the bounding box's height times width.
+_MAX_SHIFT = 0.05
+_MAX_SCALE = 0.025
+_MAX_DEGREES = 3.0
+_DILATION_RADIUS = 5
+
+
+def damage_labels(labels, max_objects: int, draws: Draws):
+    """Damages each object of a label map on its own and stacks them in random order of depth.
+
+    Args:
+      labels: int32 [H, W], 0..max_objects-1 and 255; 255 stays where no object moves onto it.
+      max_objects: number of channels, background included.
+      draws: random numbers of this element.
+
+    Returns:
+      int32 [H, W].
+    """
+    ids = tf.range(1, max_objects)
+    masks = labels[tf.newaxis] == ids[:, tf.newaxis, tf.newaxis]
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(masks, tf.uint8)[..., tf.newaxis],
+        transforms=_transforms(masks, draws),
+        output_shape=tf.shape(labels),
+        fill_value=0.0,
+        interpolation="NEAREST",
+        fill_mode="CONSTANT",
+    )
+    grown = tf.nn.conv2d(tf.cast(moved, tf.float32), _disk(), 1, "SAME")[..., 0] > 0.5
+    # 1 and up, larger is nearer; 0 is not there.
+    depth = 1 + draws.permutation("depth", max_objects - 1)
+    depths = tf.where(grown, depth[:, tf.newaxis, tf.newaxis], 0)
+    nearest = tf.reduce_max(depths, axis=0)
+    found = tf.gather(ids, tf.argmax(depths, axis=0))
+    unlabeled = tf.where(labels == IGNORE, IGNORE, 0)
+    return tf.where(nearest > 0, found, unlabeled)
+
+
+def _transforms(masks, draws: Draws):
+    """Returns float32 [N, 8]: for each output pixel (x, y) of each object its input pixel."""
+    count = masks.shape[0]
+    size = tf.cast(tf.shape(masks)[1:], tf.float32)
+    rows, columns = tf.reduce_any(masks, axis=2), tf.reduce_any(masks, axis=1)
+    top, bottom = _extent(rows)
+    left, right = _extent(columns)
+    reach = _MAX_SHIFT * tf.sqrt((bottom - top) * (right - left))
+    shift_y = reach * draws.uniform("shift_y", -1.0, 1.0, (count,))
+    shift_x = reach * draws.uniform("shift_x", -1.0, 1.0, (count,))
+    zoom = draws.uniform("scale", 1.0 - _MAX_SCALE, 1.0 + _MAX_SCALE, (count,))
+    angle = draws.uniform("angle", -_MAX_DEGREES, _MAX_DEGREES, (count,)) * (math.pi / 180.0)
+    # Forward: shift, scale about the shifted object's middle, turn about the image's middle.
+    # Backward, in this order: turn back, scale back, shift back.
+    middle_y, middle_x = (top + bottom) / 2.0 + shift_y, (left + right) / 2.0 + shift_x
+    center_y, center_x = 0.5 * size[0], 0.5 * size[1]
+    cosine, sine = tf.cos(angle) / zoom, tf.sin(angle) / zoom
+    # input = R/zoom * (output - center) + (center - middle)/zoom + middle - shift
+    offset_x = (center_x - middle_x) / zoom + middle_x - shift_x
+    offset_y = (center_y - middle_y) / zoom + middle_y - shift_y
+    zeros = tf.zeros_like(zoom)
+    return tf.stack(
+        [
+            cosine,
+            sine,
+            offset_x - cosine * center_x - sine * center_y,
+            -sine,
+            cosine,
+            offset_y + sine * center_x - cosine * center_y,
+            zeros,
+            zeros,
+        ],
+        axis=1,
+    )
+
+
+def _extent(hits):
+    """Returns float32 [N], first and last true position of bool [N, L]; 0 and 0 for none."""
+    numbers = tf.cast(hits, tf.int32)
+    first = tf.argmax(numbers, axis=1)
+    last = hits.shape[1] - 1 - tf.argmax(numbers[:, ::-1], axis=1)
+    found = tf.reduce_any(hits, axis=1)
+    return tuple(tf.where(found, tf.cast(x, tf.float32), 0.0) for x in (first, last))
+
+
+def _disk():
+    reach = np.arange(-_DILATION_RADIUS, _DILATION_RADIUS + 1)
+    disk = reach[:, np.newaxis] ** 2 + reach**2 <= _DILATION_RADIUS**2
+    return tf.constant(disk[:, :, np.newaxis, np.newaxis], tf.float32)

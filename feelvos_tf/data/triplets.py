@@ -1,0 +1,326 @@
+"""The stream of training triplets: reference, previous and current frame with their labels.
+
+Every element is a function of the seed and of its index in the stream alone: which videos and
+frames it takes, and every random number of its augmentation. So the stream is the same for any
+number of parallel calls and any sharding, and it resumes exactly from the index of the last element
+taken (see make_triplets).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from feelvos_tf.data import augment, damage, paste, reading, stills
+from feelvos_tf.data import labels as label_maps
+from feelvos_tf.data.draws import Draws
+from feelvos_tf.errors import InputError
+
+# Elements over which the shares of several sources come out exactly.
+_MIX = 1000
+# The share of bad elements is judged as if at least so many had been seen.
+_FEW = 100
+# Largest TripletConfig.paste_objects.
+_MAX_PASTES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class TripletConfig:
+    """How triplets are made; the defaults are those of the released training.
+
+    Attributes:
+      crop_size: height and width of the frames.
+      num_frames: the reference and num_frames - 1 consecutive frames; more than 3 give longer clips
+        for unrolled training.
+      scale_range: smallest and largest random scale of a frame before it is cut.
+      flip_probability: how often frames are mirrored left to right.
+      max_objects: number of channels to pad to, background included.
+      min_object_pixels: a triplet is dropped where background or an object of the reference has
+        fewer stride-4 pixels.
+      color_jitter: strength of random brightness, contrast and saturation; 0 for none.
+      damage_previous: damage the labels of frame 1, which the network is told (damage.py).
+      paste_probability: how often an object of another clip is pasted in, tried
+        paste_objects times.
+      paste_objects: largest number of objects to paste.
+      max_bad_share: the stream fails once more than this share of its elements is unreadable.
+    """
+
+    crop_size: tuple[int, int] = (465, 465)
+    num_frames: int = 3
+    scale_range: tuple[float, float] = (1.0, 1.3)
+    flip_probability: float = 0.5
+    max_objects: int = 8
+    min_object_pixels: int = 10
+    color_jitter: float = 0.0
+    damage_previous: bool = False
+    paste_probability: float = 0.0
+    paste_objects: int = 0
+    max_bad_share: float = 0.01
+
+    def __post_init__(self):
+        object.__setattr__(self, "crop_size", tuple(self.crop_size))
+        object.__setattr__(self, "scale_range", tuple(self.scale_range))
+        checks = {
+            "crop_size": len(self.crop_size) == 2 and min(self.crop_size) >= 5,
+            "num_frames": self.num_frames >= 3,
+            "scale_range": len(self.scale_range) == 2
+            and 0 < self.scale_range[0] <= self.scale_range[1],
+            "flip_probability": 0 <= self.flip_probability <= 1,
+            "max_objects": 2 <= self.max_objects <= 255,
+            "min_object_pixels": self.min_object_pixels >= 1,
+            "color_jitter": 0 <= self.color_jitter < 1,
+            "paste_probability": 0 <= self.paste_probability <= 1,
+            "paste_objects": 0 <= self.paste_objects <= _MAX_PASTES,
+            "max_bad_share": 0 <= self.max_bad_share <= 1,
+        }
+        for name, holds in checks.items():
+            if not holds:
+                raise InputError(f"TripletConfig: {name}={getattr(self, name)!r} is out of range")
+
+
+def make_triplets(
+    sources: Sequence,
+    config: TripletConfig,
+    *,
+    seed: int = 0,
+    start: int = 0,
+    limit: int | None = None,
+    num_shards: int = 1,
+    shard: int = 0,
+    num_parallel_calls: int = tf.data.AUTOTUNE,
+) -> tf.data.Dataset:
+    """Builds the endless stream of triplets.
+
+    Within one source every video gives one triplet before any gives its second, in an order that
+    changes from pass to pass. Several sources are mixed in blocks of 1000 elements that hold each
+    source's share exactly.
+
+    To resume, pass `start` one past the largest "index" taken. What was read ahead but not taken
+    is made again, and the stream goes on as if it had never stopped. Only the count behind
+    max_bad_share starts anew. The iterator can be saved in a tf.train.Checkpoint as well.
+
+    Unreadable files are named on standard error, and their triplets skipped. Once they are more
+    than max_bad_share of this shard's elements the stream fails with InvalidArgumentError.
+
+    Args:
+      sources: TreeSource and RecordSource objects.
+      config: a TripletConfig.
+      seed: any integer; another seed is another stream.
+      start: index of the first element.
+      limit: end after the element of index limit - 1; None for no end. Dropped triplets count.
+      num_shards, shard: this pipeline takes the elements whose index is `shard` modulo `num_shards`
+        (num_input_pipelines and input_pipeline_id of tf.distribute.InputContext).
+      num_parallel_calls: triplets made at a time.
+
+    Returns:
+      A dataset of dictionaries, T = config.num_frames, H, W = config.crop_size:
+        images: float32 [T, H, W, 3] RGB 0..255; reference, previous, current, ...
+        labels: int32 [T, H, W]; 0 background, 1..num_objects-1, 255 to be ignored. Of the
+          reference too: pixels of 255 belong to no object.
+        num_objects: int32 scalar, background included.
+        valid: bool [max_objects], true for the first num_objects.
+        name: string scalar, source/video and the numbers of the frames.
+        index: int64 scalar, the element's place in the stream of all shards.
+
+    Raises:
+      InputError: no source, a source without a video that is long enough, a shard out of range.
+    """
+    if not sources:
+        raise InputError("make_triplets: no source given, expected at least one")
+    if not 0 <= shard < num_shards:
+        raise InputError(f"make_triplets: shard {shard} of {num_shards} does not exist")
+    weights = np.array([source.weight for source in sources], np.float64)
+    if not (np.all(weights >= 0) and weights.sum() > 0):
+        raise InputError(f"weights of sources {weights.tolist()}, expected 0 or more, not all 0")
+    maker = _Maker(sources, config, seed, weights / weights.sum())
+    end = np.iinfo(np.int64).max if limit is None else limit
+    first = start + (shard - start) % num_shards
+    dataset = tf.data.Dataset.range(first, end, num_shards)
+    dataset = dataset.map(maker.make, num_parallel_calls=num_parallel_calls, deterministic=True)
+    dataset = dataset.scan(
+        (np.int64(0), np.int64(0)), lambda state, item: _count_bad(state, item, config)
+    )
+    dataset = dataset.filter(lambda item: item["usable"])
+    dataset = dataset.map(lambda item: {k: v for k, v in item.items() if k not in _INTERNAL})
+    options = tf.data.Options()
+    options.deterministic = True
+    # The shards are made here, from the index; what tf.distribute would do on top is lossy.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # Nested one-element datasets count as stateful, though nothing outlives an element; without
+    # this the iterator could not be saved.
+    options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.IGNORE
+    return dataset.with_options(options)
+
+
+_INTERNAL = ("usable", "readable")
+
+
+def _count_bad(state, item, config: TripletConfig):
+    seen, bad = state[0] + 1, state[1] + tf.cast(~item["readable"], tf.int64)
+    allowed = config.max_bad_share * tf.cast(tf.maximum(seen, _FEW), tf.float64)
+    message = ["unreadable triplets:", bad, "of", seen, "- more than max_bad_share",
+               config.max_bad_share, "- their files are named above; last:", item["name"]]
+    check = tf.debugging.Assert(tf.cast(bad, tf.float64) <= allowed, message)
+    with tf.control_dependencies([check]):
+        return (tf.identity(seen), tf.identity(bad)), item
+
+
+class _Maker:
+    """Makes the triplet of an index; holds the tables that the graph captures."""
+
+    def __init__(self, sources, config: TripletConfig, seed: int, shares: np.ndarray):
+        self._sources, self._config, self._seed = sources, config, seed
+        self._usable = []
+        for source in sources:
+            needed = 1 if source.still else config.num_frames
+            usable = np.flatnonzero(source.lengths >= needed)
+            short = [source.names[i] for i in np.flatnonzero(source.lengths < needed)]
+            if short:
+                logging.warning(
+                    "%s: %d videos have fewer than %d frames with masks, not used: %s",
+                    source.name, len(short), needed, ", ".join(short[:5]),
+                )
+            if not len(usable):
+                raise InputError(f"{source.name}: no video has {needed} frames with masks")
+            self._usable.append(tf.constant(usable, tf.int64))
+        # Largest remainders, so that the counts of a block add up.
+        counts = np.floor(shares * _MIX).astype(np.int64)
+        order = np.argsort(counts - shares * _MIX, kind="stable")
+        counts[order[: _MIX - counts.sum()]] += 1
+        self._counts = tf.constant(counts, tf.int64)
+        # One graph for all the objects that are pasted into an element.
+        self._maybe_paste = tf.function(self._paste_or_not, autograph=False)
+        self._slots = tf.constant(np.repeat(np.arange(len(sources)), counts), tf.int32)
+
+    # Control flow is spelled out in graph operations; converting Python would only cost start-up.
+    @tf.autograph.experimental.do_not_convert
+    def make(self, index):
+        config = self._config
+        draws = Draws(self._seed, index)
+        source, video = self._choose(draws, index)
+        images, labels, name, readable = self._clip(source, video, draws)
+        if config.paste_objects and config.paste_probability:
+            for number in range(config.paste_objects):
+                part = index * _MAX_PASTES + number
+                images, labels, donor_readable = self._maybe_paste(images, labels, part)
+                readable &= donor_readable
+        labels, num_objects, usable = label_maps.remap_to_reference(
+            labels, config.max_objects, config.min_object_pixels
+        )
+        if config.damage_previous:
+            told = damage.damage_labels(labels[1], config.max_objects, draws.child("damage"))
+            labels = tf.concat([labels[:1], told[tf.newaxis], labels[2:]], axis=0)
+        count = config.num_frames
+        return {
+            "images": tf.ensure_shape(images, [count, *config.crop_size, 3]),
+            "labels": tf.ensure_shape(labels, [count, *config.crop_size]),
+            "num_objects": num_objects,
+            "valid": tf.range(config.max_objects) < num_objects,
+            "name": name,
+            "index": index,
+            "usable": usable & readable,
+            "readable": readable,
+        }
+
+    def _choose(self, draws: Draws, index):
+        """Returns source (int32) and video (int64) of an element."""
+        block, place = index // _MIX, index % _MIX
+        if len(self._sources) == 1:
+            source, turn = tf.constant(0), index
+        else:
+            order = Draws(self._seed, block).permutation("mix", _MIX)
+            slots = tf.gather(self._slots, order)
+            source = slots[place]
+            earlier = tf.reduce_sum(tf.cast(slots[:place] == source, tf.int64))
+            turn = block * tf.gather(self._counts, source) + earlier
+        video = self._switch(source, lambda number: self._in_turn(number, turn))
+        return source, video
+
+    def _in_turn(self, number: int, turn):
+        usable = self._usable[number]
+        count = tf.size(usable, out_type=tf.int64)
+        order = Draws(self._seed, turn // count).permutation(f"order{number}", tf.size(usable))
+        return tf.gather(usable, order[turn % count])
+
+    def _switch(self, source, function):
+        if len(self._sources) == 1:
+            return function(0)
+        branches = [lambda n=number: function(n) for number in range(len(self._sources))]
+        return tf.switch_case(source, branches)
+
+    def _clip(self, source, video, draws: Draws):
+        """Returns images [T, *crop_size, 3], labels [T, *crop_size], name, whether it was read."""
+        images, labels, name, readable = self._switch(
+            source, lambda number: self._load(number, video, draws)
+        )
+        return (*self._augment(images, labels, draws), name, readable)
+
+    def _load(self, number: int, video, draws: Draws):
+        """Returns uint8 [T, H, W, 3], uint8 [T, H, W], name, whether it was read."""
+        source, count = self._sources[number], self._config.num_frames
+        if source.still:
+            frames = tf.zeros([1], tf.int32)
+        else:
+            length = tf.gather(tf.constant(source.lengths, tf.int32), video)
+            reference = draws.integer("reference", length)
+            # The release never takes the last frame as the current one; here every pair counts.
+            first = draws.integer("first", length - count + 2)
+            frames = tf.concat([reference[tf.newaxis], first + tf.range(count - 1)], axis=0)
+        images, labels, readable = reading.read_clip(source, video, frames)
+        if source.still:
+            images, labels = stills.animate(images[0], labels[0], count, draws.child("motion"))
+        name = tf.strings.join(
+            [source.name, "/", tf.gather(tf.constant(source.names), video), ":",
+             tf.strings.reduce_join(tf.strings.as_string(frames), separator=",")]
+        )
+        return images, labels, name, readable
+
+    def _augment(self, images, labels, draws: Draws):
+        config, size = self._config, tf.shape(labels)[1:]
+        parts = []
+        # The reference on its own, all later frames alike.
+        for part, frames in (("reference", slice(0, 1)), ("others", slice(1, None))):
+            own = draws.child(part)
+            window = augment.draw_window(
+                own, size, config.crop_size, config.scale_range, config.flip_probability
+            )
+            colors = augment.draw_colors(own, config.color_jitter) if config.color_jitter else None
+            parts.append(
+                (
+                    augment.crop_images(images[frames], window, config.crop_size, colors),
+                    augment.crop_labels(labels[frames], window, config.crop_size),
+                )
+            )
+        images = tf.concat([part[0] for part in parts], axis=0)
+        labels = tf.concat([part[1] for part in parts], axis=0)
+        count = config.num_frames
+        return (
+            tf.ensure_shape(images, [count, *config.crop_size, 3]),
+            tf.ensure_shape(labels, [count, *config.crop_size]),
+        )
+
+    def _paste_or_not(self, images, labels, part):
+        """Pastes one object by chance; `part` int64 is the index of this paste in the stream."""
+        draws = Draws(self._seed, part, "paste/")
+        return tf.cond(
+            draws.chance("paste", self._config.paste_probability),
+            lambda: self._paste(images, labels, draws),
+            lambda: (images, labels, tf.constant(True)),
+        )
+
+    def _paste(self, images, labels, draws: Draws):
+        source = tf.gather(self._slots, draws.integer("source", _MIX))
+
+        def any_video(number):
+            usable = self._usable[number]
+            return tf.gather(usable, draws.integer("video", tf.size(usable)))
+
+        video = self._switch(source, any_video)
+        donor = draws.child("donor")
+        donor_images, donor_labels, _, readable = self._clip(source, video, donor)
+        images, labels = paste.paste_object(images, labels, donor_images, donor_labels, draws)
+        return images, labels, readable

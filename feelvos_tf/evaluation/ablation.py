@@ -1,0 +1,208 @@
+"""The paper's ablation: the same evaluation with parts of the network's input left out.
+
+A row can be evaluated in two ways, and they do not measure the same thing:
+
+- with a network trained in the row's form, as in the paper: what the part is worth when the rest
+  may learn to do without it;
+- with one network trained in full, whose head is fed "no match" (distance 1) or an empty mask in
+  place of the part: how much that network leans on it. The head has weights for these inputs and
+  was never trained to miss them, so the loss is larger than that of retraining, as a rule much
+  larger. Such rows are marked "fed neutral values" and must not be held against the paper's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import tensorflow as tf
+
+from feelvos_tf.atomic import replaced_when_done
+from feelvos_tf.checkpoints import load_model
+from feelvos_tf.config import ModelConfig
+from feelvos_tf.errors import InputError
+from feelvos_tf.evaluation import reports
+from feelvos_tf.evaluation.evaluate import (
+    Outcome,
+    Task,
+    checkpoint_identity,
+    evaluate_method,
+)
+from feelvos_tf.evaluation.run_folder import write_json
+from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.segmenter import VideoSegmenter
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the ablation.
+
+    Attributes:
+      name: of its folder.
+      first_frame_matching: as in ModelConfig.
+      previous_frame_matching: as in ModelConfig.
+      previous_mask: whether the previous frame's result is seen at all.
+      paper: J&F in the paper on DAVIS 2017 val, trained on DAVIS 2017 alone, in percent.
+    """
+
+    name: str
+    first_frame_matching: bool
+    previous_frame_matching: str
+    previous_mask: bool
+    paper: float
+
+    def config(self, full: ModelConfig) -> ModelConfig:
+        """The config of a full network with this row's switches."""
+        return dataclasses.replace(
+            full, first_frame_matching=self.first_frame_matching,
+            previous_frame_matching=self.previous_frame_matching,
+            previous_mask=full.previous_mask if self.previous_mask else "none")
+
+    def fits(self, config: ModelConfig) -> bool:
+        """Whether a network of this config is this row's own."""
+        return (config.first_frame_matching == self.first_frame_matching
+                and config.previous_frame_matching == self.previous_frame_matching
+                and (config.previous_mask != "none") == self.previous_mask)
+
+
+ROWS = (
+    Row("full", True, "local", True, 69.1),
+    Row("previous_global", True, "global", True, 64.2),
+    Row("no_previous_matching", True, "none", True, 54.9),
+    Row("first_frame_only", True, "none", False, 52.6),
+    Row("no_previous_mask", True, "local", False, 63.3),
+    Row("no_first_frame_matching", False, "local", True, 56.1),
+)
+
+
+class NeutralInputs(Feelvos):
+    """A trained network that is fed neutral values where a row leaves something out.
+
+    It shares the trained network's layers and has no variables of its own.
+
+    Args:
+      trained: the network.
+      config: its config with a row's switches; what it has, the trained network must have.
+
+    Raises:
+      InputError: the row needs what the trained network was built without.
+    """
+
+    def __init__(self, trained: Feelvos, config: ModelConfig):
+        tf.keras.Model.__init__(self, name="feelvos_neutral_inputs")
+        lacking = [what for what, needed, there in (
+            ("matching with the first frame", config.first_frame_matching,
+             trained.config.first_frame_matching),
+            ("matching with the previous frame", config.previous_frame_matching != "none",
+             trained.config.previous_frame_matching != "none"),
+            ("the previous mask", config.previous_mask != "none",
+             trained.config.previous_mask != "none")) if needed and not there]
+        if lacking:
+            raise InputError(f"the checkpoint was trained without {lacking[0]}, which this row of "
+                             "the ablation needs; give one trained for the row")
+        self.config = config
+        self.deeplab, self.embedding, self.head = trained.deeplab, trained.embedding, trained.head
+        self._trained = trained
+
+    def segment(self, features, global_distance, previous_mask, previous_distance, num_objects):
+        """As `Feelvos.segment`, with "no match" and empty masks for what the row leaves out."""
+        shape = tf.concat([tf.shape(features)[:2], [num_objects]], axis=0)
+        if not self.config.first_frame_matching:
+            global_distance = tf.ones(shape)
+        if self.config.previous_mask == "none":
+            previous_mask = tf.zeros(shape)
+        if self.config.previous_frame_matching == "none":
+            previous_distance = tf.ones(shape)
+        return self._trained.segment(
+            features, global_distance, previous_mask, previous_distance, num_objects)
+
+
+def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
+                 rerun: bool = False, pictures: bool = False,
+                 say: Callable[[str], None] = print) -> dict[str, Outcome]:
+    """Evaluates all six rows and writes one table of them.
+
+    Each row has its own folder OUTPUT/ROW as `evaluate_method` fills it, so a stopped ablation
+    goes on where it was. The table is in OUTPUT/ablation-SPLIT.md, .csv and .json.
+
+    Args:
+      task: from `read_task`.
+      checkpoint: file of a network for the rows that have none of their own; None where all have.
+      trained: name of a row -> file of the network trained for it.
+      output: folder.
+      rerun: run finished sequences again.
+      pictures: draw plots for each row.
+      say: takes a line of progress.
+
+    Returns:
+      The Outcome by row.
+
+    Raises:
+      InputError: an unknown row, a row without a network, or a network of another form.
+    """
+    names = [row.name for row in ROWS]
+    unknown = [name for name in trained if name not in names]
+    if unknown:
+        raise InputError(f"ablation has no row {unknown[0]!r}, expected {', '.join(names)}")
+    without = [name for name in names if name not in trained]
+    if checkpoint is None and without:
+        raise InputError(f"row {without[0]} of the ablation has no checkpoint; give one for it or "
+                         "one of the full network for all")
+    paths = {row: trained.get(row.name, checkpoint) for row in ROWS}
+    # All of them before the first run, so that a wrong file is told before hours of work.
+    loaded = {path: load_model(path) for path in dict.fromkeys(map(str, paths.values()))}
+    models = {row: _row_network(row, path, loaded[str(path)], row.name in trained)
+              for row, path in paths.items()}
+    outcomes = {}
+    for row, path in paths.items():
+        say(f"ablation: {row.name} with {path}")
+        outcomes[row.name] = evaluate_method(
+            task, lambda model=models[row]: VideoSegmenter(model),
+            {"ablation": row.name, **checkpoint_identity(path)}, Path(output) / row.name,
+            rerun=rerun, pictures=pictures, say=say)
+    forms = {row.name: "fed neutral values" if isinstance(model, NeutralInputs) else "trained so"
+             for row, model in models.items()}
+    _write_table(Path(output), task.split, outcomes, forms)
+    return outcomes
+
+
+def _row_network(row: Row, path, model: Feelvos, own: bool) -> Feelvos:
+    """The network that plays a row: the model itself where it fits, else fed neutral values."""
+    if row.fits(model.config):
+        return model
+    if own:
+        raise InputError(f"{path}: was not trained as row {row.name} of the ablation; its "
+                         f"switches are {_switches(model.config)}")
+    return NeutralInputs(model, row.config(model.config))
+
+
+def _switches(config: ModelConfig) -> str:
+    return (f"first_frame_matching={config.first_frame_matching}, previous_frame_matching="
+            f"{config.previous_frame_matching}, previous_mask={config.previous_mask}")
+
+
+def _write_table(output, split, outcomes, forms) -> None:
+    columns = ("Row", "First frame", "Previous frame", "Previous mask", "Network",
+               "J&F", "J", "F", "Paper (DAVIS 2017 val)")
+    rows = []
+    for row in ROWS:
+        outcome = outcomes[row.name]
+        scores = [f"{100 * outcome.summary[key]:.1f}" if outcome.summary else "-"
+                  for key in ("J&F-Mean", "J-Mean", "F-Mean")]
+        network = forms[row.name] + (", incomplete" if outcome.failures else "")
+        rows.append([row.name, "global" if row.first_frame_matching else "none",
+                     row.previous_frame_matching, "yes" if row.previous_mask else "no", network,
+                     *scores, f"{row.paper:.1f}"])
+    text = "\n".join([
+        f"# Ablation, split {split}", "", *reports.table(columns, rows), "",
+        "\"Trained so\" is a network trained in the row's form, as in the paper. \"Fed neutral "
+        "values\" is the full network with distance 1 (no match) or an empty mask in place of "
+        "what the row leaves out; it was never trained to miss it, so these rows show how much "
+        "the network leans on a part, not what the part is worth.", ""])
+    with replaced_when_done(output / f"ablation-{split}.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    reports.write_csv(output / f"ablation-{split}.csv", columns, rows)
+    write_json(output / f"ablation-{split}.json", {
+        row.name: {"network": forms[row.name], "summary": dict(outcomes[row.name].summary),
+                   "failures": dict(outcomes[row.name].failures)} for row in ROWS})

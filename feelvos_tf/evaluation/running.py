@@ -1,0 +1,148 @@
+"""Runs a method over a dataset, frame by frame, and scores it on the way.
+
+A method is anything that behaves like `feelvos_tf.segmenter.VideoSegmenter`: `reset(frame, mask)`
+starts a video, `step(frame)` returns its labels, `add_objects(mask)` brings in objects in the
+frame just stepped. One frame is in memory at a time, whatever a video's length.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.evaluation import protocols, scoring
+from feelvos_tf.evaluation.run_folder import RunFolder
+from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.video.images import read_image
+from feelvos_tf.video.masks import write_mask
+
+
+def run_videos(videos: Sequence, make_segmenter: Callable, protocol: str, output: RunFolder, *,
+               categories: Mapping[str, Mapping[int, str]] | None = None,
+               finished: Callable[[SequenceScores, bool], None] = lambda scores, fresh: None,
+               failed: Callable[[str, str], None] = lambda name, reason: None,
+               ) -> tuple[list[SequenceScores], dict[str, str]]:
+    """Runs a method over videos; a failing one is named and the rest goes on.
+
+    Args:
+      videos: `feelvos_tf.data.videos.Video`s.
+      make_segmenter: returns the method; called once, and not at all where nothing is left to run.
+      protocol: one of `protocols.PROTOCOLS`.
+      output: where masks and marks go; sequences finished there are taken from it.
+      categories: video -> object id -> category, or None.
+      finished: called after each sequence with its scores and whether it was run just now.
+      failed: called after a sequence that failed with its name and the reason.
+
+    Returns:
+      The scores by sequence, and for each failed sequence its name and the reason in one line.
+    """
+    segmenter = None
+    done, failures = [], {}
+    for video in videos:
+        try:
+            plan = protocols.plan_video(video, protocol)
+            scores = output.finished(video, plan)
+            fresh = scores is None
+        except InputError as error:
+            failures[video.name] = str(error)
+            failed(video.name, str(error))
+            continue
+        if fresh:
+            if segmenter is None:
+                segmenter = make_segmenter()
+            try:
+                scores = run_video(video, plan, protocol, segmenter, output.begin(video.name),
+                                   (categories or {}).get(video.name))
+                output.finish(scores)
+            except Exception as error:  # whatever it is, the other sequences deserve their run
+                failures[video.name] = _reason(error, video.name, output)
+                failed(video.name, failures[video.name])
+                continue
+        done.append(scores)
+        finished(scores, fresh)
+    return done, failures
+
+
+def _reason(error: Exception, name: str, output: RunFolder) -> str:
+    """One line for a failure; what is no fault of the input leaves its traceback in a file."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return text
+    trace = output.fail(name, traceback.format_exc())
+    return f"{type(error).__name__}: {text[:200]} (traceback in {trace})"
+
+
+def run_video(video, plan: protocols.Plan, protocol: str, segmenter, folder: Path,
+              categories: Mapping[int, str] | None = None) -> SequenceScores:
+    """Runs a method over one video, writes its masks and scores them.
+
+    Objects are given in the frame of their first mask; that frame's result has the given pixels
+    of the new objects over what the method says of the others. Frames before the first mask are
+    background.
+
+    Args:
+      video: a `feelvos_tf.data.videos.Video`.
+      plan: its Plan.
+      protocol: one of `protocols.PROTOCOLS`.
+      segmenter: the method.
+      folder: gets a palette PNG for each frame.
+      categories: object id -> category, or None.
+
+    Returns:
+      A SequenceScores.
+
+    Raises:
+      InputError: an image or mask cannot be used.
+    """
+    by_frame, step_seconds = {}, []
+    for index, path in enumerate(video.frames):
+        image = read_image(path)
+        size = image.shape[:2]
+        new = plan.new_objects(index)
+        truth = None
+        if new or index in plan.scored:
+            truth = scoring.read_truth(video, index, protocol)
+            if truth.shape != size:
+                raise InputError(f"{video.masks[index]}: mask of {truth.shape[0]}x{truth.shape[1]} "
+                                 f"pixels, expected {size[0]}x{size[1]} like {path.name}")
+        given = protocols.keep_ids(truth, new) if new else None
+        start = time.perf_counter()
+        if index < plan.start:
+            labels = np.zeros(size, np.uint8)
+        elif index == plan.start:
+            segmenter.reset(image, given)
+            labels = given
+        else:
+            labels = np.asarray(segmenter.step(image))
+            if labels.shape != size:
+                raise InputError(f"{path}: its labels have shape {list(labels.shape)}, "
+                                 f"expected {list(size)}")
+            # Lists of objects may name one that its mask does not have; then there is none.
+            if given is not None and given.any():
+                segmenter.add_objects(given)
+                labels = np.where(given > 0, given, labels)
+        if index > plan.start:
+            step_seconds.append(time.perf_counter() - start)
+        write_mask(folder / f"{path.stem}.png", labels)
+        if index in plan.scored:
+            by_frame[index] = scoring.score_frame(truth, labels, plan.scored[index])
+    timed = step_seconds[1:]  # a network's first step includes its compilation
+    return SequenceScores(
+        video.name, scoring.score_sequence(video, plan, by_frame, categories), len(video.frames),
+        frames_per_second=len(timed) / sum(timed) if timed else None, peak_memory=peak_memory())
+
+
+def peak_memory() -> int | None:
+    """Most memory this process has held, in bytes; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

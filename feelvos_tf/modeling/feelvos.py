@@ -1,0 +1,172 @@
+"""The network. It knows nothing of time: states come in, logits go out."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from feelvos_tf.config import ModelConfig
+from feelvos_tf.errors import InputError
+from feelvos_tf.modeling.deeplab import DeepLab
+from feelvos_tf.modeling.heads import SegmentationHead, embedding_head
+from feelvos_tf.ops import labels as label_ops
+from feelvos_tf.ops import matching
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+class Feelvos(tf.keras.Model):
+    """FEELVOS (Voigtlaender et al., CVPR 2019).
+
+    Args:
+      config: the network's description.
+    """
+
+    def __init__(self, config: ModelConfig, name="feelvos"):
+        super().__init__(name=name)
+        self.config = config
+        self.deeplab = DeepLab(config)
+        self.embedding = embedding_head(config.embedding_dim)
+        self.head = SegmentationHead(config)
+
+    def embed(self, images, training=False, dropout=None):
+        """Computes what depends on single frames alone.
+
+        Args:
+          images: RGB [B, H, W, 3], any number type, 0..255.
+          training: whether batch norm uses and updates the batch's statistics.
+          dropout: function on the output of the ASPP, for training; None for none.
+
+        Returns:
+          features: floats [B, h, w, decoder_filters], h = scale_dimension(H, 1 / 4).
+          embeddings: floats [B, h, w, embedding_dim].
+        """
+        features = self.deeplab(images, training=training, dropout=dropout)
+        return features, self.embedding(features)
+
+    def match_previous(self, query, previous, previous_labels, num_objects,
+                       implementation="auto"):
+        """Distances to the previous frame as the config wants them, or None.
+
+        Args:
+          query: floats [h, w, C], embedding of the current frame.
+          previous: floats [h, w, C], embedding of the previous frame.
+          previous_labels: int32 [h, w], channels.
+          num_objects: integer or int32 scalar.
+          implementation: of local matching.
+
+        Returns:
+          float32 [h, w, num_objects] in 0..1, or None where the config has no such matching.
+        """
+        if self.config.previous_frame_matching == "none":
+            return None
+        if self.config.previous_frame_matching == "global":
+            return matching.global_matching(
+                query, previous, previous_labels, num_objects, self.config.k_nearest_neighbors)
+        return matching.local_matching(
+            query, previous, previous_labels, num_objects, self.config.window, implementation)
+
+    def segment(self, features, global_distance, previous_mask, previous_distance, num_objects):
+        """Computes the logits of one frame.
+
+        Args:
+          features: floats [h, w, decoder_filters].
+          global_distance: float32 [h, w, N] in 0..1, to the first frame.
+          previous_mask: float32 [h, w, N] in 0..1, one-hot labels or probabilities.
+          previous_distance: float32 [h, w, N] in 0..1, from `match_previous`.
+          num_objects: N, integer or int32 scalar.
+
+        What the config switches off is ignored and may be None.
+
+        Returns:
+          float32 [h, w, N].
+        """
+        channels = []
+        if self.config.first_frame_matching:
+            channels.append(global_distance)
+        if self.config.previous_mask != "none":
+            channels.append(previous_mask)
+        if self.config.previous_frame_matching != "none":
+            channels.append(previous_distance)
+        if channels:
+            objects = tf.transpose(tf.stack(channels, axis=-1), [2, 0, 1, 3])
+        else:
+            shape = tf.shape(features)
+            objects = tf.zeros(tf.stack([num_objects, shape[0], shape[1], 0]))
+        return tf.cast(self.head(features, objects), tf.float32)
+
+    def call(self, inputs, training=False):
+        """Segments the last frame of each triplet.
+
+        Args:
+          inputs: a dictionary of
+            images: RGB [B, 3, H, W, 3] in 0..255: reference, previous and current frame;
+            reference_labels: int32 [B, h, w] at stride 4, channels;
+            previous_labels: int32 [B, h, w] at stride 4, channels;
+            num_objects: integer or int32 scalar, channels of all triplets (absent objects
+              match nothing).
+          training: see `embed`.
+
+        Returns:
+          float32 [B, h, w, num_objects].
+        """
+        images, num_objects = inputs["images"], inputs["num_objects"]
+        shape = tf.shape(images)
+        frames = tf.reshape(images, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
+        frames = tf.ensure_shape(frames, [None, *images.shape[2:]])
+        features, embeddings = self.embed(frames, training=training)
+
+        def frame(tensor, i):
+            split = tf.reshape(tensor, tf.concat([shape[:2], tf.shape(tensor)[1:]], axis=0))
+            return tf.ensure_shape(split[:, i], [None, *tensor.shape[1:]])
+
+        def segment(triplet):
+            features, reference, previous, query, reference_labels, previous_labels = triplet
+            global_distance = None
+            if self.config.first_frame_matching:
+                global_distance = matching.global_matching(
+                    query, reference, reference_labels, num_objects,
+                    self.config.k_nearest_neighbors)
+            return self.segment(
+                features, global_distance, label_ops.one_hot_mask(previous_labels, num_objects),
+                self.match_previous(query, previous, previous_labels, num_objects), num_objects)
+
+        # Not in parallel: one triplet's distances are in memory at a time.
+        return tf.map_fn(
+            segment,
+            (frame(features, 2), frame(embeddings, 0), frame(embeddings, 1), frame(embeddings, 2),
+             inputs["reference_labels"], inputs["previous_labels"]),
+            fn_output_signature=tf.float32, parallel_iterations=1)
+
+
+def build_model(config: ModelConfig) -> Feelvos:
+    """Returns a network with its variables created, initialized as the released code does it."""
+    model = Feelvos(config)
+    # AutoGraph would rewrite every layer's source code, ten seconds for nothing.
+    create_variables = tf.autograph.experimental.do_not_convert(model)
+    create_variables({
+        "images": tf.zeros([1, 3, 9, 9, 3]), "num_objects": 2,
+        "reference_labels": tf.zeros([1, 3, 3], tf.int32),
+        "previous_labels": tf.zeros([1, 3, 3], tf.int32)})
+    return model
+
+
+def with_precision(model: Feelvos, policy: str) -> Feelvos:
+    """Returns a network with the same weights that computes in another precision.
+
+    Args:
+      model: the network to copy; its variables stay float32 in the copy too.
+      policy: "float32", "mixed_float16" or "mixed_bfloat16".
+
+    Raises:
+      InputError: another policy.
+    """
+    if policy not in PRECISIONS:
+        raise InputError(f"precision is {policy!r}, expected one of {', '.join(PRECISIONS)}")
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy(policy)
+    try:
+        copy = build_model(model.config)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+    copy.set_weights(model.get_weights())
+    return copy

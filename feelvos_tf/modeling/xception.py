@@ -1,0 +1,104 @@
+"""Xception-65, the aligned Xception of DeepLabV3+, with dilation in place of late strides."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit
+
+_EPSILON = 1e-3
+
+
+class XceptionModule(tf.keras.layers.Layer):
+    """Three separable convolutions beside a shortcut.
+
+    Args:
+      name: original scope.
+      depths: output channels of the three.
+      shortcut: "conv" (1x1 with the module's stride), "sum" (identity) or "none".
+      stride: of the third convolution and the shortcut.
+      rate: dilation of all three.
+      inner_activation: ReLU behind each depthwise and 1x1 convolution; otherwise one ReLU stands
+        before each separable convolution.
+    """
+
+    def __init__(self, name, depths, shortcut, stride, rate, inner_activation):
+        super().__init__(name=name)
+        self.relu_before = not inner_activation
+        self.convs = [
+            SeparableUnit(
+                f"{name}/separable_conv{i + 1}", depth, stride=stride if i == 2 else 1, rate=rate,
+                norm_epsilon=_EPSILON, activation=tf.nn.relu if inner_activation else None,
+                explicit_padding=True)
+            for i, depth in enumerate(depths)]
+        self.identity = shortcut == "sum"
+        self.shortcut = None
+        if shortcut == "conv":
+            self.shortcut = ConvUnit(f"{name}/shortcut", depths[-1], stride=stride,
+                                     norm_epsilon=_EPSILON, activation=None)
+
+    def call(self, inputs, training=False):
+        """Returns the module's output and that of its second convolution."""
+        residual, second = inputs, None
+        for i, conv in enumerate(self.convs):
+            if self.relu_before:
+                residual = tf.nn.relu(residual)
+            residual = conv(residual, training=training)
+            if i == 1:
+                second = residual
+        if self.identity:
+            residual += inputs
+        elif self.shortcut is not None:
+            residual += self.shortcut(inputs, training=training)
+        return residual, second
+
+
+class Xception65(tf.keras.layers.Layer):
+    """The backbone: images -> (features at `output_stride`, end point at stride 4).
+
+    The end point is the second separable convolution of the entry flow's second block, 256
+    channels, which DeepLab's decoder takes.
+
+    Args:
+      output_stride: 8 or 16.
+    """
+
+    def __init__(self, output_stride, name="xception_65"):
+        super().__init__(name=name)
+        entry = f"{name}/entry_flow"
+        self.stem = [
+            ConvUnit(f"{entry}/conv1_1", 32, kernel_size=3, stride=2, norm_epsilon=_EPSILON,
+                     explicit_padding=True),
+            ConvUnit(f"{entry}/conv1_2", 64, kernel_size=3, norm_epsilon=_EPSILON)]
+        # Scope, channels, shortcut, stride, activation inside.
+        blocks = [
+            ("entry_flow/block1/unit_1", (128,) * 3, "conv", 2, False),
+            ("entry_flow/block2/unit_1", (256,) * 3, "conv", 2, False),
+            ("entry_flow/block3/unit_1", (728,) * 3, "conv", 2, False),
+            *[(f"middle_flow/block1/unit_{i + 1}", (728,) * 3, "sum", 1, False) for i in range(16)],
+            ("exit_flow/block1/unit_1", (728, 1024, 1024), "conv", 2, False),
+            ("exit_flow/block2/unit_1", (1536, 1536, 2048), "none", 1, True)]
+        self.modules, current_stride, rate = [], 2, 1
+        for scope, depths, shortcut, stride, inner_activation in blocks:
+            # The module whose stride is dropped still runs at the dilation before it.
+            module_rate = rate
+            if current_stride == output_stride:
+                rate *= stride
+                stride = 1
+            else:
+                current_stride *= stride
+            self.modules.append(XceptionModule(
+                f"{name}/{scope}/xception_module", depths, shortcut, stride, module_rate,
+                inner_activation))
+
+    def call(self, images, training=False):
+        """Maps float images [B, H, W, 3] in -1..1 to the two feature maps."""
+        features = images
+        for conv in self.stem:
+            features = conv(features, training=training)
+        end_point = None
+        for i, module in enumerate(self.modules):
+            features, second = module(features, training=training)
+            if i == 1:
+                end_point = second
+        return features, end_point

@@ -1,0 +1,1 @@
+"""Pure tensor functions: matching, resizing and label maps."""

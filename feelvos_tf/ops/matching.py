@@ -1,0 +1,167 @@
+"""Matching: for every pixel and object, how far is the nearest pixel of that object?
+
+Distances are squared Euclidean in the embedding space and leave the public functions squashed to
+0..1 by 2 * sigmoid(d) - 1 (paper, equation 1). Both functions are differentiable in both
+embeddings: a minimum passes its gradient to the winning pixel alone, so the backward pass looks
+the winners up again instead of keeping the volume of all distances, which would be gigabytes.
+
+Everything is computed in float32 whatever the type of the embeddings, and compiles with
+jit_compile=True where shapes and `num_objects` are static.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.ops import local_correlation, local_shifted, local_tiled, reference_search
+
+_LOCAL_SEARCHES = {
+    "tiled": local_tiled.search,
+    "shifted": local_shifted.search,
+    "correlation": local_correlation.search,
+}
+LOCAL_IMPLEMENTATIONS = ("auto", *_LOCAL_SEARCHES)
+
+
+def squash(distances):
+    """Maps squared distances 0..inf to 0..1 by 2 * sigmoid(d) - 1, which is tanh(d / 2)."""
+    return tf.tanh(0.5 * distances)
+
+
+def global_matching(query, reference, reference_labels, num_objects, k=1):
+    """Distance of every query pixel to the nearest reference pixel of each object.
+
+    Args:
+      query: floats [H, W, C], embedding of the current frame.
+      reference: floats [R, C] or [h, w, C], embedding of the reference pixels.
+      reference_labels: integers [R] or [h, w] in 0..num_objects-1; other values match nothing.
+      num_objects: integer or int32 scalar, channels of the result (objects and background).
+      k: average the distances to the k nearest pixels; an object with fewer pixels has its
+        farthest one counted repeatedly, as in the released code.
+
+    Returns:
+      float32 [H, W, num_objects] in 0..1, exactly 1 where an object has no pixel.
+
+    Raises:
+      InputError: k is below 1.
+    """
+    channels = query.shape[-1]
+    flat = global_distances(
+        tf.reshape(query, [-1, channels]), tf.reshape(reference, [-1, channels]),
+        tf.reshape(reference_labels, [-1]), num_objects, k)
+    shape = tf.concat([tf.shape(query)[:-1], tf.shape(flat)[-1:]], axis=0)
+    result = tf.reshape(squash(flat), shape)
+    return tf.ensure_shape(result, [*query.shape[:-1], flat.shape[-1]])
+
+
+def global_distances(query, reference, reference_labels, num_objects, k=1):
+    """Squared distances behind `global_matching`.
+
+    Args:
+      query: floats [Q, C].
+      reference: floats [R, C].
+      reference_labels: integers [R].
+      num_objects: integer or int32 scalar.
+      k: number of neighbors to average.
+
+    Returns:
+      float32 [Q, num_objects], inf where an object has no reference pixel.
+    """
+    if k < 1:
+        raise InputError(f"k is {k}, expected at least 1")
+    labels = tf.cast(reference_labels, tf.int32)
+
+    @tf.custom_gradient
+    def distances(query, reference):
+        prepared = reference_search.prepare(reference, labels, num_objects)
+        result = reference_search.nearest(query, prepared, num_objects, k)
+
+        def gradient(upstream):
+            winners, weights = reference_search.nearest_winners(query, prepared, num_objects, k)
+            coefficients = upstream[:, :, tf.newaxis] * weights
+            width = tf.shape(upstream)[1] * k
+            return _winner_gradients(
+                query, reference,
+                tf.reshape(winners, [-1, width]), tf.reshape(coefficients, [-1, width]))
+
+        return result, gradient
+
+    return distances(tf.cast(query, tf.float32), tf.cast(reference, tf.float32))
+
+
+def local_matching(query, previous, previous_labels, num_objects, window, implementation="auto"):
+    """Distance of every pixel to the nearest pixel of each object close by in the previous frame.
+
+    Args:
+      query: floats [H, W, C], embedding of the current frame.
+      previous: floats [H, W, C], embedding of the previous frame.
+      previous_labels: integers [H, W] in 0..num_objects-1; other values match nothing.
+      num_objects: integer or int32 scalar, channels of the result (objects and background).
+      window: pixels up, down, left and right that are searched: (2 * window + 1)^2 in all.
+      implementation: "tiled" (matrix products over blocks), "shifted" (the readable form, a
+        running minimum over the window's offsets), "correlation" (TensorFlow Addons'
+        CorrelationCost, float32 and without XLA) or "auto", which is tiled.
+
+    Returns:
+      float32 [H, W, num_objects] in 0..1, exactly 1 where the neighborhood holds no pixel of
+      the object.
+
+    Raises:
+      InputError: unknown or unavailable implementation, or a negative window.
+    """
+    if implementation not in LOCAL_IMPLEMENTATIONS:
+        expected = ", ".join(LOCAL_IMPLEMENTATIONS)
+        raise InputError(f"local matching {implementation!r} is unknown, expected {expected}")
+    if window < 0:
+        raise InputError(f"window is {window}, expected 0 or more")
+    search = _LOCAL_SEARCHES["tiled" if implementation == "auto" else implementation]
+    labels = tf.cast(previous_labels, tf.int32)
+
+    @tf.custom_gradient
+    def distances(query, previous):
+        result, _ = search(query, previous, labels, num_objects, window, with_winners=False)
+
+        def gradient(upstream):
+            _, winners = search(query, previous, labels, num_objects, window, with_winners=True)
+            channels = query.shape[-1]
+            width = tf.shape(upstream)[-1]
+            coefficients = tf.where(winners >= 0, upstream, 0.0)
+            d_query, d_previous = _winner_gradients(
+                tf.reshape(query, [-1, channels]), tf.reshape(previous, [-1, channels]),
+                tf.reshape(winners, [-1, width]), tf.reshape(coefficients, [-1, width]))
+            return tf.reshape(d_query, tf.shape(query)), tf.reshape(d_previous, tf.shape(previous))
+
+        return result, gradient
+
+    return squash(distances(tf.cast(query, tf.float32), tf.cast(previous, tf.float32)))
+
+
+def _winner_gradients(query, keys, winners, coefficients):
+    """Gradients of sum(coefficients * |query - keys[winners]|^2).
+
+    One winner a step: a step holds one gathered [Q, C], however many objects there are.
+
+    Args:
+      query: float32 [Q, C].
+      keys: float32 [K, C].
+      winners: int32 [Q, M], rows of `keys`, negative for none.
+      coefficients: float32 [Q, M], 0 where there is no winner.
+
+    Returns:
+      Gradients in query [Q, C] and keys [K, C].
+    """
+    num_keys = tf.shape(keys)[0]
+    gathered = tf.pad(keys, [[0, 1], [0, 0]])  # there may be no key at all
+
+    def step(i, d_query, d_keys):
+        index = winners[:, i]
+        difference = query - tf.gather(gathered, tf.maximum(index, 0))
+        pull = 2.0 * coefficients[:, i, tf.newaxis] * difference
+        return i + 1, d_query + pull, d_keys - tf.math.unsorted_segment_sum(pull, index, num_keys)
+
+    _, d_query, d_keys = tf.while_loop(
+        lambda i, *_: i < tf.shape(winners)[1], step,
+        (0, tf.zeros_like(query), tf.zeros_like(keys)),
+        maximum_iterations=winners.shape[1])
+    return d_query, d_keys

@@ -1,0 +1,269 @@
+"""Exact nearest-neighbor search among labeled reference pixels, as matrix products.
+
+The reference is sorted by object once. Its keys stand as SLOTS rows of columns, and all keys of a
+column belong to one object, so one pass over the product of keys and queries (a minimum over
+the rows, whole vectors at a time) reduces it SLOTS-fold; what is left is a minimum over the
+columns of each object. The cost hardly depends on the number of objects.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+SLOTS = 32
+# A squared distance no embedding reaches; it marks padding and survives arithmetic, unlike inf,
+# which becomes NaN when multiplied by zero.
+ABSENT = 1e30
+# Entries of the product of keys and queries held at once: 8 MB, which stays in the cache until
+# the minimum has read it.
+_PRODUCT_ENTRIES = 2 << 20
+
+
+class Reference(NamedTuple):
+    """Reference pixels ready for search.
+
+    Attributes:
+      keys: float32 [SLOTS * columns, C + 1]: embedding and its squared norm; key (slot, column)
+        is row slot * columns + column. Padding has norm ABSENT.
+      pixels: int32 [SLOTS * columns], the index of each key among the reference pixels, -1 for
+        padding.
+      objects: int32 [columns], the object that a column's keys belong to, -1 for padding.
+    """
+
+    keys: tf.Tensor
+    pixels: tf.Tensor
+    objects: tf.Tensor
+
+
+def prepare(reference, labels, num_objects) -> Reference:
+    """Sorts reference pixels by object.
+
+    Args:
+      reference: float32 [R, C].
+      labels: int32 [R]; pixels outside 0..num_objects-1 are left out.
+      num_objects: integer or int32 scalar.
+
+    Returns:
+      A Reference. Where R and num_objects are static it has the static number of columns
+      that any labels fit in; else just the columns needed, at least one.
+    """
+    inside = (labels >= 0) & (labels < num_objects)
+    segments = tf.where(inside, labels, num_objects)
+    order = tf.argsort(segments, stable=True)
+    segments = tf.gather(segments, order)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(segments), segments, num_objects + 1)
+    needed = (counts[:-1] + SLOTS - 1) // SLOTS
+    first_column = tf.cumsum(needed, exclusive=True)
+    if labels.shape[0] is not None and isinstance(num_objects, int):
+        columns = labels.shape[0] // SLOTS + num_objects
+    else:
+        columns = tf.maximum(tf.reduce_sum(needed), 1)
+
+    rank = tf.range(tf.size(segments)) - tf.gather(tf.cumsum(counts, exclusive=True), segments)
+    channel = tf.minimum(segments, num_objects - 1)
+    column = tf.gather(first_column, channel) + rank // SLOTS
+    place = tf.where(segments < num_objects, rank % SLOTS * columns + column, SLOTS * columns)
+    # One place past the end takes the pixels that are left out.
+    pixels = tf.tensor_scatter_nd_update(
+        tf.fill([SLOTS * columns + 1], -1), place[:, tf.newaxis], order)[:-1]
+
+    # The row of zeros past the end is what padding gathers; there may be no other.
+    embedding = tf.gather(
+        tf.pad(reference, [[0, 1], [0, 0]]), tf.where(pixels >= 0, pixels, tf.shape(reference)[0]))
+    norm = tf.reduce_sum(embedding * embedding, axis=-1, keepdims=True)
+    keys = tf.where(
+        pixels[:, tf.newaxis] >= 0,
+        tf.concat([embedding, norm], axis=-1),
+        tf.concat([embedding, tf.fill(tf.shape(norm), ABSENT)], axis=-1))
+    last_column = tf.cumsum(needed)
+    objects = tf.searchsorted(last_column, tf.range(columns), side="right")
+    objects = tf.where(objects < num_objects, objects, -1)
+    return Reference(keys, pixels, objects)
+
+
+def extend(prepared: Reference, reference, labels, num_objects) -> Reference:
+    """Adds pixels to a prepared reference.
+
+    Args:
+      prepared: what there is; its objects are among the first num_objects.
+      reference: float32 [R, C], further pixels.
+      labels: int32 [R]; pixels outside 0..num_objects-1 are left out.
+      num_objects: integer or int32 scalar.
+
+    Returns:
+      A Reference to all of them; its `pixels` count the old keys, then the new pixels kept.
+    """
+    real = prepared.pixels >= 0
+    known = tf.tile(prepared.objects, [SLOTS])
+    inside = (labels >= 0) & (labels < num_objects)
+    keys = tf.concat([tf.boolean_mask(prepared.keys[:, :-1], real),
+                      tf.boolean_mask(reference, inside)], axis=0)
+    return prepare(
+        keys, tf.concat([tf.boolean_mask(known, real), tf.boolean_mask(labels, inside)], axis=0),
+        num_objects)
+
+
+def subsample(labels, num_objects, most, seed):
+    """Drops random pixels of every object that has more than `most`.
+
+    The released code trains with at most 1024 pixels of an object.
+
+    Args:
+      labels: int32 [R]; pixels outside 0..num_objects-1 stay as they are.
+      num_objects: integer or int32 scalar.
+      most: pixels to keep of each object.
+      seed: integer, int32 scalar or int32 [2]; the same one draws the same pixels.
+
+    Returns:
+      int32 [R]: the labels, -1 for a pixel that is dropped.
+    """
+    seed = tf.cast(seed, tf.int32)
+    seed = seed if seed.shape.rank else tf.stack([seed, 0])
+    inside = (labels >= 0) & (labels < num_objects)
+    segments = tf.where(inside, labels, num_objects)
+    shuffled = tf.argsort(tf.random.stateless_uniform(tf.shape(labels), seed))
+    order = tf.gather(shuffled, tf.argsort(tf.gather(segments, shuffled), stable=True))
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(segments), segments, num_objects + 1)
+    first = tf.gather(tf.cumsum(counts, exclusive=True), tf.gather(segments, order))
+    rank = tf.scatter_nd(order[:, tf.newaxis], tf.range(tf.size(labels)) - first, tf.shape(labels))
+    return tf.where(inside & (rank >= most), -1, labels)
+
+
+@tf.function(autograph=False)
+def nearest(query, prepared: Reference, num_objects, k=1):
+    """Squared distance of each query to the nearest (mean of k nearest) pixel of each object.
+
+    Args:
+      query: float32 [Q, C].
+      prepared: from `prepare`.
+      num_objects: integer or int32 scalar.
+      k: at least 1.
+
+    Returns:
+      float32 [Q, num_objects], at least 0, inf where an object has no pixel.
+    """
+    if k > 1:
+        def search(product):
+            distances, _ = _k_smallest(product, prepared.objects, num_objects, k)
+            absent = distances[..., 0] >= ABSENT / 2
+            mean = tf.reduce_mean(_repeat_farthest(distances), axis=-1)
+            return tf.where(absent, ABSENT, mean)
+    else:
+        def search(product):
+            columns = tf.reduce_min(product, axis=0)
+            return tf.math.unsorted_segment_min(columns, prepared.objects, num_objects)
+
+    distances = _over_chunks(search, query, prepared, tf.float32)
+    distances = tf.reshape(
+        tf.transpose(distances, [0, 2, 1]), [-1, tf.shape(distances)[1]])[:tf.shape(query)[0]]
+    norm = tf.reduce_sum(query * query, axis=-1, keepdims=True)
+    result = tf.where(
+        distances >= ABSENT / 2, float("inf"), tf.maximum(distances + norm, 0.0))
+    return _with_objects(result, query, num_objects)
+
+
+@tf.function(autograph=False)
+def nearest_winners(query, prepared: Reference, num_objects, k=1):
+    """The reference pixels behind `nearest`.
+
+    Args: as in `nearest`.
+
+    Returns:
+      winners: int32 [Q, num_objects, k], indices of reference pixels, nearest first; -1 for none.
+      weights: float32 [Q, num_objects, k], the share of each in the distance; they sum to 1
+        where the object has a pixel, else they are 0.
+    """
+    def search(product):
+        distances, rows = _k_smallest(product, prepared.objects, num_objects, k)
+        pixels = tf.gather(prepared.pixels, rows)
+        return tf.where(distances < ABSENT / 2, pixels, -1)
+
+    winners = _over_chunks(search, query, prepared, tf.int32)
+    winners = tf.reshape(
+        tf.transpose(winners, [0, 2, 1, 3]),
+        [-1, tf.shape(winners)[1], k])[:tf.shape(query)[0]]
+    valid = tf.cast(winners >= 0, tf.float32)
+    count = tf.reduce_sum(valid, axis=-1, keepdims=True)
+    farthest = tf.one_hot(tf.cast(count[..., 0], tf.int32) - 1, k)
+    return winners, (valid + farthest * (k - count)) / k
+
+
+def _over_chunks(search, query, prepared, dtype):
+    """Maps `search` over the products [SLOTS, columns, chunk] of all keys with a chunk of queries.
+
+    Returns:
+      The results stacked: [chunks, ...]; the last chunk is padded with zero queries.
+    """
+    num_keys = prepared.keys.shape[0] or tf.shape(prepared.keys)[0]
+    num_queries = query.shape[0] if query.shape[0] is not None else tf.shape(query)[0]
+    largest = _at_least_one(_PRODUCT_ENTRIES // num_keys)
+    chunks = _at_least_one((num_queries + largest - 1) // largest)
+    size = (num_queries + chunks - 1) // chunks
+    # [-2 q, 1] times [r, |r|^2] is |q - r|^2 - |q|^2, so the norms cost no pass of their own.
+    lifted = tf.concat([-2.0 * query, tf.ones_like(query[:, :1])], axis=-1)
+    lifted = tf.pad(lifted, [[0, chunks * size - num_queries], [0, 0]])
+    lifted = tf.reshape(lifted, [chunks, size, query.shape[-1] + 1])
+
+    def chunk(rows):
+        product = tf.matmul(prepared.keys, rows, transpose_b=True)
+        return search(tf.reshape(product, [SLOTS, -1, tf.shape(rows)[0]]))
+
+    return tf.map_fn(chunk, lifted, fn_output_signature=dtype, parallel_iterations=1)
+
+
+def _k_smallest(product, objects, num_objects, k):
+    """The k smallest entries of each object and query, with their rows among the keys.
+
+    The k smallest keys lie in the k columns whose minima are smallest, so only k * SLOTS
+    candidates are compared one by one.
+
+    Args:
+      product: float32 [SLOTS, columns, q].
+      objects: int32 [columns].
+      num_objects: integer or int32 scalar.
+      k: at least 1.
+
+    Returns:
+      distances: float32 [num_objects, q, k], ascending, ABSENT where there are fewer than k.
+      rows: int32 [num_objects, q, k].
+    """
+    num_columns, num_queries = tf.shape(product)[1], tf.shape(product)[2]
+    flat = tf.reshape(product, [SLOTS, -1])
+    minima = tf.transpose(tf.reduce_min(product, axis=0))
+    minima = tf.pad(minima, [[0, 0], [0, k - 1]], constant_values=ABSENT)
+    objects = tf.pad(objects, [[0, k - 1]], constant_values=-1)
+    query_index = tf.range(num_queries)[:, tf.newaxis]
+
+    def of_object(n):
+        own = tf.where(objects == n, minima, ABSENT)
+        values, columns = tf.math.top_k(-own, k)
+        columns = tf.minimum(columns, num_columns - 1)
+        places = tf.reshape(columns * num_queries + query_index, [-1])
+        candidates = tf.reshape(tf.gather(flat, places, axis=1), [SLOTS, num_queries, k])
+        candidates = tf.where(-values < ABSENT / 2, candidates, ABSENT)
+        candidates = tf.reshape(tf.transpose(candidates, [1, 2, 0]), [num_queries, k * SLOTS])
+        best, place = tf.math.top_k(-candidates, k)
+        column = tf.gather(columns, place // SLOTS, batch_dims=1)
+        return -best, place % SLOTS * num_columns + column
+
+    return tf.map_fn(
+        of_object, tf.range(num_objects), fn_output_signature=(tf.float32, tf.int32),
+        parallel_iterations=1)
+
+
+def _repeat_farthest(distances):
+    """Replaces ABSENT entries by the largest real one along the last axis."""
+    real = distances < ABSENT / 2
+    farthest = tf.reduce_max(tf.where(real, distances, -ABSENT), axis=-1, keepdims=True)
+    return tf.where(real, distances, farthest)
+
+
+def _at_least_one(value):
+    return max(value, 1) if isinstance(value, int) else tf.maximum(value, 1)
+
+
+def _with_objects(result, query, num_objects):
+    static = num_objects if isinstance(num_objects, int) else None
+    return tf.ensure_shape(result, [query.shape[0], static])

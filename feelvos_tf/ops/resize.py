@@ -1,0 +1,35 @@
+"""Resizing with aligned corners, as every resize of the original network does it.
+
+The corner pixels of input and output coincide: output pixel i lies at input coordinate
+i * (in - 1) / (out - 1). `tf.image.resize` places pixels by their centers instead, which shifts
+feature maps by up to half a stride.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def scale_dimension(dimension, scale: float):
+    """Returns the size of a feature map: int((dimension - 1) * scale + 1).
+
+    Args:
+      dimension: Python integer or int32 tensor, pixels.
+      scale: reciprocal of the stride, such as 1 / 4.
+
+    Returns:
+      The same kind as `dimension`.
+    """
+    if isinstance(dimension, int):
+        return int((float(dimension) - 1.0) * scale + 1.0)
+    return tf.cast((tf.cast(dimension, tf.float32) - 1.0) * scale + 1.0, tf.int32)
+
+
+def resize_bilinear(images, size):
+    """Resizes [B, H, W, C] of any number type to float32 [B, size[0], size[1], C]."""
+    return tf.raw_ops.ResizeBilinear(images=images, size=size, align_corners=True)
+
+
+def resize_nearest(images, size):
+    """Resizes [B, H, W, C] to [B, size[0], size[1], C] by the nearest pixel; the type stays."""
+    return tf.raw_ops.ResizeNearestNeighbor(images=images, size=size, align_corners=True)

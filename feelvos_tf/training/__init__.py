@@ -1,0 +1,1 @@
+"""Training on TensorFlow Model Garden (extra: train)."""

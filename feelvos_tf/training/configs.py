@@ -1,0 +1,225 @@
+"""What an experiment is made of: network, data, losses, training; the defaults are the paper's.
+
+Model Garden's own dataclasses (ExperimentConfig, TrainerConfig, RuntimeConfig, OptimizationConfig)
+hold the rest, so overrides work as its users know them and unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import List, Optional  # noqa: UP035  (Model Garden reads these at run time on 3.9)
+
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams
+
+from feelvos_tf.config import ModelConfig
+from feelvos_tf.data.readers import DATASETS
+from feelvos_tf.data.triplets import TripletConfig
+from feelvos_tf.errors import InputError
+
+SYNTHETIC = "synthetic"
+FREEZABLE = ("none", "backbone", "deeplab")
+LOSSES = ("cross_entropy", "triplet")
+
+# The same fields with the same defaults; ModelConfig says what they mean and checks them.
+Network = dataclasses.make_dataclass(
+    "Network",
+    [(f.name, List[int] if f.name == "atrous_rates" else type(f.default),  # noqa: UP006
+      dataclasses.field(default_factory=lambda f=f: list(f.default))
+      if isinstance(f.default, tuple) else dataclasses.field(default=f.default))
+     for f in dataclasses.fields(ModelConfig)],
+    bases=(hyperparams.Config,))
+
+
+@dataclasses.dataclass
+class SyntheticClips(hyperparams.Config):
+    """Clips that are drawn when they are needed, see `feelvos_tf.data.synthetic`.
+
+    Attributes:
+      count: number of clips.
+      num_frames, height, width: of each clip.
+      max_objects: clip i has 1 + i modulo max_objects objects.
+      seed: of the first clip; the others follow.
+    """
+
+    count: int = 24
+    num_frames: int = 12
+    height: int = 96
+    width: int = 128
+    max_objects: int = 3
+    seed: int = 0
+
+
+@dataclasses.dataclass
+class Source(hyperparams.Config):
+    """Videos to read.
+
+    Attributes:
+      dataset: layout, see `feelvos_tf.data.readers.read_dataset`; or "synthetic".
+      root: folder of the dataset; of synthetic clips, where to keep them (by default in the
+        folder of the run).
+      split: name of the split.
+      only: text file with the names of the videos to take; empty for all.
+      resolution: of DAVIS.
+      records: pattern of TFRecord files to read in place of `root`.
+      weight: share of the triplets, relative to other sources.
+      synthetic: what to draw where dataset is "synthetic".
+    """
+
+    dataset: str = "davis2017"
+    root: str = ""
+    split: str = "train"
+    only: str = ""
+    resolution: str = "480p"
+    records: str = ""
+    weight: float = 1.0
+    synthetic: SyntheticClips = dataclasses.field(default_factory=SyntheticClips)
+
+
+@dataclasses.dataclass
+class TrainData(hyperparams.Config):
+    """Where triplets come from and how they are made.
+
+    Attributes:
+      sources: the datasets.
+      global_batch_size: clips a step, over all devices.
+      seed: of the stream.
+      Others: see `feelvos_tf.data.triplets.TripletConfig`.
+    """
+
+    sources: List[Source] = dataclasses.field(default_factory=list)  # noqa: UP006
+    global_batch_size: int = 6
+    seed: int = 0
+    crop_size: List[int] = dataclasses.field(default_factory=lambda: [465, 465])  # noqa: UP006
+    num_frames: int = 3
+    scale_range: List[float] = dataclasses.field(default_factory=lambda: [1.0, 1.3])  # noqa: UP006
+    flip_probability: float = 0.5
+    max_objects: int = 8
+    min_object_pixels: int = 10
+    color_jitter: float = 0.0
+    damage_previous: bool = False
+    paste_probability: float = 0.0
+    paste_objects: int = 0
+    max_bad_share: float = 0.01
+
+    def triplets(self) -> TripletConfig:
+        """The part that describes single triplets."""
+        names = [field.name for field in dataclasses.fields(TripletConfig)]
+        return TripletConfig(**{name: getattr(self, name) for name in names})
+
+
+@dataclasses.dataclass
+class ValidationData(hyperparams.Config):
+    """Videos that are segmented and scored now and then.
+
+    Attributes:
+      source: the dataset; no dataset is validated on where its root is empty (but synthetic).
+      limit: take the first so many videos; 0 for all.
+      max_side: see `feelvos_tf.segmenter.VideoSegmenter`.
+    """
+
+    source: Source = dataclasses.field(default_factory=lambda: Source(split="val"))
+    limit: int = 0
+    max_side: Optional[int] = None  # noqa: UP045
+
+
+@dataclasses.dataclass
+class Losses(hyperparams.Config):
+    """What is minimized.
+
+    Attributes:
+      kind: "cross_entropy" of the hardest pixels, or "triplet" for hard nearest neighbors (PML).
+      hard_pixel_share: share of the pixels that count in the end.
+      hard_pixel_steps: steps in which the share falls to it from 1.
+      weight_decay: factor of 0.5 * |w|^2.
+      divisor: the sum over a batch's videos is divided by it. The released code sums over the
+        videos of a GPU and averages over the GPUs of a worker: 2 in the paper's setting. The
+        triplet loss is averaged over the batch and ignores it.
+    """
+
+    kind: str = "cross_entropy"
+    hard_pixel_share: float = 0.15
+    hard_pixel_steps: int = 100_000
+    weight_decay: float = 4e-5
+    divisor: float = 1.0
+
+
+@dataclasses.dataclass
+class FeelvosTask(cfg.TaskConfig):
+    """The task.
+
+    Attributes:
+      model: the network, see `feelvos_tf.config.ModelConfig`.
+      train_data, validation_data: the data.
+      losses: the losses.
+      init_checkpoint: weights to start from: prefix of an original checkpoint, an .npz file, the
+        folder or a checkpoint of an earlier run, or a MobileNetV2 .tflite file.
+      init_parts: how much of it: "all", "deeplab" (not the heads) or "backbone".
+      freeze: "backbone" or "deeplab" keeps these weights as they are; "none" trains all.
+      train_batch_norm: use the batch's statistics and update the moving ones; false trains gamma
+        and beta alone, as the released code does.
+      batch_norm_momentum: of the moving statistics; 0.9997 in the released code, which needs
+        tens of thousands of steps.
+      aspp_dropout: share of the ASPP's output that is dropped.
+      max_reference_pixels: random reference pixels of an object in global matching.
+      bias_gradient_factor: of the gradients of biases.
+      jit_compile: compile forward and backward pass by XLA; computes max_objects channels always.
+      image_interval: steps between pictures for TensorBoard; 0 for none.
+    """
+
+    model: Network = dataclasses.field(default_factory=Network)
+    train_data: TrainData = dataclasses.field(default_factory=TrainData)
+    validation_data: ValidationData = dataclasses.field(default_factory=ValidationData)
+    losses: Losses = dataclasses.field(default_factory=Losses)
+    init_parts: str = "all"
+    freeze: str = "none"
+    train_batch_norm: bool = False
+    batch_norm_momentum: float = 0.9997
+    aspp_dropout: float = 0.1
+    max_reference_pixels: int = 1024
+    bias_gradient_factor: float = 2.0
+    jit_compile: bool = False
+    image_interval: int = 0
+
+
+def model_config(network) -> ModelConfig:
+    """The checked ModelConfig of an experiment's `Network`."""
+    return ModelConfig.from_dict(network.as_dict())
+
+
+def check(params: cfg.ExperimentConfig) -> None:
+    """Checks what Model Garden does not.
+
+    Raises:
+      InputError: names the first key whose value cannot be used.
+    """
+    task, trainer = params.task, params.trainer
+    model_config(task.model)
+    task.train_data.triplets()
+    for key, value, choices in (
+            ("task.freeze", task.freeze, FREEZABLE), ("task.losses.kind", task.losses.kind, LOSSES),
+            ("task.init_parts", task.init_parts, ("all", "deeplab", "backbone"))):
+        if value not in choices:
+            raise InputError(f"{key} is {value!r}, expected one of {', '.join(choices)}")
+    for key, value, low in (
+            ("task.train_data.global_batch_size", task.train_data.global_batch_size, 1),
+            ("task.max_reference_pixels", task.max_reference_pixels, 1),
+            ("task.losses.hard_pixel_steps", task.losses.hard_pixel_steps, 0),
+            ("task.image_interval", task.image_interval, 0),
+            ("trainer.train_steps", trainer.train_steps, 1),
+            ("trainer.steps_per_loop", trainer.steps_per_loop, 1),
+            ("trainer.validation_interval", trainer.validation_interval, 1)):
+        if value < low:
+            raise InputError(f"{key} is {value}, expected at least {low}")
+    if trainer.summary_interval % trainer.steps_per_loop:
+        raise InputError(f"trainer.summary_interval is {trainer.summary_interval}, expected a "
+                         f"multiple of trainer.steps_per_loop, {trainer.steps_per_loop}")
+    if not 0 <= task.aspp_dropout < 1:
+        raise InputError(f"task.aspp_dropout is {task.aspp_dropout}, expected 0 to below 1")
+    if not 0 < task.losses.hard_pixel_share <= 1 or not task.losses.divisor > 0:
+        raise InputError("task.losses: expected hard_pixel_share in 0..1 and divisor above 0, "
+                         f"found {task.losses.hard_pixel_share} and {task.losses.divisor}")
+    for source in [*task.train_data.sources, task.validation_data.source]:
+        if source.dataset not in (*DATASETS, SYNTHETIC):
+            raise InputError(f"dataset {source.dataset!r} is unknown, expected one of "
+                             f"{', '.join((*DATASETS, SYNTHETIC))}")

@@ -1,0 +1,151 @@
+"""The registered experiments: `--experiment=NAME`, or a YAML file of experiments/ on top of one.
+
+`feelvos_paper_davis17` is the published recipe and every other experiment is described by what it
+changes in it. Sources: the paper, section 4; tensorflow/models research/feelvos/train.py and
+train.sh (the comment, not the command line: that one trains on crops of 300 and a batch of 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+from official.modeling import optimization
+
+from feelvos_tf.evaluation.ablation import ROWS
+from feelvos_tf.training.configs import (
+    FeelvosTask,
+    Network,
+    Source,
+    SyntheticClips,
+    TrainData,
+    ValidationData,
+)
+
+PREFIX = "feelvos_"
+_PAPER_STEPS = 200_000
+
+
+def _optimization(learning_rate: float, steps: int, **ema) -> optimization.OptimizationConfig:
+    """SGD with momentum 0.9, poly schedule, each variable's gradient clipped to norm 5."""
+    values = {
+        "optimizer": {"type": "sgd", "sgd": {"momentum": 0.9, "clipnorm": 5.0}},
+        "learning_rate": {"type": "polynomial", "polynomial": {
+            "initial_learning_rate": learning_rate, "decay_steps": steps,
+            "end_learning_rate": 0.0, "power": 0.9}},
+    }
+    if ema:
+        values["ema"] = ema
+    return optimization.OptimizationConfig(values)
+
+
+def paper_davis17() -> cfg.ExperimentConfig:
+    """Xception-65 on DAVIS 2017 alone, as published: 69.1 J&F on its validation set.
+
+    The released code ran 8 workers of 2 GPUs that update asynchronously, each with 6 clips; a step
+    is one worker's update. Here a step is the same update, however many devices share it.
+    """
+    task = FeelvosTask(
+        model=Network(backbone="xception_65"),
+        train_data=TrainData(sources=[Source()], global_batch_size=6),
+        validation_data=ValidationData())
+    task.losses.divisor = 2.0
+    task.init_parts = "deeplab"
+    task.image_interval = 1000
+    trainer = cfg.TrainerConfig(
+        train_steps=_PAPER_STEPS, steps_per_loop=100, summary_interval=100,
+        checkpoint_interval=1000, validation_interval=10_000, eval_tf_function=False,
+        optimizer_config=_optimization(0.0007, _PAPER_STEPS),
+        best_checkpoint_export_subdir="best", best_checkpoint_eval_metric="J_and_F",
+        # The trainer stops by itself at the step that gave a loss that is no number.
+        recovery_max_trials=-1)
+    return cfg.ExperimentConfig(
+        task=task, trainer=trainer, runtime=cfg.RuntimeConfig(distribution_strategy="mirrored"))
+
+
+def paper_davis17_ytvos() -> cfg.ExperimentConfig:
+    """The same on DAVIS 2017 and YouTube-VOS, half of the triplets each: 71.5 J&F."""
+    params = paper_davis17()
+    params.task.train_data.sources = [Source(), Source(dataset="youtube_vos")]
+    return params
+
+
+def small() -> cfg.ExperimentConfig:
+    """MobileNetV2 on one machine: crops of 257, two clips a step, backbone from a TFLite file.
+
+    Damaged previous masks, jittered colors and averaged weights suit small data; the published
+    scores are not to be expected from it.
+    """
+    params = paper_davis17()
+    params.override({
+        "task": {
+            "model": {"backbone": "mobilenet_v2"},
+            "train_data": {"global_batch_size": 2, "crop_size": [257, 257], "max_objects": 4,
+                           "damage_previous": True, "color_jitter": 0.1},
+            "losses": {"divisor": 1.0, "hard_pixel_steps": 15_000},
+            "init_parts": "backbone", "image_interval": 500},
+        "trainer": {"train_steps": 30_000, "steps_per_loop": 50, "summary_interval": 50,
+                    "checkpoint_interval": 500, "validation_interval": 2000},
+        "runtime": {"distribution_strategy": "one_device"}})
+    params.trainer.optimizer_config = _optimization(0.001, 30_000, average_decay=0.999)
+    return params
+
+
+def tiny() -> cfg.ExperimentConfig:
+    """A narrow network on synthetic clips: minutes on two cores, for tests and first tries."""
+    params = small()
+    drawn = Source(dataset="synthetic", split="train", synthetic=SyntheticClips(seed=0))
+    held_out = Source(dataset="synthetic", split="val",
+                      synthetic=SyntheticClips(seed=10_000, count=6))
+    params.task.override({
+        "model": {"depth_multiplier": 0.35, "atrous_rates": [], "aspp_filters": 64,
+                  "decoder_filters": 64, "embedding_dim": 32, "head_filters": 48,
+                  "head_layers": 2, "head_kernel_size": 5, "window": 6},
+        "train_data": {"sources": [drawn.as_dict()], "crop_size": [97, 129],
+                       "global_batch_size": 4, "scale_range": [0.9, 1.1]},
+        "validation_data": {"source": held_out.as_dict()},
+        "losses": {"hard_pixel_steps": 1000},
+        "init_parts": "all", "aspp_dropout": 0.0, "image_interval": 0,
+        "train_batch_norm": True, "batch_norm_momentum": 0.95})
+    params.trainer.override({
+        "train_steps": 600, "steps_per_loop": 20, "summary_interval": 20,
+        "checkpoint_interval": 100, "validation_interval": 600})
+    params.trainer.optimizer_config = optimization.OptimizationConfig({
+        "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
+        "learning_rate": {"type": "cosine", "cosine": {
+            "initial_learning_rate": 0.002, "decay_steps": 600}},
+        "warmup": {"type": "linear", "linear": {"warmup_steps": 20}}})
+    return params
+
+
+def pml() -> cfg.ExperimentConfig:
+    """The embedding alone, by triplet loss, assigned by hard nearest neighbors (PML)."""
+    params = paper_davis17()
+    params.task.losses.kind = "triplet"
+    return params
+
+
+def _ablation(row) -> Callable[[], cfg.ExperimentConfig]:
+    def experiment() -> cfg.ExperimentConfig:
+        params = paper_davis17()
+        params.task.model.override({
+            "first_frame_matching": row.first_frame_matching,
+            "previous_frame_matching": row.previous_frame_matching,
+            "previous_mask": "labels" if row.previous_mask else "none"})
+        return params
+
+    experiment.__doc__ = f"Row {row.name} of the paper's ablation: {row.paper} J&F."
+    return experiment
+
+
+EXPERIMENTS = {
+    "paper_davis17": paper_davis17,
+    "paper_davis17_ytvos": paper_davis17_ytvos,
+    "small": small,
+    "tiny": tiny,
+    "pml": pml,
+    **{f"ablation_{row.name}": _ablation(row) for row in ROWS},
+}
+for _name, _factory in EXPERIMENTS.items():
+    exp_factory.register_config_factory(PREFIX + _name)(_factory)

@@ -1,0 +1,112 @@
+"""The forward pass of training: a batch of clips, unrolled over its frames."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.ops import labels as label_ops
+from feelvos_tf.ops import matching, reference_search, resize
+from feelvos_tf.training.losses import ABSENT_LOGIT
+
+
+def embed_clips(model: Feelvos, images, seeds, dropout: float, train_norm: bool):
+    """Computes features and embeddings of every frame.
+
+    Args:
+      model: the network.
+      images: floats [B, T, H, W, 3], RGB 0..255.
+      seeds: int32 [B, 2], one for each clip.
+      dropout: share of the ASPP's output that is dropped (0.1 in the released code).
+      train_norm: whether batch norm uses the batch's statistics.
+
+    Returns:
+      features: floats [B, T, h, w, decoder_filters].
+      embeddings: floats [B, T, h, w, embedding_dim].
+    """
+    count = images.shape[1]
+    frames = tf.reshape(images, [-1, *images.shape[2:]])
+
+    def drop(features):
+        shape = [count, *features.shape[1:]]
+        draws = tf.map_fn(lambda seed: tf.random.stateless_uniform(shape, seed), seeds,
+                          fn_output_signature=tf.TensorSpec(shape, tf.float32))
+        kept = tf.cast(tf.reshape(draws, tf.shape(features)) >= dropout, features.dtype)
+        return features * kept / (1.0 - dropout)
+
+    features, embeddings = model.embed(
+        frames, training=train_norm, dropout=drop if dropout else None)
+    return tuple(tf.reshape(x, [-1, count, *x.shape[1:]]) for x in (features, embeddings))
+
+
+def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
+                  max_reference_pixels: int | None = None, static: bool = False,
+                  with_distances: bool = False):
+    """Segments frames 2 to T-1 of each clip.
+
+    Frame 2 gets the labels of frame 1 as given; each later frame gets the network's own result
+    for the frame before, as at inference: hard labels, or probabilities where the config says so.
+
+    Args:
+      model: the network.
+      features, embeddings: from `embed_clips`.
+      labels: int32 [B, T, H, W], channels, 255 for none; those of frames 0 and 1 are used.
+      valid: bool [B, N], true for the first channels, those that have an object.
+      seeds: int32 [B, 2], for the choice of reference pixels.
+      max_reference_pixels: at most so many random reference pixels of an object; None for all.
+      static: compute all N channels of every clip, so that shapes are static (XLA); otherwise
+        only those that are valid.
+      with_distances: return the distances of frame 2 as well.
+
+    Returns:
+      float32 [B, T - 2, h, w, N], ABSENT_LOGIT where a channel is not valid. With distances: also
+      the global and the previous one, float32 [B, h, w, N], 1 where not valid or switched off.
+    """
+    config = model.config
+    size, full_size = embeddings.shape[2:4], labels.shape[2:4]
+    num_channels, num_frames = valid.shape[1], embeddings.shape[1]
+    small = resize.resize_nearest(
+        tf.reshape(labels[:, :2], [-1, *full_size, 1]), size)
+    small = tf.reshape(small, [-1, 2, *size])
+
+    def pad(tensor, fill):
+        missing = num_channels - tf.shape(tensor)[-1]
+        padded = tf.pad(tensor, [[0, 0], [0, 0], [0, missing]], constant_values=fill)
+        return tf.ensure_shape(padded, [*size, num_channels])
+
+    def segment(clip):
+        features, embeddings, small, is_valid, seed = clip
+        count = num_channels if static else tf.reduce_sum(tf.cast(is_valid, tf.int32))
+        reference = tf.reshape(small[0], [-1])
+        if max_reference_pixels is not None:
+            reference = reference_search.subsample(reference, count, max_reference_pixels, seed)
+        known, mask = small[1], label_ops.one_hot_mask(small[1], count)
+        outputs, distances = [], []
+        for t in range(2, num_frames):
+            from_first = None
+            if config.first_frame_matching:
+                from_first = matching.global_matching(
+                    embeddings[t], embeddings[0], reference, count, config.k_nearest_neighbors)
+            from_previous = model.match_previous(embeddings[t], embeddings[t - 1], known, count)
+            logits = model.segment(features[t], from_first, mask, from_previous, count)
+            logits = tf.where(is_valid[:count], logits, ABSENT_LOGIT)
+            outputs.append(pad(logits, ABSENT_LOGIT))
+            distances.append([tf.ones([*size, num_channels]) if d is None else pad(d, 1.0)
+                              for d in (from_first, from_previous)])
+            if t + 1 < num_frames:
+                full = resize.resize_bilinear(logits[tf.newaxis], full_size)
+                found = tf.argmax(full, axis=-1, output_type=tf.int32)[..., tf.newaxis]
+                known = resize.resize_nearest(found, size)[0, :, :, 0]
+                mask = label_ops.one_hot_mask(known, count)
+                if config.previous_mask == "probabilities":
+                    mask = tf.nn.softmax(logits)
+        return (tf.stack(outputs), *distances[0]) if with_distances else tf.stack(outputs)
+
+    logits_spec = tf.TensorSpec([num_frames - 2, *size, num_channels], tf.float32)
+    distance_spec = tf.TensorSpec([*size, num_channels], tf.float32)
+    signature = logits_spec
+    if with_distances:
+        signature = (logits_spec, distance_spec, distance_spec)
+    # Not in parallel: one clip's distances are in memory at a time.
+    return tf.map_fn(segment, (features, embeddings, small, valid, seeds),
+                     fn_output_signature=signature, parallel_iterations=1)

@@ -1,0 +1,74 @@
+"""Pictures for TensorBoard: what the network sees and says of one triplet, now and then."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from feelvos_tf.ops import resize
+from feelvos_tf.training import forward, inputs
+from feelvos_tf.video.overlay import contact_sheet, overlay
+
+_SHARD = 1_000_003  # an index that training hardly reaches
+
+
+class Pictures:
+    """An Orbit action that draws one triplet, always the same, every `image_interval` steps.
+
+    Args:
+      task: a `FeelvosTrainingTask`.
+      trainer: its trainer.
+      folder: of the summaries.
+    """
+
+    def __init__(self, task, trainer, folder: str):
+        self._task, self._trainer, self._folder = task, trainer, folder
+        self._interval = task.task_config.image_interval
+        self._drawn = None
+        self._writer = None
+        self._clip = None
+
+    def __call__(self, output) -> None:
+        """Draws if the interval has passed since the last time."""
+        del output
+        step = int(self._trainer.global_step.numpy())
+        if self._drawn is not None and step // self._interval == self._drawn // self._interval:
+            return
+        self._drawn = step
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(self._folder, filename_suffix=".pictures")
+            stream = inputs.training_clips(
+                self._task.sources, self._task.task_config.train_data, start=_SHARD, batch_size=1)
+            self._clip = next(iter(stream.take(1)))
+        with self._writer.as_default(step=step):
+            tf.summary.image("triplet", picture(self._trainer.model, self._clip)[np.newaxis])
+        self._writer.flush()
+
+
+def picture(model, clip) -> np.ndarray:
+    """Draws reference, previous and current frame, truth, prediction and distances.
+
+    Args:
+      model: the network.
+      clip: a batch of one, from `inputs.training_clips`.
+
+    Returns:
+      uint8 [height, width, 3].
+    """
+    seeds = tf.zeros([1, 2], tf.int32)
+    features, embeddings = forward.embed_clips(model, clip["images"], seeds, 0.0, False)
+    logits, from_first, from_previous = forward.segment_clips(
+        model, features, embeddings, clip["labels"], clip["valid"], seeds, with_distances=True)
+    images = np.clip(clip["images"][0].numpy(), 0, 255).astype(np.uint8)
+    labels = clip["labels"][0].numpy()
+    full = resize.resize_bilinear(logits[:, 0], labels.shape[1:])
+    predicted = tf.argmax(full[0], axis=-1).numpy()
+    tiles = [overlay(images[0], labels[0]), overlay(images[1], labels[1]), images[2],
+             overlay(images[2], labels[2]), overlay(images[2], predicted)]
+    captions = ["reference", "previous", "current", "truth", "prediction"]
+    for name, distances in (("first frame", from_first), ("previous frame", from_previous)):
+        for channel in np.flatnonzero(clip["valid"][0].numpy()):
+            shade = (255 * distances[0, ..., channel].numpy()).astype(np.uint8)
+            tiles.append(np.repeat(shade[..., np.newaxis], 3, axis=-1))
+            captions.append(f"distance to {name}, {channel}")
+    return contact_sheet(tiles, captions)

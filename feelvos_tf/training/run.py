@@ -1,0 +1,182 @@
+"""Runs an experiment: strategy, task, trainer, what is told and kept."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable
+
+import tensorflow as tf
+import yaml
+from official.common import distribute_utils
+from official.core import config_definitions as cfg
+from official.core import task_factory, train_lib, train_utils
+from official.modeling import performance
+
+from feelvos_tf.checkpoints import save_model
+from feelvos_tf.errors import InputError
+from feelvos_tf.training import configs, experiments, inputs
+from feelvos_tf.training.pictures import Pictures
+from feelvos_tf.training.task import latest_position
+from feelvos_tf.training.trainer import BestModel, Trainer
+
+MODES = ("train", "eval", "train_and_eval", "continuous_eval")
+PARAMS_FILE = "params.yaml"
+LAST_MODEL = "last_model.npz"
+
+
+def read_params(experiment: str, config_files=(), override: str = "",
+                tpu: str | None = None) -> cfg.ExperimentConfig:
+    """Puts an experiment's settings together.
+
+    Args:
+      experiment: a name of `experiments.EXPERIMENTS`, with or without its prefix.
+      config_files: YAML files laid over it, in this order.
+      override: YAML text or the name of a YAML file, laid over all.
+      tpu: address of a TPU.
+
+    Returns:
+      the settings, checked and locked.
+
+    Raises:
+      InputError: an unknown experiment or key, an unreadable file, a value out of range.
+    """
+    name = experiment.removeprefix(experiments.PREFIX)
+    if name not in experiments.EXPERIMENTS:
+        raise InputError(f"experiment {experiment!r} is unknown, expected one of "
+                         f"{', '.join(experiments.EXPERIMENTS)}")
+    params = experiments.EXPERIMENTS[name]()
+    for path in config_files:
+        _override(params, _read_yaml(path), str(path))
+    if tpu is not None:
+        params.override({"runtime": {"tpu": tpu, "distribution_strategy": "tpu"}})
+    if override:
+        values = _read_yaml(override) if os.path.isfile(override) else _parse(override, "override")
+        _override(params, values, "--params_override")
+    configs.check(params)
+    params.validate()
+    params.lock()
+    return params
+
+
+def _read_yaml(path):
+    try:
+        return _parse(pathlib.Path(path).read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as YAML text") from error
+
+
+def _parse(text: str, source: str) -> dict:
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{source}: holds {values!r}, expected keys and values such as "
+                         "'trainer: {train_steps: 100}'")
+    return values
+
+
+def _override(params, values: dict, source: str) -> None:
+    try:
+        params.override(values, is_strict=True)
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).strip("'\"").split())
+        raise InputError(f"{source}: {reason}") from error
+
+
+def make_strategy(runtime) -> tf.distribute.Strategy:
+    """The strategy of the settings; workers find each other by TF_CONFIG or worker_hosts."""
+    try:
+        distribute_utils.configure_cluster(runtime.worker_hosts, runtime.task_index)
+        return distribute_utils.get_distribution_strategy(
+            distribution_strategy=runtime.distribution_strategy,
+            all_reduce_alg=runtime.all_reduce_alg, num_gpus=runtime.num_gpus,
+            num_packs=runtime.num_packs, tpu_address=runtime.tpu)
+    except ValueError as error:
+        raise InputError(f"runtime: {error}") from error
+
+
+def run_experiment(params: cfg.ExperimentConfig, mode: str, model_dir: str, *,
+                   strategy: tf.distribute.Strategy | None = None,
+                   say: Callable[[str], None] = print):
+    """Trains or evaluates; a run that was stopped goes on from its newest checkpoint.
+
+    In `model_dir`: params.yaml (the settings in full), ckpt-* (newest last), train/ and
+    validation/ (TensorBoard), best/ (best checkpoint, best_model.npz), last_model.npz.
+
+    Args:
+      params: from `read_params`.
+      mode: one of MODES.
+      model_dir: folder of the run.
+      strategy: in place of the one that the settings name.
+      say: takes a line to tell.
+
+    Returns:
+      the trainer, after the run.
+
+    Raises:
+      InputError: data, checkpoint or settings cannot be used, or the loss is not finite.
+    """
+    if mode not in MODES:
+        raise InputError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
+    if "eval" in mode and not inputs.has_validation(params.task.validation_data):
+        raise InputError(f"mode {mode} needs videos to validate on: set "
+                         "task.validation_data.source.root")
+    strategy = strategy or make_strategy(params.runtime)
+    replicas = strategy.num_replicas_in_sync
+    batch = params.task.train_data.global_batch_size
+    if "train" in mode and batch % replicas:
+        raise InputError(f"task.train_data.global_batch_size is {batch}, expected a multiple of "
+                         f"the {replicas} replicas")
+    precision = params.runtime.mixed_precision_dtype
+    before = tf.keras.mixed_precision.global_policy()
+    if precision:
+        performance.set_mixed_precision_policy(precision)
+    try:
+        return _run(params, mode, model_dir, strategy, say)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+
+
+def _run(params, mode, model_dir, strategy, say):
+    chief = strategy.extended.should_checkpoint
+    if "train" in mode and chief:
+        train_utils.serialize_config(params, model_dir)
+    with strategy.scope():
+        # Both inside the scope: the network's initial values are drawn once for all replicas.
+        tf.keras.utils.set_random_seed(params.task.train_data.seed)
+        task = task_factory.get_task(params.task, logging_dir=model_dir)
+        task.position = latest_position(model_dir)
+        exporter = None
+        if "eval" in mode and params.trainer.best_checkpoint_export_subdir and chief:
+            exporter = BestModel(model_dir, params.trainer.best_checkpoint_export_subdir,
+                                 params.trainer.best_checkpoint_eval_metric,
+                                 params.trainer.best_checkpoint_metric_comp)
+        trainer = Trainer(
+            params, task, task.build_model(), train_utils.create_optimizer(task, params),
+            train="train" in mode, evaluate="eval" in mode, checkpoint_exporter=exporter)
+    actions = []
+    if "train" in mode and chief and params.task.image_interval:
+        actions.append(Pictures(task, trainer, os.path.join(model_dir, "train")))
+    runner = train_lib.OrbitExperimentRunner(
+        strategy, task, mode, params, model_dir, train_actions=actions, trainer=trainer,
+        save_summary=chief)
+    step = int(trainer.global_step.numpy())
+    if step:
+        task.initialized = f"this run's checkpoint of step {step} in {model_dir}"
+    elif mode == "eval":
+        raise InputError(f"{model_dir}: holds no checkpoint to evaluate")
+    if "train" in mode:
+        for line in task.describe(trainer.model, strategy.num_replicas_in_sync):
+            say(line)
+    runner.run()
+    if "train" in mode and chief:
+        averages = getattr(trainer.optimizer, "swap_weights", None)
+        with strategy.scope():
+            if averages:
+                averages()
+            save_model(trainer.model, os.path.join(model_dir, LAST_MODEL))
+            if averages:
+                averages()
+    return trainer

@@ -1,0 +1,129 @@
+"""Model Garden's trainer, with what long runs need: data position, waiting time, stop on NaN."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import tensorflow as tf
+from official.core import base_trainer, train_utils
+
+from feelvos_tf.checkpoints import save_model
+from feelvos_tf.errors import InputError
+from feelvos_tf.training import inputs
+
+BEST_MODEL = "best_model.npz"
+
+
+class Trainer(base_trainer.Trainer):
+    """The trainer of `FeelvosTrainingTask`.
+
+    Its checkpoints hold, beside what Model Garden keeps, the place in the stream of triplets.
+    """
+
+    def __init__(self, config, task, model, optimizer, train=True, evaluate=True,
+                 checkpoint_exporter=None):
+        validation = tf.data.Dataset.range(len(task.videos)) if evaluate else None
+        super().__init__(config, task, model, optimizer, train=train, evaluate=evaluate,
+                         validation_dataset=validation, checkpoint_exporter=checkpoint_exporter)
+        self._position = tf.Variable(
+            tf.zeros([task.num_pipelines], tf.int64), trainable=False, name="data_position",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        if train:  # evaluation does not know how many pipelines there were
+            self.checkpoint.data_position = self._position
+        with tf.device("cpu"):
+            self._waited = self._local(tf.zeros([], tf.float64))
+            self._bad_step = self._local(-tf.ones([], tf.int64))
+            self._bad_triplets = self._local(tf.zeros([0], tf.int64), shape=[None])
+        self._loop_start, self._loop_step = None, None
+        self._segmenter = None
+
+    @staticmethod
+    def _local(value, shape=None):
+        return tf.Variable(value, trainable=False, shape=shape,
+                           aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+
+    def train_loop_begin(self):
+        """See base class."""
+        super().train_loop_begin()
+        self._waited.assign(0.0)
+        self._loop_start, self._loop_step = time.monotonic(), int(self.global_step.numpy())
+
+    def train_step(self, iterator):
+        """See base class; called in the cross-replica context."""
+        begin = tf.timestamp()
+        with tf.control_dependencies([begin]):
+            batch = next(iterator)
+        with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
+            self._waited.assign_add(tf.timestamp() - begin)
+        step = tf.identity(self.global_step)
+
+        def replica_step(batch):
+            logs = self.task.train_step({**batch, "step": step}, self.model, self.optimizer,
+                                        self.train_metrics)
+            loss = logs[self.task.loss]
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            self._train_loss.update_state(loss * replicas)
+            self.global_step.assign_add(1)
+            return loss
+
+        share = self.strategy.run(replica_step, args=(batch,), options=self._runtime_options)
+        loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, share, axis=None)
+        local = tf.concat(self.strategy.experimental_local_results(batch["index"]), axis=0)
+        everywhere = local
+        if self.task.num_pipelines > 1:
+            everywhere = self.strategy.gather(batch["index"], axis=0)
+        ends = tf.reduce_max(tf.reshape(everywhere, [self.task.num_pipelines, -1]), axis=1)
+        self._position.assign(tf.maximum(self._position, ends + 1))
+        shares = tf.stack(self.strategy.experimental_local_results(share))
+        own = tf.repeat(~tf.math.is_finite(shares), tf.size(local) // tf.size(shares))
+        first = ~tf.math.is_finite(loss) & (self._bad_step < 0)
+        self._bad_step.assign(tf.where(first, step, self._bad_step))
+        self._bad_triplets.assign(tf.cond(
+            first, lambda: tf.boolean_mask(local, own), lambda: self._bad_triplets.read_value()))
+
+    def train_loop_end(self):
+        """See base class; adds the share of time spent waiting for data and the time left."""
+        if self._bad_step.numpy() >= 0:
+            raise InputError(self._explain_bad_step())
+        logs = super().train_loop_end()
+        elapsed = time.monotonic() - self._loop_start
+        step = int(self.global_step.numpy())
+        left = (self.config.trainer.train_steps - step) / (step - self._loop_step)
+        logs["waiting_for_data"] = self._waited.numpy() / elapsed
+        logs["minutes_left"] = left * elapsed / 60
+        return logs
+
+    def _explain_bad_step(self) -> str:
+        names = inputs.triplet_names(
+            self.task.sources, self.config.task.train_data, self._bad_triplets.numpy().tolist())
+        last = tf.train.latest_checkpoint(self.task.logging_dir)
+        kept = f"the checkpoint {last} is as it was" if last else "there is no checkpoint yet"
+        return (f"the loss is not finite at step {int(self._bad_step.numpy())}, triplets "
+                f"{', '.join(names) or 'of another worker'}; {kept}")
+
+    def eval_begin(self):
+        """See base class."""
+        super().eval_begin()
+        if self._segmenter is None:
+            self._segmenter = self.task.make_segmenter(self.model)
+
+    def eval_step(self, iterator):
+        """Runs and scores one whole video, without graph: a video is a loop over its frames."""
+        return {"scores": self.task.validate_video(int(next(iterator)), self._segmenter)}
+
+
+class BestModel(train_utils.BestCheckpointExporter):
+    """Keeps the best checkpoint, and its weights as a file for `feelvos_tf.load_model`."""
+
+    def __init__(self, model_dir: str, subfolder: str, metric: str, comparison: str):
+        super().__init__(os.path.join(model_dir, subfolder), metric, comparison)
+        self.path = os.path.join(model_dir, subfolder, BEST_MODEL)
+
+    def maybe_export_checkpoint(self, checkpoint, eval_logs, global_step, write_logs=True):
+        """See base class."""
+        better = super().maybe_export_checkpoint(checkpoint, eval_logs, global_step, write_logs)
+        if better:
+            save_model(checkpoint.model, self.path)
+        return better
+

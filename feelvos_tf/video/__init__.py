@@ -1,0 +1,24 @@
+"""Frames and masks in and out: folders, video files, palette PNG, overlays."""
+
+from feelvos_tf.video.frames import Frame, FrameSource, natural_key, open_frames, prefetch
+from feelvos_tf.video.images import read_image
+from feelvos_tf.video.masks import DAVIS_PALETTE, describe_ids, read_mask, write_mask
+from feelvos_tf.video.overlay import contact_sheet, overlay
+from feelvos_tf.video.writers import MaskFolderWriter, VideoFileWriter
+
+__all__ = [
+    "DAVIS_PALETTE",
+    "Frame",
+    "FrameSource",
+    "MaskFolderWriter",
+    "VideoFileWriter",
+    "contact_sheet",
+    "describe_ids",
+    "natural_key",
+    "open_frames",
+    "overlay",
+    "prefetch",
+    "read_image",
+    "read_mask",
+    "write_mask",
+]

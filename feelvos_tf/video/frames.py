@@ -1,0 +1,283 @@
+"""Frames of a video, from a folder of images or from a video file, one at a time."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import logging
+import os
+import pathlib
+import queue
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import numpy as np
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.video.images import read_image
+
+__all__ = [
+    "Frame",
+    "FrameSource",
+    "FolderFrames",
+    "natural_key",
+    "open_frames",
+    "prefetch",
+    "read_image",
+]
+
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
+
+_T = TypeVar("_T")
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One frame of a video.
+
+    Attributes:
+      index: position in the video from 0; a skipped frame leaves a gap in a folder.
+      name: the file's name without extension, or the index as five digits in a video file.
+      image: uint8 [H, W, 3], RGB.
+    """
+
+    index: int
+    name: str
+    image: np.ndarray
+
+
+class FrameSource(abc.ABC):
+    """A video that can be read any number of times, each time from its files, frame by frame.
+
+    Attributes:
+      path: what was opened.
+      on_error: "stop" or "skip", what an unreadable frame does.
+      names: the frames' names in order, or None while they are not known (a video file that
+        has not been read to its end).
+      size: (H, W) of every frame, in pixels.
+      frame_rate: frames per second; a folder does not know its own and says 24.
+    """
+
+    path: pathlib.Path
+    on_error: str
+    names: list[str] | None
+    frame_rate: float = 24.0
+
+    @property
+    @abc.abstractmethod
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels of the first readable frame, which every other must match."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Number of frames; for a video file what its index says until it has been read."""
+
+    @abc.abstractmethod
+    def iterate(self, start: int = 0) -> Iterator[Frame]:
+        """Yields the frames from index `start` on; earlier ones cost little or nothing."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.iterate()
+
+    def _check_size(self, name: str, size: tuple[int, int]) -> None:
+        if size != self.size:
+            raise InputError(
+                f"{name}: frame of {size[0]}x{size[1]} pixels (height x width), expected "
+                f"{self.size[0]}x{self.size[1]} like the first frame of {self.path}"
+            )
+
+    def _unreadable(self, error: InputError) -> None:
+        """Ends the reading, or notes the skipped frame in the log and lets it go on."""
+        if self.on_error == "stop":
+            raise error
+        _logger.warning("skipped: %s", error)
+
+
+class FolderFrames(FrameSource):
+    """The JPEG and PNG files of one folder in natural order (frame2 before frame10)."""
+
+    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop"):
+        self.path = pathlib.Path(path)
+        self.on_error = on_error
+        self.files = list_images(self.path)
+        self.names = [file.stem for file in self.files]
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        if self._size is None:
+            for file in self.files:
+                try:
+                    self._size = read_image(file).shape[:2]
+                    break
+                except InputError as error:
+                    self._unreadable(error)
+            else:
+                raise InputError(f"{self.path}: none of its {len(self)} images can be read")
+        return self._size
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def iterate(self, start: int = 0) -> Iterator[Frame]:
+        readable = 0
+        for index in range(start, len(self.files)):
+            file = self.files[index]
+            try:
+                image = read_image(file)
+            except InputError as error:
+                self._unreadable(error)
+                continue
+            if self._size is None and start == 0:
+                self._size = image.shape[:2]
+            self._check_size(str(file), image.shape[:2])
+            readable += 1
+            yield Frame(index, file.stem, image)
+        if start == 0 and not readable:
+            raise InputError(f"{self.path}: none of its {len(self)} images can be read")
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sort key by which numbers inside names count as numbers and case does not matter.
+
+    Names that differ in leading zeros or case alone are told apart by the name itself, so that
+    the order never depends on the file system.
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return [int(p) if i % 2 else p.casefold() for i, p in enumerate(parts)], name
+
+
+def list_images(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """Lists the JPEG and PNG files of a folder in natural order.
+
+    Extensions count in any case; hidden files, folders and other files are left out.
+
+    Raises:
+      InputError: there is no such folder, it holds no image, or two images have the same name
+        but for the extension (they would write the same mask).
+    """
+    folder = pathlib.Path(folder)
+    try:
+        entries = list(folder.iterdir())
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: no such folder") from error
+    except NotADirectoryError as error:
+        raise InputError(f"{folder}: is a file, expected a folder of images") from error
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed ({error.strerror})") from error
+    files = [
+        entry
+        for entry in entries
+        if entry.suffix.lower() in IMAGE_EXTENSIONS
+        and not entry.name.startswith(".")
+        and not entry.is_dir()
+    ]
+    if not files:
+        found = f"{len(entries)} other entries" if entries else "nothing"
+        raise InputError(f"{folder}: found {found}, expected JPEG or PNG images")
+    files.sort(key=lambda file: natural_key(file.name))
+    by_stem: dict[str, pathlib.Path] = {}
+    for file in files:
+        other = by_stem.setdefault(file.stem, file)
+        if other is not file:
+            raise InputError(
+                f"{folder}: found both {other.name} and {file.name}, expected one image a frame"
+            )
+    return files
+
+
+def open_frames(path: str | os.PathLike[str], *, on_error: str = "stop") -> FrameSource:
+    """Opens a folder of JPEG/PNG images or a video file.
+
+    Args:
+      path: folder (any file names, natural order) or video file (anything FFmpeg decodes).
+      on_error: what an unreadable or truncated frame does. "stop" raises, "skip" notes it by
+        name in the log and goes on with the next one.
+
+    Returns:
+      a FrameSource; nothing but the first frame is read before it is iterated.
+
+    Raises:
+      InputError: the path is missing, an empty folder, or a file that holds no video. While
+        iterating: a frame of another size (with both sizes), an unreadable frame with "stop",
+        or no readable frame at all.
+    """
+    if on_error not in ("stop", "skip"):
+        raise InputError(f"on_error is {on_error!r}, expected 'stop' or 'skip'")
+    path = pathlib.Path(path)
+    if path.is_dir():
+        return FolderFrames(path, on_error)
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or video file")
+    if not path.is_file():
+        raise InputError(f"{path}: is neither a folder of images nor a video file")
+    # Imported here because that module builds on this one.
+    from feelvos_tf.video.video_file import VideoFileFrames
+
+    return VideoFileFrames(path, on_error)
+
+
+def prefetch(iterable: Iterable[_T], depth: int = 4) -> Iterator[_T]:
+    """Iterates in a background thread, so that producing overlaps with what the caller does.
+
+    Order and items stay the same. An exception of the iterable is raised here at its place in
+    the order. When the caller stops early (break, an exception, Ctrl-C, close()) the thread ends
+    after the item it is working on and closes the iterable.
+
+    Args:
+      iterable: what to read ahead; touched by the thread only, from the first next() on.
+      depth: number of items held ready, at least 1; bounds the memory.
+
+    Returns:
+      an iterator over the same items.
+    """
+    if depth < 1:
+        raise InputError(f"prefetch depth is {depth}, expected at least 1")
+    return _read_ahead(iterable, depth)
+
+
+def _read_ahead(iterable: Iterable[_T], depth: int) -> Iterator[_T]:
+    ready: queue.Queue = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def put(entry) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def produce() -> None:
+        try:
+            iterator = iter(iterable)
+            try:
+                for item in iterator:
+                    if not put((item, None, False)):
+                        return
+            finally:
+                if hasattr(iterator, "close"):
+                    iterator.close()
+        except BaseException as error:  # whatever it is, it belongs to the caller
+            put((None, error, True))
+        else:
+            put((None, None, True))
+
+    thread = threading.Thread(target=produce, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error, last = ready.get()
+            if error is not None:
+                raise error
+            if last:
+                return
+            yield item
+            del item  # else one more frame stays alive while the next is awaited
+    finally:
+        stopped.set()
+        thread.join()

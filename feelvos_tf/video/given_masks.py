@@ -1,0 +1,138 @@
+"""The masks a user hands over with a video: of its first frame, or of each object's first."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.video.frames import list_images, natural_key
+from feelvos_tf.video.masks import describe_ids, read_mask
+
+_LISTED = 3  # names in an error
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenMask:
+    """A mask that brings in objects.
+
+    Attributes:
+      path: its file.
+      index: of its frame.
+      name: of its frame.
+      ids: the objects that are new in it, ascending.
+      checksum: of its pixels, so that a later run can tell whether it is the same mask.
+    """
+
+    path: pathlib.Path
+    index: int
+    name: str
+    ids: tuple[int, ...]
+    checksum: int
+
+
+class GivenMasks:
+    """Which objects come in with which frame; pixels are read again when they are needed.
+
+    One file is the mask of the first frame. In a folder a mask belongs to the frame of its name
+    (00012.png to 00012.jpg, or to the thirteenth frame of a video file). The first one with an
+    object starts the video, later ones add the objects whose ids no earlier mask has; ids that an
+    earlier mask has are ignored, so a folder with a mask for every frame will do.
+
+    Attributes:
+      entries: the masks that bring in objects, by frame; never empty.
+      notes: lines that say what was found, for people.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], names: Sequence[str], size: tuple[int, int],
+                 ignore_label: int | None = None):
+        """Reads and checks every mask.
+
+        Args:
+          path: a PNG file, or a folder of them.
+          names: the frames' names in order.
+          size: (H, W) of the frames.
+          ignore_label: id that stands for "unknown" and is no object, or None.
+
+        Raises:
+          InputError: a mask cannot be read, has another size, or fits no frame; or there is no
+            object in any.
+        """
+        self._path = pathlib.Path(path)
+        self._size = size
+        self._ignore_label = ignore_label
+        # A color outside the palette means the same object in all masks.
+        self._colors: dict[tuple[int, int, int], int] = {}
+        self.notes: list[str] = []
+        self.entries: list[GivenMask] = []
+        seen: set[int] = set()
+        redundant = 0
+        for index, file in self._files(names):
+            mask = self._read(file)
+            new = sorted(set(np.unique(mask).tolist()) - seen - {0})
+            known = sorted(set(np.unique(mask).tolist()) & seen)
+            if new:
+                seen.update(new)
+                self.entries.append(GivenMask(
+                    file, index, names[index], tuple(new), zlib.crc32(mask.tobytes())))
+                self.notes.append(_describe(file, names[index], mask, new, known))
+            else:
+                redundant += bool(seen)
+        if redundant:
+            self.notes.append(f"{redundant} more masks hold no new object and are ignored")
+        if not self.entries:
+            raise InputError(f"{self._path}: holds no object, every pixel is background"
+                             + ("" if ignore_label is None else f" or ignored ({ignore_label})"))
+
+    def read(self, entry: GivenMask) -> np.ndarray:
+        """Reads the pixels of an entry's own objects.
+
+        Returns:
+          uint8 [H, W]: ids; for a late mask 0 where there is no new object. The mask that starts
+          the video keeps the ignored label, which tells unknown pixels from background.
+
+        Raises:
+          InputError: the file has changed since the masks were checked.
+        """
+        mask = self._read(entry.path, keep_ignored=entry is self.entries[0])
+        kept = [*entry.ids, *([self._ignore_label] if entry is self.entries[0] else [])]
+        mask = np.where(np.isin(mask, [i for i in kept if i is not None]), mask, 0)
+        if not set(entry.ids) <= set(np.unique(mask).tolist()):
+            raise InputError(f"{entry.path}: has changed while the video was segmented")
+        return mask.astype(np.uint8)
+
+    def _read(self, file: pathlib.Path, keep_ignored: bool = False) -> np.ndarray:
+        mask = read_mask(file, self._size, self._colors)
+        if self._ignore_label is not None and not keep_ignored:
+            mask = np.where(mask == self._ignore_label, 0, mask)
+        return mask
+
+    def _files(self, names: Sequence[str]) -> list[tuple[int, pathlib.Path]]:
+        """(index of the frame, file), by frame."""
+        if not self._path.is_dir():
+            if self._path.stem in names[1:]:
+                self.notes.append(
+                    f"{self._path} is taken as the mask of the first frame, {names[0]}; give a "
+                    f"folder with this mask alone to start at frame {self._path.stem}")
+            return [(0, self._path)]
+        indices = {name: index for index, name in enumerate(names)}
+        files = list_images(self._path)
+        strangers = [file.name for file in files if file.stem not in indices]
+        if strangers:
+            more = f" and {len(strangers) - _LISTED} more" if len(strangers) > _LISTED else ""
+            raise InputError(
+                f"{self._path}: {', '.join(strangers[:_LISTED])}{more} fits no frame, expected "
+                f"masks named like frames, {names[0]}.png to {names[-1]}.png")
+        return sorted(((indices[file.stem], file) for file in files),
+                      key=lambda entry: (entry[0], natural_key(entry[1].name)))
+
+
+def _describe(file: pathlib.Path, name: str, mask: np.ndarray, new, known) -> str:
+    found = describe_ids(np.where(np.isin(mask, new), mask, 0))
+    ignored = f"; ignored, tracked already: {', '.join(map(str, known))}" if known else ""
+    return f"mask {file}, frame {name}: {found}{ignored}"

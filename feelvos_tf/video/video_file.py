@@ -1,0 +1,163 @@
+"""Frames of a video file, decoded as a stream through PyAV."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.video.frames import Frame, FrameSource
+
+_logger = logging.getLogger(__name__)
+
+# Demuxers that would take a text file or a single image for a video.
+_NOT_VIDEOS = ("image2", "tty")
+
+
+def import_av():
+    """Returns the PyAV module; InputError that names the extra where it is not installed."""
+    try:
+        import av
+    except ImportError as error:
+        raise InputError(
+            "video files need PyAV, which is not installed: pip install 'feelvos_tf[video]'"
+        ) from error
+    return av
+
+
+class VideoFileFrames(FrameSource):
+    """The first video stream of a file, in order of presentation; memory stays constant.
+
+    Frames are numbered 00000, 00001, ... as they are decoded, whatever their time stamps (a
+    variable frame rate makes no difference). A rotation stored by a phone in multiples of 90
+    degrees is applied, as players do. `len()` is what the file's index says, or its number of
+    packets; it is corrected once the file has been read to its end.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop"):
+        self.path = pathlib.Path(path)
+        self.on_error = on_error
+        self.names = None
+        self._av = import_av()
+        self._length: int | None = None
+        self._size: tuple[int, int] | None = None
+        self.frame_rate = self._probe()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        assert self._size is not None  # set by the probe
+        return self._size
+
+    def __len__(self) -> int:
+        if self._length is None:
+            self._length = self._count()
+        return self._length
+
+    def iterate(self, start: int = 0) -> Iterator[Frame]:
+        index = 0
+        with self._open() as (container, stream):
+            for decoded in self._decode(container, stream):
+                if index >= start:
+                    name = f"{index:05d}"
+                    image = self._to_rgb(decoded, name)
+                    self._check_size(f"{self.path}, frame {name}", image.shape[:2])
+                    yield Frame(index, name, image)
+                index += 1
+            declared = stream.frames
+        if index < declared:
+            _logger.warning(
+                "%s: its index promises %d frames, %d were found", self.path, declared, index
+            )
+        self._length = index
+        self.names = [f"{i:05d}" for i in range(index)]
+
+    def _probe(self) -> float:
+        """Decodes the first frame for its size; returns the average frames per second."""
+        with self._open() as (container, stream):
+            for decoded in self._decode(container, stream):
+                self._size = self._to_rgb(decoded, "00000").shape[:2]
+                return float(stream.average_rate or stream.guessed_rate or 25)
+        raise InputError(f"{self.path}: video stream without frames")
+
+    def _count(self) -> int:
+        with self._open() as (container, stream):
+            if stream.frames:
+                return stream.frames
+            count = 0
+            try:
+                for packet in container.demux(stream):
+                    count += packet.size > 0
+            except self._av.FFmpegError as error:
+                _logger.warning("%s: counted %d frames up to: %s", self.path, count, error)
+            return count
+
+    @contextlib.contextmanager
+    def _open(self):
+        """Yields (container, video stream); InputError where the file holds none."""
+        try:
+            # The prefix keeps FFmpeg from reading "a:b.mp4" as a network address.
+            container = self._av.open(f"file:{self.path}", **self._options())
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            raise InputError(f"{self.path}: is not a readable video ({_text(error)})") from error
+        with container:
+            if container.format.name in _NOT_VIDEOS or container.format.name.endswith("_pipe"):
+                raise InputError(
+                    f"{self.path}: is not a video but a single image or text, expected a video "
+                    "file or a folder of images"
+                )
+            covers = self._av.stream.Disposition.attached_pic
+            streams = [s for s in container.streams.video if not s.disposition & covers]
+            if not streams:
+                raise InputError(f"{self.path}: holds no video stream")
+            streams[0].thread_type = "AUTO"
+            yield container, streams[0]
+
+    def _options(self) -> dict[str, str]:
+        # Titles that are no UTF-8 must not matter; from PyAV 19 on they never do.
+        old = int(self._av.__version__.split(".")[0]) < 19
+        return {"metadata_errors": "replace"} if old else {}
+
+    def _decode(self, container, stream) -> Iterator:
+        """Yields decoded frames; damaged packets and frames stop or are skipped as asked."""
+        packets = container.demux(stream)
+        count = 0
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                frames = packet.decode()
+            except (self._av.FFmpegError, ValueError) as error:
+                self._damaged(count, _text(error), error)
+                continue  # a failed demuxer ends with the next call
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._damaged(count, "the decoder marks it as corrupt")
+                    continue
+                count += 1
+                yield frame
+
+    def _damaged(self, index: int, reason: str, cause: BaseException | None = None) -> None:
+        error = InputError(f"{self.path}, frame {index:05d}: cannot be decoded ({reason})")
+        error.__cause__ = cause
+        self._unreadable(error)
+
+    def _to_rgb(self, frame, name: str) -> np.ndarray:
+        try:
+            image = frame.to_ndarray(format="rgb24")
+            quarter_turns = round(frame.rotation / 90) % 4
+        except (self._av.FFmpegError, ValueError) as error:
+            raise InputError(
+                f"{self.path}, frame {name}: cannot be converted to RGB ({_text(error)})"
+            ) from error
+        return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+
+
+def _text(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())

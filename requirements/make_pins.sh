@@ -1,0 +1,14 @@
+#!/bin/sh
+# Writes the exact pins of both stacks, classic.txt and modern.txt, anew; needs uv.
+set -eu
+cd "$(dirname "$0")"
+
+pin() {
+    uv pip compile --quiet --upgrade --universal --python-version "$2" --no-annotate --no-header \
+        "$1.in" --output-file "$1.txt"
+    { echo "# Exact pins, written by \`make pins\` from $1.in."; cat "$1.txt"; } > "$1.tmp"
+    mv "$1.tmp" "$1.txt"
+}
+
+pin classic 3.9
+pin modern 3.12

@@ -1,0 +1,84 @@
+"""Installation: `pip install .` for inference, `pip install .[train,video,eval]` for the rest.
+
+Ranges follow the two supported stacks, told apart by the Python version; the exact versions that
+are tested stand in requirements/.
+"""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).resolve().parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (ROOT / "feelvos_tf" / "version.py").read_text(encoding="utf-8")
+).group(1)
+README = ROOT / "README.md"
+
+CLASSIC = '; python_version < "3.12"'
+MODERN = '; python_version >= "3.12"'
+
+BASE = [
+    "tensorflow>=2.15,<2.16" + CLASSIC,
+    "tensorflow>=2.16,<2.22" + MODERN,
+    "tf-keras>=2.15,<2.16" + CLASSIC,
+    "tf-keras>=2.16,<2.22" + MODERN,
+    "absl-py>=1.0",
+    "numpy>=1.23",
+    "pillow>=9.4",
+    "pyyaml>=6.0",
+    "tqdm>=4.62",
+]
+VIDEO = ["av>=12"]
+EVAL = ["matplotlib>=3.5"]
+TRAIN = [
+    "tf-models-official>=2.15,<2.16" + CLASSIC,
+    "tf-models-official>=2.16,<2.22" + MODERN,
+    "tensorflow-addons>=0.23,<0.24" + CLASSIC,
+    # With newer ones than these the Model Garden 2.15 logs errors at import or fails.
+    "numpy<2" + CLASSIC,
+    "pyarrow<18" + CLASSIC,
+    "tensorflow-datasets<4.9.5" + CLASSIC,
+    "tensorflow-metadata<1.16" + CLASSIC,
+    "importlib_resources" + CLASSIC,
+    # tensorboard imports pkg_resources, which setuptools dropped in release 82.
+    "setuptools<81",
+]
+DEV = [
+    "hypothesis",
+    "ipykernel",
+    "nbclient",
+    "nbformat",
+    "psutil",
+    "pytest>=7",
+    "pytest-cov",
+    "pytest-xdist",
+    "ruff",
+    "scipy>=1.9",
+]
+COMMANDS = ["segment", "train", "evaluate", "export", "import_checkpoint", "benchmark"]
+
+setup(
+    name="feelvos_tf",
+    version=VERSION,
+    description="FEELVOS in TensorFlow 2: video object segmentation from the first frame's mask",
+    long_description=README.read_text(encoding="utf-8") if README.is_file() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.9,<3.14",
+    packages=find_packages(include=["feelvos_tf", "feelvos_tf.*"]),
+    package_data={"feelvos_tf": ["weights/*"]},
+    install_requires=BASE,
+    extras_require={
+        "train": TRAIN,
+        "video": VIDEO,
+        "eval": EVAL,
+        "dev": DEV + TRAIN + VIDEO + EVAL,
+    },
+    entry_points={
+        "console_scripts": [
+            f"feelvos-{name.replace('_', '-')}=feelvos_tf.cli.{name}:main_cli"
+            for name in COMMANDS
+        ]
+    },
+)

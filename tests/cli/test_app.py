@@ -1,0 +1,155 @@
+"""What `cli.app.run` makes of errors, flags and exit codes, each in a command of its own."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+COMMAND = '''"""Does one thing."""
+
+import sys
+
+from absl import flags
+
+from feelvos_tf.cli import app
+from feelvos_tf.errors import InputError
+
+_SIZE = flags.DEFINE_integer("size", 3, "Side in pixels.", lower_bound=1)
+_NAME = flags.DEFINE_string("name", None, "A name.", required=True)
+
+
+def main(argv):
+    {body}
+
+
+def main_cli():
+    app.run(main)
+
+
+if __name__ == "__main__":
+    main_cli()
+'''
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs a command whose main function has the given body."""
+
+    def run(body, *arguments, console_script=False):
+        (tmp_path / "command.py").write_text(COMMAND.format(body=body))
+        start = ["command.py"]
+        if console_script:
+            (tmp_path / "start.py").write_text("from command import main_cli\nmain_cli()\n")
+            start = ["start.py"]
+        # The suite's own choice of log level is not to hide what the command does about it.
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+        return subprocess.run(
+            [sys.executable, *start, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(("body", "code"), [("pass", 0), ("return 0", 0), ("return 3", 3)])
+def test_exit_code_is_what_main_returns(command, body, code):
+    result = command(body, "--name=a")
+    assert (result.returncode, result.stderr) == (code, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise InputError('a.png: found 3 x 4, expected 5 x 6')",
+         "error: a.png: found 3 x 4, expected 5 x 6"),
+        ("raise InputError('two\\nlines')", "error: two lines"),
+        ("open('nowhere/a.png')", "error: nowhere/a.png: No such file or directory"),
+        ("raise OSError(28, 'No space left on device', 'out.png')",
+         "error: out.png: No space left on device"),
+        ("raise OSError(28, 'No space left on device')", "error: No space left on device"),
+        ("raise OSError('broken data stream')", "error: broken data stream"),
+        ("raise OSError", "error: OSError"),
+    ],
+)  # fmt: skip
+def test_expected_errors_are_one_line(command, body, line):
+    result = command(body, "--name=a")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", line + "\n")
+
+
+def test_tensorflow_file_errors_are_one_line(command):
+    result = command(
+        "import tensorflow as tf; tf.io.gfile.GFile('nowhere/a.ckpt').read()", "--name=a"
+    )
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert [line for line in lines if line.startswith("error: nowhere/a.ckpt")] == lines
+
+
+def test_interrupt(command):
+    result = command("raise KeyboardInterrupt", "--name=a")
+    assert (result.returncode, result.stderr) == (130, "error: interrupted\n")
+
+
+def test_bugs_keep_their_traceback(command):
+    result = command("raise ZeroDivisionError", "--name=a")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "ZeroDivisionError" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--name=a", "--sise=4"], ["sise", "size"]),
+        (["--name=a", "--size=big"], ["--size=big"]),
+        (["--name=a", "--size=0"], ["size"]),
+        ([], ["--name"]),
+        (["--name=a", "extra"], ["'extra'"]),
+    ],
+)
+def test_wrong_flags_are_one_line(command, arguments, words):
+    result = command("print('ran')", *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("--help)") or line.endswith("--help")
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize("console_script", [False, True])
+def test_help_shows_the_command_and_its_flags(command, console_script):
+    result = command("print('ran')", "--help", console_script=console_script)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Does one thing.")
+    assert "--size" in result.stdout
+    assert "--name" in result.stdout
+    assert "ran" not in result.stdout
+
+
+def test_reader_that_goes_away(tmp_path):
+    (tmp_path / "command.py").write_text(
+        COMMAND.format(body="[print('x' * 1000) for _ in range(10000)]")
+    )
+    result = subprocess.run(
+        f"{sys.executable} command.py --name=a | head -n 1",
+        shell=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.stdout == "x" * 1000 + "\n"
+    assert result.stderr == ""

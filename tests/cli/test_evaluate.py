@@ -1,0 +1,87 @@
+"""`feelvos-evaluate` from the outside: flags, files, exit codes, no TensorFlow without need."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from feelvos_tf.data import synthetic
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("davis")
+    for seed, name in enumerate(["ant", "bee"]):
+        clip = synthetic.synthetic_clip(seed, num_frames=5, height=32, width=48, num_objects=1)
+        synthetic.write_clip(clip, folder, name, "val")
+    return folder
+
+
+def evaluate(*arguments):
+    """Runs the command; absl keeps one set of flags a process, so it gets one of its own."""
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "feelvos_tf.cli.evaluate", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+        check=False)
+
+
+def errors(done):
+    """What a command wrote to stderr, but for the list of its imports."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+
+
+def davis(data, *arguments):
+    return evaluate("--dataset=davis2017", f"--dataset_dir={data}", "--split=val", *arguments)
+
+
+def test_baseline_then_its_results(data, tmp_path):
+    run = davis(data, "--baseline=first_mask", f"--output={tmp_path / 'run'}", "--zip")
+    assert run.returncode == 0, run.stderr
+    assert errors(run) == []
+    assert "tensorflow.python" not in run.stderr
+    assert "[2/2] bee: J&F" in run.stdout and "J&F-Mean" in run.stdout
+    files = davis(data, f"--results={tmp_path / 'run' / 'masks'}", "--nopictures",
+                  f"--output={tmp_path / 'files'}", "--workers=2")
+    assert files.returncode == 0, files.stderr
+    name = "global_results-val.csv"
+    assert (tmp_path / "run" / name).read_text() == (tmp_path / "files" / name).read_text()
+    assert (tmp_path / "run" / "submission-val.zip").is_file()
+
+
+def test_a_failing_sequence_sets_the_exit_code(data, tmp_path):
+    masks = tmp_path / "masks" / "bee"
+    masks.mkdir(parents=True)
+    truth = data / "Annotations" / "480p" / "bee"
+    for path in truth.iterdir():
+        (masks / path.name).write_bytes(path.read_bytes())
+    done = davis(data, f"--results={masks.parent}", f"--output={tmp_path / 'out'}", "--workers=1",
+                 "--nopictures")
+    assert done.returncode == 1
+    assert len(errors(done)) == 1
+    assert errors(done)[0].startswith("error: sequence ant failed: ")
+    assert "[2/2] bee: J&F 100.0" in done.stdout
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "give --checkpoint, --results or --baseline"),
+    (["--baseline=nearest_neighbor"], "give --checkpoint: there is nothing to evaluate"),
+    (["--results=a", "--checkpoint=b"], "--results scores files"),
+    (["--checkpoint=absent.npz"], "absent.npz: cannot be read"),
+    (["--ablation", "--results=a"], "--ablation goes with none of"),
+])
+def test_flags_that_do_not_fit_are_told_in_one_line(data, tmp_path, arguments, message):
+    done = davis(data, f"--output={tmp_path}", *arguments)
+    assert done.returncode == 1
+    assert len(errors(done)) == 1 and errors(done)[0].startswith("error: ")
+    assert message in errors(done)[0]
+
+
+def test_help_teaches():
+    done = evaluate("--help")
+    assert done.returncode == 0
+    for text in ("--results=FOLDER", "global_results-SPLIT.csv", "youtube_vos", "--seen_classes"):
+        assert text in done.stdout

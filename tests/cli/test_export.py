@@ -1,0 +1,65 @@
+"""The flags of feelvos-export reach the export."""
+
+from __future__ import annotations
+
+import pytest
+from absl import app as absl_app
+from absl import flags
+from absl.testing import flagsaver
+
+import feelvos_tf.export
+from feelvos_tf import checkpoints
+from feelvos_tf.cli import export
+from feelvos_tf.errors import InputError
+from feelvos_tf.export import FixedShape
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Records export_model's arguments in place of exporting."""
+    made = []
+    monkeypatch.setattr(checkpoints, "load_model", lambda path: f"model of {path}")
+    monkeypatch.setattr(feelvos_tf.export, "export_model",
+                        lambda *values, **options: made.append((values, options)))
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
+    return made
+
+
+DEFAULTS = {"max_side": None, "ignore_label": None, "max_reference_pixels": None,
+            "mixed_precision": None, "fixed": None}
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ({}, {"weights": "model.npz"}),
+    ({"weights_name": "tuned"}, {"weights": "tuned"}),
+    ({"max_side": 480, "ignore_label": 255, "max_reference_pixels": 64,
+      "mixed_precision": "mixed_float16"},
+     {"weights": "model.npz", "max_side": 480, "ignore_label": 255, "max_reference_pixels": 64,
+      "mixed_precision": "mixed_float16"}),
+    ({"height": 48, "width": 64, "num_objects": 2},
+     {"weights": "model.npz", "fixed": FixedShape(48, 64, 2)}),
+])
+def test_flags_reach_the_export(calls, capsys, given, expected):
+    with flagsaver.flagsaver(checkpoint="runs/model.npz", output="out/1", **given):
+        export.main(["feelvos-export"])
+    assert calls == [(("model of runs/model.npz", "out/1"), {**DEFAULTS, **expected})]
+    assert capsys.readouterr().out == "wrote out/1\n"
+
+
+@pytest.mark.parametrize("given", [{"height": 48}, {"width": 64, "num_objects": 2}])
+def test_sizes_go_together(calls, given):
+    with flagsaver.flagsaver(checkpoint="model.npz", output="out", **given):
+        with pytest.raises(absl_app.UsageError, match="go together"):
+            export.main(["feelvos-export"])
+    assert calls == []
+
+
+def test_missing_checkpoint(tmp_path):
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
+    missing = str(tmp_path / "missing.npz")
+    with flagsaver.flagsaver(checkpoint=missing, output=str(tmp_path / "out")):
+        with pytest.raises(InputError, match=r"missing\.npz: no such checkpoint"):
+            export.main(["feelvos-export"])
+    assert list(tmp_path.iterdir()) == []

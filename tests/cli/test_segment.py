@@ -1,0 +1,175 @@
+"""`feelvos-segment` from the outside: SIGKILL, resuming, one-line errors, the demo."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from feelvos_tf.checkpoints import load_model, save_model
+from feelvos_tf.cli import demo
+from feelvos_tf.config import ModelConfig
+from feelvos_tf.data.synthetic import synthetic_clip, write_clip
+from feelvos_tf.errors import InputError
+from feelvos_tf.modeling.feelvos import build_model
+from feelvos_tf.segmenter import VideoSegmenter
+from feelvos_tf.video.frames import open_frames
+from feelvos_tf.video.masks import read_mask, write_mask
+from feelvos_tf.video.segment import segment_video
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NUM_FRAMES = 60
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "feelvos_tf.cli.segment", *map(str, arguments)]
+
+
+# The suite's own log level is not to hide what the command does about TensorFlow's messages.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT.pop("TF_CPP_MIN_LOG_LEVEL", None)
+
+
+def segment(*arguments):
+    return subprocess.run(command(*arguments), env=ENVIRONMENT, capture_output=True, text=True,
+                          timeout=300, check=False)
+
+
+def small_model():
+    tf.keras.utils.set_random_seed(2)
+    return build_model(ModelConfig(
+        depth_multiplier=0.35, aspp_filters=16, decoder_filters=16, embedding_dim=8,
+        head_filters=8, head_layers=1, head_kernel_size=3, window=3))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Options of the command: frames, a folder of masks (one late), a checkpoint."""
+    folder = tmp_path_factory.mktemp("clip")
+    drawn = synthetic_clip(5, NUM_FRAMES, 45, 62, num_objects=2)
+    write_clip(drawn, folder)
+    (folder / "given").mkdir()
+    write_mask(folder / "given" / "00000.png", drawn.masks[0])
+    late = np.zeros((45, 62), np.uint8)
+    late[20:26, 30:36] = 255
+    write_mask(folder / "given" / "00012.png", late)
+    save_model(small_model(), folder / "model.npz")
+    return {"video": folder / "JPEGImages" / "480p" / "clip", "mask": folder / "given",
+            "checkpoint": folder / "model.npz"}
+
+
+def flags(options):
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def kill_after(mask, *arguments):
+    """Starts the command and kills it when a mask is there; returns the exit code."""
+    process = subprocess.Popen(command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not mask.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    return process.wait(timeout=120)
+
+
+def test_killed_and_resumed(clip, tmp_path):
+    out = tmp_path / "out"
+    arguments = [*flags(clip), f"--output={out}", "--overlay"]
+    assert kill_after(out / "00030.png", *arguments) == -signal.SIGKILL
+    assert not (out / f"{NUM_FRAMES - 1:05d}.png").exists()
+
+    done = segment(*arguments, "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{NUM_FRAMES} masks in {out}" in done.stdout
+    assert "00012.png, frame 00012: 255 (36 px)" in done.stdout
+    assert "frames/s, peak memory" in done.stdout
+    assert len(list(open_frames(out / "overlay.mp4"))) == NUM_FRAMES
+    assert not list(out.glob(".*"))
+
+    segment_video(clip["video"], clip["mask"], tmp_path / "whole",
+                  lambda: VideoSegmenter(load_model(clip["checkpoint"])), say=str)
+    for i in range(NUM_FRAMES):
+        np.testing.assert_array_equal(
+            read_mask(out / f"{i:05d}.png"), read_mask(tmp_path / "whole" / f"{i:05d}.png"),
+            f"frame {i}")
+
+    again = segment(*arguments)
+    assert again.returncode == 1
+    assert again.stderr.startswith(f"error: {out}: holds masks already")
+    assert again.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"video": None}, "give --video"),
+    ({"mask": None}, "give --mask"),
+    ({"checkpoint": "absent.npz"}, "absent.npz: cannot be read, No such file"),
+    ({"video": "absent"}, "absent: no such folder or video file"),
+    ({"mask": ROOT / "setup.py"}, "setup.py: is not a JPEG or PNG image"),
+    ({"demo": "true"}, "--demo goes with none of"),
+    ({"max_side": 0}, "max_side"),
+    ({"ignore_label": 256}, "ignore_label"),
+    ({"output": "/proc/out"}, "/proc/out: cannot be made as a folder"),
+])
+def test_bad_input_is_one_line(change, message, clip, tmp_path):
+    options = {"output": tmp_path / "out", **clip, **change}
+    done = segment(*flags({name: value for name, value in options.items() if value is not None}))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr
+
+
+def test_help_teaches_without_tensorflow():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *command("--help")[1:]], env=ENVIRONMENT,
+        capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert "tensorflow.python" not in done.stderr
+    for text in ("--video=clip.mp4", "--resume", "contact_sheet.jpg", "--max_reference_pixels",
+                 "feelvos-import-checkpoint", "The exit code is"):
+        assert text in done.stdout
+
+
+def test_demo_says_that_its_weights_are_untrained(tmp_path):
+    class Still:
+        """Repeats the labels given."""
+
+        def reset(self, frame, mask):
+            self._labels = mask
+
+        def step(self, frame):
+            return self._labels
+
+        def add_objects(self, mask):
+            self._labels = np.where(mask > 0, mask, self._labels)
+            return self._labels
+
+    for _ in range(2):  # an earlier demonstration is no obstacle
+        lines = []
+        summary = demo.run_demo(tmp_path, Still, trained=False, say=lines.append)
+    assert any("untrained" in line for line in lines)
+    assert summary.files == (tmp_path / "overlay.mp4", tmp_path / "contact_sheet.jpg")
+    assert all(path.is_file() for path in summary.files)
+    last = read_mask(tmp_path / "00023.png")
+    assert np.unique(last).tolist() == [0, 1, 2, 3]
+    lines.clear()
+    demo.run_demo(tmp_path / "trained", Still, trained=True, say=lines.append)
+    assert not any("untrained" in line for line in lines)
+
+
+def test_demo_does_not_overwrite_other_masks(tmp_path):
+    write_mask(tmp_path / "00003.png", np.ones((4, 4), np.uint8))
+    with pytest.raises(InputError, match="holds masks already"):
+        demo.run_demo(tmp_path, None, trained=True, say=str)
+
+
+def test_demo_network_is_the_same_every_time():
+    image = np.full((1, 33, 33, 3), 90.0, np.float32)
+    first, second = (demo.untrained_model().embed(image)[1].numpy() for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert first.std() > 0

@@ -1,0 +1,27 @@
+import pytest
+from absl import flags as absl_flags
+from absl.testing import flagsaver
+
+pytest.importorskip("official", reason="needs the extra train")
+
+from feelvos_tf.cli import train
+from feelvos_tf.errors import InputError
+
+
+@pytest.mark.parametrize("flags,message", [
+    ({"experiment": "large"}, "experiment 'large' is unknown"),
+    ({"params_override": "trainer: {train_stepz: 1}"}, "train_stepz"),
+    ({"config_file": ["missing.yaml"]}, "missing.yaml"),
+    ({"params_override": "task: {train_data: {sources: []}}"}, "no training data"),
+    ({"mode": "eval"}, "holds no checkpoint"),
+])
+def test_what_cannot_be_used_is_said_in_one_line(tmp_path, flags, message):
+    synthetic = ("task: {validation_data: {source: {synthetic: {count: 1, num_frames: 2, "
+                 "height: 33, width: 33}}}}")
+    values = {"experiment": "tiny", "model_dir": str(tmp_path), "params_override": synthetic,
+              **flags}
+    with flagsaver.flagsaver():
+        absl_flags.FLAGS(["feelvos-train", *(
+            f"--{k}={v[0] if isinstance(v, list) else v}" for k, v in values.items())])
+        with pytest.raises(InputError, match=message):
+            train.main(["feelvos-train"])

@@ -1,0 +1,233 @@
+import contextlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from data_trees import STEP, video_of, write_video
+
+from feelvos_tf.data import triplets
+from feelvos_tf.data.draws import Draws
+from feelvos_tf.data.sources import TreeSource
+from feelvos_tf.data.triplets import TripletConfig, make_triplets
+from feelvos_tf.errors import InputError
+
+SMALL = TripletConfig(crop_size=(49, 65), min_object_pixels=1, max_objects=4)
+
+
+def take(sources, config=SMALL, **options):
+    options.setdefault("limit", 40)
+    return list(make_triplets(sources, config, **options).as_numpy_iterator())
+
+
+def same(first, second):
+    assert len(first) == len(second)
+    for a, b in zip(first, second):
+        assert a["name"] == b["name"] and a["index"] == b["index"]
+        np.testing.assert_array_equal(a["images"], b["images"])
+        np.testing.assert_array_equal(a["labels"], b["labels"])
+
+
+@pytest.mark.parametrize("scale_range", [(1.0, 1.3), (0.6, 0.9)])
+def test_labels_stay_with_their_pixels(coordinate_videos, coordinate_source, scale_range):
+    config = TripletConfig(crop_size=(49, 65), min_object_pixels=1, scale_range=scale_range)
+    elements = take([coordinate_source], config, seed=5)
+    assert len(elements) > 20
+    by_name = {video.name: video for video in coordinate_videos}
+    for element in elements:
+        name, frames = element["name"].decode().split("/")[1].split(":")
+        frames = [int(number) for number in frames.split(",")]
+        assert frames[2] == frames[1] + 1
+        reference = by_name[name].read_labels(frames[0])
+        for position, frame in enumerate(frames):
+            image, labels = element["images"][position], element["labels"][position]
+            truth = by_name[name].read_labels(frame)
+            inside = labels != 255
+            rows, columns = image[..., 0] / STEP, image[..., 1] / STEP
+            np.testing.assert_allclose(image[inside][:, 2], 10 * frame, atol=1e-3)
+            assert (np.abs(image[~inside] - 127.5) < 1e-3).all()
+            # Away from ties of the rounding, each label is the truth where its pixel came from.
+            clear = inside & (np.abs(rows % 1 - 0.5) > 0.01) & (np.abs(columns % 1 - 0.5) > 0.01)
+            found = truth[np.rint(rows[clear]).astype(int), np.rint(columns[clear]).astype(int)]
+            kept = sorted(set(np.unique(reference)) - {0})
+            if len(kept) + 1 == element["num_objects"]:
+                expected = np.select([found == v for v in kept], range(1, len(kept) + 1), 0)
+                np.testing.assert_array_equal(labels[clear], expected)
+
+
+def test_frames_of_a_pair_share_geometry_and_the_reference_does_not(coordinate_source):
+    differs = 0
+    for element in take([coordinate_source]):
+        reference, previous, current = element["images"][..., :2]
+        np.testing.assert_allclose(previous, current, atol=1e-3)
+        differs += np.abs(reference - previous).max() > 1
+    assert differs > 10
+
+
+@pytest.fixture(scope="module")
+def whole(coordinate_videos):
+    """The first 40 elements of a stream, made one at a time."""
+    source = TreeSource("coordinates", coordinate_videos)
+    return take([source], seed=3, num_parallel_calls=1)
+
+
+def test_same_stream_for_any_parallel_calls_and_another_for_another_seed(whole, coordinate_source):
+    same(whole, take([coordinate_source], seed=3, num_parallel_calls=7))
+    other = take([coordinate_source], seed=4)
+    assert [x["name"] for x in whole] != [x["name"] for x in other]
+
+
+def test_resumes_at_an_index(whole, coordinate_source):
+    start = int(whole[12]["index"]) + 1
+    same(whole[13:], take([coordinate_source], seed=3, start=start))
+
+
+def test_shards_cover_the_stream_without_overlap(whole, coordinate_source):
+    parts = [
+        take([coordinate_source], seed=3, start=5, num_shards=2, shard=shard) for shard in range(2)
+    ]
+    expected = [x for x in whole if x["index"] >= 5]
+    same(expected, sorted((x for part in parts for x in part), key=lambda x: x["index"]))
+    assert all(x["index"] % 2 == shard for shard, part in enumerate(parts) for x in part)
+
+
+def test_iterator_state_can_be_saved(coordinate_source, tmp_path):
+    iterator = iter(make_triplets([coordinate_source], SMALL, seed=1))
+    for _ in range(5):
+        next(iterator)
+    checkpoint = tf.train.Checkpoint(iterator=iterator)
+    path = checkpoint.write(str(tmp_path / "state"))
+    expected = [next(iterator)["name"].numpy() for _ in range(5)]
+    fresh = iter(make_triplets([coordinate_source], SMALL, seed=1))
+    tf.train.Checkpoint(iterator=fresh).read(path).assert_consumed()
+    assert [next(fresh)["name"].numpy() for _ in range(5)] == expected
+
+
+def test_every_video_once_a_pass(coordinate_source):
+    config = TripletConfig(crop_size=(49, 65), min_object_pixels=1, scale_range=(0.4, 0.5))
+    names = [x["name"].decode().split("/")[1].split(":")[0] for x in take([coordinate_source],
+             config)]
+    assert len(names) == 40  # small scales: the whole frame is in the crop, nothing is dropped
+    passes = [sorted(names[i : i + 5]) for i in range(0, 40, 5)]
+    assert all(p == [f"clip{n}" for n in range(5)] for p in passes)
+    assert names[:5] != names[5:10] or names[5:10] != names[10:15]
+
+
+def test_sources_are_mixed_by_weight(coordinate_videos):
+    first = TreeSource("first", coordinate_videos[:2], weight=3.0)
+    second = TreeSource("second", coordinate_videos[2:], weight=1.0)
+    maker = triplets._Maker([first, second], SMALL, 3, np.array([0.75, 0.25]))
+    choose = tf.data.Dataset.range(2000).map(lambda i: maker._choose(Draws(3, i), i))
+    chosen = np.array(list(choose.as_numpy_iterator()))
+    assert chosen[:1000, 0].sum() == chosen[1000:, 0].sum() == 250
+    assert 0.15 < chosen[:100, 0].mean() < 0.35  # mixed, not one after the other
+    for number, length in ((0, 2), (1, 3)):
+        videos = chosen[chosen[:, 0] == number, 1]
+        whole = videos[: len(videos) // length * length].reshape(-1, length)
+        assert (np.sort(whole, axis=1) == np.arange(length)).all()
+
+
+def test_shapes_are_static_and_validity_counts_objects(coordinate_source):
+    dataset = make_triplets([coordinate_source], SMALL)
+    spec = dataset.element_spec
+    assert spec["images"].shape == (3, 49, 65, 3) and spec["images"].dtype == tf.float32
+    assert spec["labels"].shape == (3, 49, 65) and spec["labels"].dtype == tf.int32
+    assert spec["valid"].shape == (4,) and spec["num_objects"].shape == ()
+    for element in dataset.take(10).as_numpy_iterator():
+        assert element["valid"].sum() == element["num_objects"] >= 2
+        assert element["valid"][: element["num_objects"]].all()
+        labels = element["labels"]
+        assert labels[labels != 255].max() < element["num_objects"]
+
+
+def test_longer_clips(coordinate_source):
+    config = TripletConfig(crop_size=(49, 65), num_frames=5, min_object_pixels=1)
+    for element in take([coordinate_source], config, limit=10):
+        frames = [int(n) for n in element["name"].decode().split(":")[1].split(",")]
+        assert len(frames) == 5 and np.all(np.diff(frames[1:]) == 1)
+        assert element["images"].shape == (5, 49, 65, 3)
+
+
+def test_every_part_together_is_deterministic(coordinate_videos):
+    sources = [
+        TreeSource("videos", coordinate_videos[:3]),
+        TreeSource("stills", coordinate_videos[3:], still=True),
+    ]
+    config = TripletConfig(crop_size=(49, 65), min_object_pixels=1, paste_objects=1,
+                           paste_probability=0.8, damage_previous=True, color_jitter=0.2)
+    elements = take(sources, config, limit=10, num_parallel_calls=1)
+    same(elements, take(sources, config, limit=10, num_parallel_calls=4))
+    assert max(element["num_objects"] for element in elements) == 4
+
+
+@contextlib.contextmanager
+def broken_tree(tmp_path, break_it):
+    for number in range(4):
+        write_video(tmp_path, f"clip{number}", 5, seed=number)
+    videos = [video_of(tmp_path, f"clip{number}") for number in range(4)]
+    break_it(tmp_path)
+    yield TreeSource("broken", videos)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-60])
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda root: truncate(root / "JPEGImages/480p/clip1/00002.png"),
+        lambda root: truncate(root / "Annotations/480p/clip1/00002.png"),
+        lambda root: (root / "JPEGImages/480p/clip1/00002.png").unlink(),
+        lambda root: write_video(root / "x", "v", 1, size=(40, 80)) or shutil.copy(
+            root / "x/Annotations/480p/v/00000.png", root / "Annotations/480p/clip1/00002.png"
+        ),
+    ],
+    ids=["image", "mask", "missing", "size"],
+)
+def test_broken_files_are_named_and_skipped(tmp_path, break_it, capfd):
+    config = TripletConfig(crop_size=(49, 65), min_object_pixels=1, max_bad_share=1.0,
+                           scale_range=(0.4, 0.5))
+    with broken_tree(tmp_path, break_it) as source:
+        elements = take([source], config)
+    assert 25 < len(elements) < 40
+    for element in elements:
+        name, frames = element["name"].decode().split("/")[1].split(":")
+        assert name != "clip1" or "2" not in frames.split(",")
+    messages = [line for line in capfd.readouterr().err.splitlines() if "Unreadable" in line]
+    assert len(messages) == 40 - len(elements)
+    assert all("clip1/00002.png" in message for message in messages)
+
+
+def test_too_many_broken_files_end_the_stream(tmp_path):
+    def break_it(root):
+        for path in (root / "JPEGImages/480p/clip1").iterdir():
+            path.write_bytes(b"")
+
+    config = TripletConfig(crop_size=(49, 65), min_object_pixels=1, max_bad_share=0.05)
+    with broken_tree(tmp_path, break_it) as source:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="max_bad_share"):
+            take([source], config)
+
+
+def test_videos_that_are_too_short_are_left_out(coordinate_videos, tmp_path):
+    write_video(tmp_path, "short", 2)
+    short = video_of(tmp_path, "short")
+    source = TreeSource("mixed", [*coordinate_videos[:1], short])
+    assert all(b"clip0" in element["name"] for element in take([source]))
+    with pytest.raises(InputError, match="no video has 3 frames"):
+        make_triplets([TreeSource("short", [short])], SMALL)
+
+
+@pytest.mark.parametrize("bad", [{"crop_size": (0, 5)}, {"scale_range": (1.3, 1.0)},
+                                 {"num_frames": 2}, {"max_objects": 1}, {"color_jitter": 1.5}])
+def test_config_refuses_what_makes_no_sense(bad):
+    with pytest.raises(InputError, match=next(iter(bad))):
+        TripletConfig(**bad)
+
+
+def test_arguments_are_checked(coordinate_source):
+    with pytest.raises(InputError, match="no source"):
+        make_triplets([], SMALL)
+    with pytest.raises(InputError, match="shard 2 of 2"):
+        make_triplets([coordinate_source], SMALL, num_shards=2, shard=2)

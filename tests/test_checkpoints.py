@@ -1,0 +1,153 @@
+import json
+
+import numpy as np
+import pytest
+from original_weights import write_checkpoint
+
+from feelvos_tf import ModelConfig, build_model, load_tf1_checkpoint
+from feelvos_tf.checkpoints import (
+    CONFIG_KEY,
+    load_model,
+    named_variables,
+    read_tf1_checkpoint,
+    save_model,
+)
+from feelvos_tf.errors import InputError
+
+TINY = ModelConfig(depth_multiplier=0.25, atrous_rates=(2,), aspp_filters=8, decoder_filters=8,
+                   embedding_dim=6, head_filters=8, head_layers=2, head_kernel_size=3, window=2)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model(TINY)
+
+
+def values_of(model, seed=0):
+    rng = np.random.RandomState(seed)
+    return {name: rng.standard_normal(variable.shape).astype(np.float32)
+            for name, variable in named_variables(model).items()}
+
+
+def assert_holds(model, values):
+    for name, variable in named_variables(model).items():
+        np.testing.assert_array_equal(variable, values[name], err_msg=name)
+
+
+def test_every_variable_has_a_name_of_its_own(model):
+    variables = named_variables(model)
+    assert {id(v) for v in variables.values()} == {id(v) for v in model.variables}
+    assert variables["embedding_seg/split_separable_conv2d_0_depthwise/depthwise_weights"].shape \
+        == [3, 3, 8 + 3, 1]
+
+
+@pytest.mark.compat
+@pytest.mark.parametrize("backbone,count", [("mobilenet_v2", 347), ("xception_65", 752)])
+def test_the_released_networks_have_their_number_of_variables(backbone, count):
+    assert len(named_variables(build_model(ModelConfig(backbone=backbone)))) == count
+
+
+def test_original_checkpoint_whole(model, tmp_path):
+    values = values_of(model)
+    momenta = {f"{name}/Momentum": value for name, value in values.items()}
+    write_checkpoint({**values, **momenta}, tmp_path / "model.ckpt-7")
+    load_tf1_checkpoint(model, tmp_path / "model.ckpt-7")
+    assert_holds(model, values)
+
+
+def test_deeplab_checkpoint_leaves_the_heads(model, tmp_path):
+    before = {name: v.numpy() for name, v in named_variables(model).items()}
+    values = values_of(model, seed=1)
+    heads = ("embedding/", "embedding_seg/", "logits/")
+    stored = {name: v for name, v in values.items() if not name.startswith(heads)}
+    stored["logits/semantic/weights"] = np.zeros([1, 1, 8, 21], np.float32)
+    write_checkpoint(stored, tmp_path / "deeplab.ckpt")
+    load_tf1_checkpoint(model, tmp_path / "deeplab.ckpt", parts="deeplab")
+    assert_holds(model, {
+        name: before[name] if name.startswith(heads) else value for name, value in values.items()})
+    only_backbone = {n: v + 1 for n, v in stored.items() if n.startswith("MobilenetV2/")}
+    write_checkpoint(only_backbone, tmp_path / "backbone.ckpt")
+    with pytest.raises(InputError, match="lacks image_pooling/weights.* and .* more"):
+        load_tf1_checkpoint(model, tmp_path / "backbone.ckpt", parts="deeplab")
+    load_tf1_checkpoint(model, tmp_path / "backbone.ckpt", parts="backbone")
+    np.testing.assert_array_equal(
+        model.deeplab.backbone.stem.kernel, only_backbone["MobilenetV2/Conv/weights"])
+
+
+def test_misfits_are_named_and_nothing_is_loaded_by_half(model, tmp_path):
+    before = {name: v.numpy() for name, v in named_variables(model).items()}
+    values = values_of(model, seed=2)
+    del values["aspp0/weights"]
+    values["aspp9/weights"] = np.zeros(3, np.float32)
+    values["aspp0/BatchNorm/beta"] = np.zeros(5, np.float32)
+    write_checkpoint(values, tmp_path / "model.ckpt")
+    with pytest.raises(InputError) as error:
+        load_tf1_checkpoint(model, tmp_path / "model.ckpt")
+    for part in ("model.ckpt", "lacks aspp0/weights", "has not, aspp9/weights",
+                 "aspp0/BatchNorm/beta is [5], expected [8]"):
+        assert part in str(error.value)
+    assert_holds(model, before)
+
+
+@pytest.mark.parametrize("name,message", [
+    ("nothing.ckpt", "nothing.ckpt.index does not exist"),
+    ("model.ckpt.index", "give the name without the ending")])
+def test_no_checkpoint(model, tmp_path, name, message):
+    write_checkpoint(values_of(model), tmp_path / "model.ckpt")
+    with pytest.raises(InputError, match=message):
+        load_tf1_checkpoint(model, tmp_path / name)
+
+
+def test_damaged_original_checkpoint(model, tmp_path):
+    write_checkpoint(values_of(model), tmp_path / "model.ckpt")
+    data = next(tmp_path.glob("model.ckpt.data*"))
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(InputError, match="not a readable TensorFlow checkpoint"):
+        read_tf1_checkpoint(str(tmp_path / "model.ckpt"))
+
+
+def test_unknown_parts(model):
+    with pytest.raises(InputError, match="parts is 'head'"):
+        load_tf1_checkpoint(model, "x", parts="head")
+
+
+@pytest.mark.compat
+def test_own_format_round_trip(model, tmp_path):
+    path = tmp_path / "new" / "weights.npz"
+    save_model(model, path)
+    loaded = load_model(path)
+    assert loaded.config == TINY
+    assert_holds(loaded, {name: v.numpy() for name, v in named_variables(model).items()})
+    assert [p.name for p in path.parent.iterdir()] == ["weights.npz"]
+    save_model(model, tmp_path / "half.npz", dtype="float16")
+    assert (tmp_path / "half.npz").stat().st_size < 0.7 * path.stat().st_size
+    kernel = model.head.logits.kernel.numpy()
+    np.testing.assert_allclose(
+        load_model(tmp_path / "half.npz").head.logits.kernel, kernel, rtol=1e-3, atol=1e-4)
+
+
+def test_damaged_or_foreign_files(model, tmp_path):
+    path = tmp_path / "weights.npz"
+    with pytest.raises(InputError, match="weights.npz: no such checkpoint file"):
+        load_model(path)
+    write_checkpoint(values_of(model), path)
+    with pytest.raises(InputError, match="convert it with feelvos-import-checkpoint"):
+        load_model(path)
+    save_model(model, path)
+    whole = path.read_bytes()
+    for content in (b"", b"hello", whole[:-100], whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="weights.npz: not a checkpoint of feelvos_tf"):
+            load_model(path)
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0xFF
+    path.write_bytes(bytes(flipped))
+    with pytest.raises(InputError, match="weights.npz"):
+        load_model(path)
+    np.savez(path, a=np.zeros(3))
+    with pytest.raises(InputError, match="no config.json in it"):
+        load_model(path)
+    config = {**TINY.to_dict(), "windw": 1}
+    np.savez(path, **{CONFIG_KEY: np.frombuffer(json.dumps(config).encode(), np.uint8)})
+    with pytest.raises(InputError, match="weights.npz: unknown key 'windw'"):
+        load_model(path)

@@ -1,0 +1,74 @@
+import pathlib
+
+import pytest
+import tensorflow as tf
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.training import experiments, run
+from feelvos_tf.training.configs import model_config
+
+FOLDER = pathlib.Path(__file__).parents[2] / "experiments"
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_each_file_says_what_is_registered(name):
+    registered = run.read_params(name).as_dict()
+    assert run.read_params(name, [FOLDER / f"{name}.yaml"]).as_dict() == registered
+    assert not set(path.stem for path in FOLDER.glob("*.yaml")) - set(experiments.EXPERIMENTS)
+
+
+def test_the_paper_to_the_letter():
+    params = run.read_params("feelvos_paper_davis17")
+    task, data = params.task, params.task.train_data
+    assert model_config(task.model).backbone == "xception_65"
+    assert (task.model.output_stride, list(task.model.atrous_rates)) == (16, [6, 12, 18])
+    assert (task.model.window, task.model.previous_mask) == (15, "labels")
+    assert list(data.crop_size) == [465, 465] and list(data.scale_range) == [1.0, 1.3]
+    assert (data.num_frames, data.flip_probability, data.min_object_pixels) == (3, 0.5, 10)
+    assert not (data.damage_previous or data.color_jitter or data.paste_objects)
+    assert (data.global_batch_size, task.losses.divisor, params.trainer.train_steps) == (
+        6, 2.0, 200_000)
+    assert (task.losses.hard_pixel_share, task.losses.hard_pixel_steps) == (0.15, 100_000)
+    assert (task.losses.weight_decay, task.bias_gradient_factor) == (4e-5, 2.0)
+    assert (task.max_reference_pixels, task.aspp_dropout) == (1024, 0.1)
+    assert not task.train_batch_norm and task.freeze == "none"
+    optimizer = params.trainer.optimizer_config
+    assert optimizer.optimizer.get().momentum == 0.9 and optimizer.optimizer.get().clipnorm == 5.0
+    assert optimizer.ema is None
+
+
+@pytest.mark.parametrize("override,message", [
+    ("task: {modle: {window: 3}}", "modle"),
+    ("task: {model: {windw: 3}}", "windw"),
+    ("task: {model: {window: 0}}", "window is 0"),
+    ("task: {train_data: {crop_size: [3, 3]}}", "crop_size"),
+    ("task: {losses: {kind: dice}}", "task.losses.kind is 'dice'"),
+    ("task: {freeze: head}", "task.freeze"),
+    ("trainer: {steps_per_loop: 7}", "summary_interval"),
+    ("trainer: [", "not valid YAML"),
+    ("nothing", "expected keys"),
+    ("task: {validation_data: {source: {dataset: davis}}}", "davis"),
+])
+def test_what_cannot_be_used_is_named(override, message):
+    with pytest.raises(InputError, match=message):
+        run.read_params("small", override=override)
+
+
+def test_files_are_laid_over_each_other_in_order(tmp_path):
+    for number, steps in enumerate((5, 6)):
+        (tmp_path / f"{number}.yaml").write_text(f"trainer: {{train_steps: {steps}}}")
+    files = [tmp_path / "0.yaml", tmp_path / "1.yaml"]
+    assert run.read_params("small", files).trainer.train_steps == 6
+    assert run.read_params("small", files, "trainer: {train_steps: 9}").trainer.train_steps == 9
+    with pytest.raises(InputError, match="missing.yaml"):
+        run.read_params("small", [tmp_path / "missing.yaml"])
+    with pytest.raises(InputError, match="experiment 'large' is unknown"):
+        run.read_params("large")
+
+
+def test_one_device_strategies():
+    params = run.read_params("small")
+    assert isinstance(run.make_strategy(params.runtime), tf.distribute.OneDeviceStrategy)
+    params = run.read_params("small", override="runtime: {distribution_strategy: none}")
+    with pytest.raises(InputError, match="runtime"):
+        run.make_strategy(params.runtime)

@@ -1,0 +1,199 @@
+"""Whole runs of a network that is as small as one can be."""
+
+import glob
+import json
+import os
+import pathlib
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+
+from feelvos_tf import VideoSegmenter, load_model
+from feelvos_tf.errors import InputError
+from feelvos_tf.training import run
+
+HERE = pathlib.Path(__file__).parent
+STEPS = 20
+LONG = f"""
+trainer:
+  train_steps: {STEPS}
+  steps_per_loop: 1
+  summary_interval: 1
+  checkpoint_interval: 5
+  optimizer_config:
+    learning_rate: {{type: constant, constant: {{learning_rate: 0.01}}}}
+    warmup: {{type: null}}
+task: {{aspp_dropout: 0.1, max_reference_pixels: 20}}
+"""
+
+
+def loss_curve(model_dir):
+    """Loss by step, from the run's summaries; the last one said of a step counts."""
+    curve = {}
+    for path in sorted(glob.glob(f"{model_dir}/train/*"), key=os.path.getmtime):
+        for event in tf.compat.v1.train.summary_iterator(path):
+            for value in event.summary.value:
+                if value.tag == "training_loss":
+                    curve[event.step] = float(tf.make_ndarray(value.tensor))
+    return curve
+
+
+@pytest.fixture(scope="module")
+def settings(small_settings, tmp_path_factory):
+    """A file with the settings of the long run."""
+    values = yaml.safe_load(small_settings)
+    for part, more in yaml.safe_load(LONG).items():
+        values[part].update(more)
+    path = tmp_path_factory.mktemp("settings") / "long.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(settings, tmp_path_factory):
+    """Folder of a run on one device, and what it said."""
+    folder, said = tmp_path_factory.mktemp("one"), []
+    run.run_experiment(run.read_params("tiny", [settings]), "train", str(folder), say=said.append)
+    return folder, said
+
+
+def start(kind, settings, folder, **environment):
+    paths = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "distributed_run.py"), kind, str(settings), str(folder)],
+        env={**os.environ, "PYTHONPATH": paths, "TF_USE_LEGACY_KERAS": "1",
+             "CUDA_VISIBLE_DEVICES": "", **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output[-3000:]
+
+
+def same_curve(folder, expected, tolerance):
+    curve = loss_curve(folder)
+    assert sorted(curve) == sorted(expected) == list(range(1, STEPS + 1))
+    np.testing.assert_allclose([curve[s] for s in sorted(curve)],
+                               [expected[s] for s in sorted(expected)], rtol=tolerance)
+
+
+def test_the_start_says_what_will_happen(uninterrupted):
+    folder, said = uninterrupted
+    text = "\n".join(said)
+    for what in ("effective batch: 4 clips of 3 frames on 1 replica", "crop: 33x49",
+                 "output stride 16", "triplets: 80 in 4 videos", "parameters:",
+                 "initialized: weights as the released code initializes them"):
+        assert what in text
+    stored = run.read_params("tiny", [folder / run.PARAMS_FILE])
+    assert stored.trainer.train_steps == STEPS
+    curve = loss_curve(folder)
+    assert curve[STEPS] < 0.9 * curve[1]  # or comparing curves would show nothing
+
+
+def test_the_last_model_runs(uninterrupted):
+    model = load_model(uninterrupted[0] / run.LAST_MODEL)
+    segmenter = VideoSegmenter(model)
+    frame, mask = np.zeros((33, 49, 3), np.uint8), np.zeros((33, 49), np.uint8)
+    mask[8:20, 8:20] = 1
+    segmenter.reset(frame, mask)
+    assert segmenter.step(frame).shape == (33, 49)
+
+
+@pytest.mark.slow
+def test_two_mirrored_devices_give_the_same_curve(uninterrupted, settings, tmp_path):
+    finish(start("two", settings, tmp_path))
+    same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-4)
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_same_curve(uninterrupted, settings, tmp_path):
+    sockets = [socket.socket() for _ in range(2)]
+    for s in sockets:
+        s.bind(("localhost", 0))
+    hosts = [f"localhost:{s.getsockname()[1]}" for s in sockets]
+    for s in sockets:
+        s.close()
+    workers = [
+        start("worker", settings, tmp_path, TF_CONFIG=json.dumps(
+            {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}))
+        for index in range(2)]
+    for worker in workers:
+        finish(worker)
+    same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-4)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, settings, tmp_path):
+    process = start("one", settings, tmp_path)
+    deadline = time.monotonic() + 240
+    while not list(tmp_path.glob("ckpt-*.index")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        time.sleep(0.05)
+    time.sleep(random.uniform(0, 0.4))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    said = []
+    run.run_experiment(run.read_params("tiny", [settings]), "train", str(tmp_path),
+                       say=said.append)
+    assert any("this run's checkpoint of step" in line for line in said)
+    same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-3)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(small_params, tmp_path):
+    trainer = run.run_experiment(small_params(), "train", str(tmp_path), say=str)
+    manager = tf.train.CheckpointManager(
+        trainer.checkpoint, tmp_path, max_to_keep=5, step_counter=trainer.global_step)
+    latest = manager.latest_checkpoint
+    assert latest.endswith("ckpt-4")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(tf.errors.OpError):
+            manager.save(checkpoint_number=6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert tf.train.latest_checkpoint(tmp_path) == latest
+    trainer.checkpoint.restore(latest).assert_existing_objects_matched()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(small_params, tmp_path):
+    params = small_params(
+        "trainer: {steps_per_loop: 1, summary_interval: 1, checkpoint_interval: 1, "
+        "optimizer_config: {warmup: {type: null}, "
+        "learning_rate: {type: constant, constant: {learning_rate: 1.0e+30}}}}")
+    with pytest.raises(InputError) as error:
+        run.run_experiment(params, "train", str(tmp_path), say=str)
+    message = str(error.value)
+    assert "not finite at step 1" in message and "synthetic/train" in message
+    assert "ckpt-1 is as it was" in message
+    assert tf.train.latest_checkpoint(tmp_path).endswith("ckpt-1")
+
+
+@pytest.mark.parametrize("override,message", [
+    ("task: {train_data: {sources: []}}", "no training data"),
+    ("task: {train_data: {sources: [{dataset: davis2017, root: ''}]}}", "no folder for davis2017"),
+    ("task: {init_checkpoint: missing.npz}", "missing.npz"),
+])
+def test_what_is_missing_is_named(small_params, tmp_path, override, message):
+    with pytest.raises(InputError, match=message):
+        run.run_experiment(small_params(override), "train", str(tmp_path), say=str)
+
+
+def test_evaluation_without_videos_or_checkpoint(small_params, tmp_path):
+    with pytest.raises(InputError, match="holds no checkpoint"):
+        run.run_experiment(small_params(), "eval", str(tmp_path), say=str)
+    with pytest.raises(InputError, match="needs videos to validate on"):
+        params = small_params("task: {validation_data: {source: {dataset: davis2016, root: ''}}}")
+        run.run_experiment(params, "train_and_eval", str(tmp_path), say=str)

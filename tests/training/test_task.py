@@ -1,0 +1,128 @@
+"""Single steps: compiled and plain, longer clips, half precision, frozen parts, triplet loss."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from feelvos_tf.checkpoints import named_variables
+from feelvos_tf.evaluation.baselines import NearestNeighbor
+from feelvos_tf.training import run
+from feelvos_tf.training.pictures import picture
+from feelvos_tf.training.task import FeelvosTrainingTask
+
+
+def first_batch(task):
+    return next(iter(task.build_inputs(task.task_config.train_data).take(1)))
+
+
+def one_step(params, folder, seed=0):
+    """Loss and gradients of the first batch, by the variables' names."""
+    task = FeelvosTrainingTask(params.task, logging_dir=str(folder))
+    tf.keras.utils.set_random_seed(seed)
+    model = task.build_model()
+    optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
+
+    @tf.function(autograph=False)
+    def compute(batch):
+        return task.compute_gradients(model, optimizer, batch, tf.constant(3, tf.int64))
+
+    total, parts, gradients = compute(first_batch(task))
+    ids = {id(v): name for name, v in named_variables(model).items()}
+    names = [ids[id(v)] for v in model.trainable_variables]
+    return float(total), {n: g for n, g in zip(names, gradients) if g is not None}, model, task
+
+
+@pytest.mark.slow
+def test_the_compiled_step_equals_the_plain_one(small_params, tmp_path):
+    batch = "task: {train_data: {global_batch_size: 2}, aspp_dropout: 0.1, jit_compile: %s}"
+    plain = one_step(small_params(batch % "false"), tmp_path)
+    compiled = one_step(small_params(batch % "true"), tmp_path)
+    assert plain[0] == pytest.approx(compiled[0], rel=1e-5)
+    assert set(plain[1]) == set(compiled[1])
+    largest = max(np.linalg.norm(gradient) for gradient in plain[1].values())
+    for name, gradient in plain[1].items():
+        difference = np.linalg.norm(compiled[1][name] - gradient)
+        assert difference < 1e-3 * (np.linalg.norm(gradient) + 1e-3 * largest), name
+
+
+def test_longer_clips_with_soft_masks(small_params, tmp_path):
+    params = small_params("task: {model: {previous_mask: probabilities}, "
+                          "train_data: {num_frames: 4, global_batch_size: 1}}")
+    loss, gradients, _, task = one_step(params, tmp_path)
+    assert np.isfinite(loss) and first_batch(task)["images"].shape[1] == 4
+    assert all(np.isfinite(g).all() for g in gradients.values())
+
+
+@pytest.mark.parametrize("row", ["no_first_frame_matching", "previous_global"])
+def test_ablation_rows_train(small_params, tmp_path, row):
+    switches = run.read_params(f"ablation_{row}").task.model.as_dict()
+    chosen = {k: switches[k] for k in ("first_frame_matching", "previous_frame_matching",
+                                       "previous_mask")}
+    loss, gradients, _, _ = one_step(
+        small_params(f"task: {{model: {chosen}, train_data: {{global_batch_size: 1}}}}"
+                     .replace("True", "true").replace("False", "false")), tmp_path)
+    assert np.isfinite(loss) and gradients
+
+
+def test_a_frozen_backbone_is_not_trained(small_params, tmp_path):
+    _, rest, model, task = one_step(small_params("task: {freeze: backbone}"), tmp_path)
+    assert rest and not any(name.startswith("MobilenetV2/") for name in rest)
+    assert "decoder/feature_projection0/weights" in rest
+    task.task_config.override({"freeze": "deeplab"})
+    heads = {id(v) for v in task.build_model().trainable_variables}
+    assert 0 < len(heads) < len(model.trainable_variables)
+
+
+def test_trained_batch_norm_moves_its_statistics(small_params, tmp_path):
+    _, _, model, _ = one_step(small_params("task: {train_batch_norm: true}"), tmp_path)
+    assert np.abs(named_variables(model)["MobilenetV2/Conv/BatchNorm/moving_mean"]).max() > 0
+
+
+def test_half_precision(small_params, tmp_path):
+    params = small_params(
+        "runtime: {mixed_precision_dtype: float16, loss_scale: dynamic}",
+        "task: {train_data: {global_batch_size: 1}}", "trainer: {train_steps: 2}")
+    trainer = run.run_experiment(params, "train", str(tmp_path), say=str)
+    assert trainer.model.deeplab.compute_dtype == "float16"
+    assert all(v.dtype == tf.float32 for v in trainer.model.trainable_variables)
+    assert isinstance(trainer.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+    assert all(np.isfinite(v).all() for v in trainer.model.get_weights())
+
+
+def test_bfloat16(small_params, tmp_path):
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        loss, gradients, model, _ = one_step(
+            small_params("task: {train_data: {global_batch_size: 1}}"), tmp_path)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    assert model.deeplab.compute_dtype == "bfloat16" and np.isfinite(loss)
+    assert all(g.dtype == tf.float32 for g in gradients.values())
+
+
+def test_triplet_loss_trains_the_embedding_and_is_scored_by_nearest_neighbors(
+        small_params, tmp_path):
+    loss, gradients, model, task = one_step(
+        small_params("task: {losses: {kind: triplet}}"), tmp_path)
+    assert np.isfinite(loss) and "embedding/split_separable_conv2d_pointwise/biases" in gradients
+    segmenter = task.make_segmenter(model)
+    assert isinstance(segmenter, NearestNeighbor)
+    assert 0 <= task.validate_video(0, segmenter).objects[0].mean <= 1
+
+
+def test_the_picture_shows_frames_and_distances(small_params, tmp_path):
+    _, _, model, task = one_step(small_params("task: {train_data: {global_batch_size: 1}}"),
+                                 tmp_path)
+    sheet = picture(model, first_batch(task))
+    assert sheet.dtype == np.uint8 and sheet.ndim == 3 and sheet.std() > 10
+
+
+def test_pictures_and_averages_are_written_on_the_way(small_params, tmp_path):
+    params = small_params(
+        "task: {image_interval: 2, train_data: {global_batch_size: 1}}",
+        "trainer: {train_steps: 2, validation_interval: 2, "
+        "optimizer_config: {ema: {average_decay: 0.9}}}")
+    run.run_experiment(params, "train_and_eval", str(tmp_path), say=str)
+    assert (tmp_path / "best" / "best_model.npz").is_file()
+    assert list((tmp_path / "train").glob("*.pictures"))
+    assert (tmp_path / "ema_checkpoints").is_dir()

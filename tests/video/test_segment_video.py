@@ -1,0 +1,425 @@
+"""Whole videos through the engine of feelvos-segment: files, late objects, resuming, bad input."""
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.video import segment
+from feelvos_tf.video.frames import open_frames
+from feelvos_tf.video.masks import read_mask, write_mask
+from feelvos_tf.video.segment import segment_video
+from feelvos_tf.video.writers import VideoFileWriter
+
+SIZE = (24, 32)
+
+
+class Noisy:
+    """A segmenter whose labels depend on all that a real one keeps between frames."""
+
+    def __init__(self, stop_at=None, error=KeyboardInterrupt):
+        self.steps = 0
+        self._stop_at = stop_at
+        self._error = error
+
+    def reset(self, frame, mask):
+        self._ids = sorted(set(np.unique(mask).tolist()))
+        self._reference = [zlib.crc32(frame.tobytes()), zlib.crc32(mask.tobytes())]
+        self._frame, self._labels = frame, mask
+
+    def step(self, frame):
+        if self.steps == self._stop_at:
+            raise self._error
+        self.steps += 1
+        state = [zlib.crc32(array.tobytes()) for array in (frame, self._frame, self._labels)]
+        rng = np.random.default_rng([*self._reference, *state])
+        labels = np.roll(self._labels, 1, axis=1)
+        labels[rng.integers(SIZE[0], size=9), rng.integers(SIZE[1], size=9)] = rng.choice(self._ids)
+        self._frame, self._labels = frame, labels
+        return labels
+
+    def add_objects(self, mask):
+        assert not set(np.unique(mask).tolist()) & set(self._ids) - {0}
+        self._ids += sorted(set(np.unique(mask).tolist()) - {0})
+        self._reference += [zlib.crc32(self._frame.tobytes()), zlib.crc32(mask.tobytes())]
+        self._labels = np.where(mask > 0, mask, self._labels)
+        return self._labels
+
+    def resume(self, frame, labels):
+        self._frame, self._labels = frame, labels
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """A folder of twelve frames, frame0.jpg to frame11.jpg."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for i in range(12):
+        image = rng.integers(0, 256, SIZE + (3,), np.uint8)
+        Image.fromarray(image).save(folder / f"frame{i}.jpg", quality=95)
+    return folder
+
+
+def square(*ids):
+    """A mask with an object of 6x4 pixels for each id."""
+    mask = np.zeros(SIZE, np.uint8)
+    for i, value in enumerate(ids):
+        mask[4 + 2 * i : 10 + 2 * i, 7 * i : 7 * i + 4] = value
+    return mask
+
+
+@pytest.fixture
+def first(tmp_path):
+    write_mask(tmp_path / "first.png", square(2, 200))
+    return tmp_path / "first.png"
+
+
+@pytest.fixture
+def several(tmp_path):
+    """Masks of frames 2 (ids 3, 9), 5 (9 again, 40 is new) and 8 (nothing new), 9 (7 is new)."""
+    folder = tmp_path / "several"
+    folder.mkdir()
+    for index, ids in ((1, ()), (2, (3, 9)), (5, (9, 40)), (8, (3, 9)), (9, (7,))):
+        write_mask(folder / f"frame{index}.png", square(*ids))
+    return folder
+
+
+def run(video, mask, output, segmenter=None, **options):
+    lines = []
+    summary = segment_video(video, mask, output, lambda: segmenter or Noisy(), say=lines.append,
+                            **options)
+    return summary, lines
+
+
+def masks(folder):
+    return {path.stem: read_mask(path) for path in folder.glob("frame*.png")}
+
+
+def assert_same(first, second):
+    assert sorted(first) == sorted(second)
+    for name, mask in first.items():
+        np.testing.assert_array_equal(mask, second[name], name)
+
+
+def test_one_palette_mask_a_frame_named_like_it(frames, first, tmp_path):
+    out = tmp_path / "deep" / "out"
+    summary, lines = run(frames, first, out, overlay=True)
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        [f"frame{i}.png" for i in range(12)] + ["contact_sheet.jpg", "overlay.mp4", "run.json"])
+    np.testing.assert_array_equal(read_mask(out / "frame0.png"), square(2, 200))
+    expected = Noisy()
+    for name in [f"frame{i}" for i in range(12)]:
+        image = np.array(Image.open(frames / f"{name}.jpg"))
+        if name == "frame0":
+            expected.reset(image, square(2, 200))
+        else:
+            labels = expected.step(image)
+            np.testing.assert_array_equal(read_mask(out / f"{name}.png"), labels)
+    assert Image.open(out / "frame3.png").mode == "P"
+    assert len(list(open_frames(out / "overlay.mp4"))) == 12
+    assert (summary.masks, summary.kept, summary.skipped) == (12, 0, 0)
+    assert summary.files == (out / "overlay.mp4", out / "contact_sheet.jpg")
+    assert summary.frames_per_second > 0
+    assert summary.peak_memory > 10e6
+    assert any("2 (24 px), 200 (24 px)" in line for line in lines)
+
+
+def test_video_file_in(first, tmp_path):
+    with VideoFileWriter(tmp_path / "v.mp4", 10) as writer:
+        for i in range(5):
+            writer.write(np.full(SIZE + (3,), 40 * i, np.uint8))
+    run(tmp_path / "v.mp4", first, tmp_path / "out", contact_sheet=False)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        *[f"0000{i}.png" for i in range(5)], "run.json"]
+
+
+def test_objects_come_in_with_their_masks(frames, several, tmp_path):
+    _, lines = run(frames, several, tmp_path / "out")
+    found = masks(tmp_path / "out")
+    assert not found["frame0"].any() and not found["frame1"].any()
+    np.testing.assert_array_equal(found["frame2"], square(3, 9))
+    # New ids as given; the id tracked already stays where the segmenter has it.
+    new = square(9, 40) == 40
+    assert (found["frame5"][new] == 40).all()
+    assert not (found["frame5"] == 40)[~new].any()
+    assert not any((found[f"frame{i}"] == 40).any() for i in (2, 3, 4))
+    assert (found["frame9"] == 7).sum() == 24
+    assert any("frame5: 40 (24 px); ignored, tracked already: 9" in line for line in lines)
+    assert any("1 more masks hold no new object" in line for line in lines)
+
+
+@pytest.mark.parametrize("given", ["first", "several"])
+@pytest.mark.parametrize("stop_at", [0, 1, 3, 4, 7, 8])
+def test_interrupted_and_resumed_is_as_if_never_stopped(
+        given, stop_at, frames, tmp_path, request):
+    mask = request.getfixturevalue(given)
+    run(frames, mask, tmp_path / "whole")
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run(frames, mask, out, Noisy(stop_at))
+    assert not (out / "contact_sheet.jpg").exists()
+    assert_same(masks(out), {n: m for n, m in masks(tmp_path / "whole").items() if n in masks(out)})
+    rest = Noisy()
+    summary, _ = run(frames, mask, out, rest, resume=True, overlay=True)
+    start = 0 if given == "first" else 2
+    assert summary.kept == start + 1 + stop_at
+    assert rest.steps == 11 - start - stop_at
+    assert_same(masks(out), masks(tmp_path / "whole"))
+    assert len(list(open_frames(out / "overlay.mp4"))) == 12
+
+
+def test_resume_after_a_kill_that_left_holes_and_damage(frames, several, tmp_path):
+    run(frames, several, tmp_path / "whole")
+    out = tmp_path / "out"
+    run(frames, several, out)
+    (out / "frame6.png").unlink()  # while frame7.png is there
+    (out / "frame11.png").write_bytes((out / "frame11.png").read_bytes()[:40])
+    (out / ".frame6.png.part").write_bytes(b"half")
+    summary, _ = run(frames, several, out, resume=True)
+    assert summary.kept == 6
+    assert_same(masks(out), masks(tmp_path / "whole"))
+
+
+def test_resume_of_a_finished_or_new_run(frames, first, tmp_path):
+    run(frames, first, tmp_path / "out", resume=True)
+    segmenter = Noisy()
+    summary, _ = run(frames, first, tmp_path / "out", segmenter, resume=True)
+    assert (summary.masks, summary.kept, segmenter.steps) == (12, 12, 0)
+    assert summary.frames_per_second is None
+
+
+def test_masks_of_another_run_are_not_resumed(frames, first, tmp_path):
+    out = tmp_path / "out"
+    run(frames, first, out, settings={"sha256": "a"})
+    with pytest.raises(InputError, match="run.json.*sha256 a, but now it is b"):
+        run(frames, first, out, settings={"sha256": "b"}, resume=True)
+    write_mask(first, square(2, 201))
+    with pytest.raises(InputError, match="run.json: .*made with masks"):
+        run(frames, first, out, settings={"sha256": "a"}, resume=True)
+    (out / "run.json").unlink()
+    with pytest.raises(InputError, match="run.json: cannot be read"):
+        run(frames, first, out, resume=True)
+
+
+def test_finished_mask_with_a_strange_id(frames, first, tmp_path):
+    out = tmp_path / "out"
+    run(frames, first, out)
+    write_mask(out / "frame3.png", square(77))
+    with pytest.raises(InputError, match="frame frame3 holds id 77"):
+        run(frames, first, out, resume=True)
+
+
+def test_masks_are_overwritten_on_request_only(frames, first, tmp_path):
+    out = tmp_path / "out"
+    run(frames, first, out)
+    before = masks(out)
+    with pytest.raises(InputError, match=r"holds masks already \(frame0.png and 11 more\)"):
+        run(frames, first, out)
+    with pytest.raises(InputError, match="expected one of both"):
+        run(frames, first, out, resume=True, overwrite=True)
+
+    def no_segmenter():
+        raise InputError("model.npz: damaged")
+
+    with pytest.raises(InputError, match="damaged"):
+        segment_video(frames, first, out, no_segmenter, overwrite=True, say=str)
+    assert_same(masks(out), before)
+    with pytest.raises(KeyboardInterrupt):
+        run(frames, first, out, Noisy(2), overwrite=True)
+    assert sorted(masks(out)) == ["frame0", "frame1", "frame2"]
+
+
+def test_ignored_pixels_are_no_object(frames, tmp_path):
+    mask = square(5, 255)
+    write_mask(tmp_path / "m.png", mask)
+    seen = []
+
+    class Recorder(Noisy):
+        def reset(self, frame, mask):
+            seen.append(mask)
+            super().reset(frame, np.where(mask == 255, 0, mask))
+
+    run(frames, tmp_path / "m.png", tmp_path / "out", Recorder(), ignore_label=255)
+    np.testing.assert_array_equal(seen[0], mask)
+    assert not any((m == 255).any() for m in masks(tmp_path / "out").values())
+    write_mask(tmp_path / "m.png", square(255))
+    with pytest.raises(InputError, match=r"m.png: holds no object, .* ignored \(255\)"):
+        run(frames, tmp_path / "m.png", tmp_path / "out2", ignore_label=255)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def test_unreadable_frame_stops_or_is_skipped(frames, several, tmp_path):
+    cut(frames / "frame4.jpg")
+    with pytest.raises(InputError, match="frame4.jpg"):
+        run(frames, several, tmp_path / "out")
+    assert sorted(masks(tmp_path / "out")) == [f"frame{i}" for i in range(4)]
+    summary, lines = run(frames, several, tmp_path / "out", on_error="skip", resume=True)
+    assert (summary.masks, summary.kept, summary.skipped) == (11, 4, 1)
+    assert sum("skipped" in line and "frame4.jpg" in line for line in lines) == 1
+    # A skipped frame is no reason to compute all later ones again.
+    summary, _ = run(frames, several, tmp_path / "out", on_error="skip", resume=True)
+    assert (summary.kept, summary.skipped) == (11, 1)
+
+
+@pytest.mark.parametrize("index", [2, 9])
+def test_skipped_frame_that_has_a_mask(index, frames, several, tmp_path):
+    cut(frames / f"frame{index}.jpg")
+    with pytest.raises(InputError, match=f"frame{index}.png: brings in objects .* cannot be read"):
+        run(frames, several, tmp_path / "out", on_error="skip")
+
+
+def test_video_that_ends_before_a_given_mask(first, tmp_path, monkeypatch):
+    with VideoFileWriter(tmp_path / "v.mp4", 10) as writer:
+        for i in range(5):
+            writer.write(np.full(SIZE + (3,), 40 * i, np.uint8))
+    (tmp_path / "m").mkdir()
+    write_mask(tmp_path / "m" / "00000.png", square(1))
+    write_mask(tmp_path / "m" / "00006.png", square(2))
+    with pytest.raises(InputError, match="00006.png fits no frame.* 00000.png to 00004.png"):
+        run(tmp_path / "v.mp4", tmp_path / "m", tmp_path / "out")
+    # An index may promise more frames than there are.
+    from feelvos_tf.video.video_file import VideoFileFrames
+
+    monkeypatch.setattr(VideoFileFrames, "__len__", lambda self: 8)
+    with pytest.raises(InputError, match="00006.png: brings in objects .* has no such frame"):
+        run(tmp_path / "v.mp4", tmp_path / "m", tmp_path / "out")
+    assert (tmp_path / "out" / "00004.png").exists()
+
+
+def broken(case, frames, first, tmp_path):
+    """Returns arguments of `run` for one kind of bad input."""
+    out = tmp_path / "out"
+    mask = first
+    if case == "mask of another size":
+        write_mask(mask, np.ones((24, 31), np.uint8))
+    elif case == "empty mask":
+        write_mask(mask, np.zeros(SIZE, np.uint8))
+    elif case == "no mask":
+        mask = tmp_path / "absent.png"
+    elif case == "empty folder of masks":
+        mask = tmp_path / "empty"
+        mask.mkdir()
+    elif case == "mask that fits no frame":
+        mask = tmp_path / "some"
+        mask.mkdir()
+        write_mask(mask / "frame0.png", square(1))
+        write_mask(mask / "frame12.png", square(1))
+    elif case == "no video":
+        frames = tmp_path / "absent"
+    elif case == "output is a file":
+        out.write_text("")
+    elif case == "output is the video":
+        out = frames
+    elif case == "output overwrites the mask":
+        mask = first.rename(tmp_path / "frame5.png")
+        out = tmp_path
+    return frames, mask, out
+
+
+@pytest.mark.parametrize("case, message", [
+    ("mask of another size", "first.png: mask of 24x31 .* 24x32"),
+    ("empty mask", "first.png: holds no object"),
+    ("no mask", "absent.png: no such file"),
+    ("empty folder of masks", "empty: found nothing"),
+    ("mask that fits no frame", "frame12.png fits no frame, expected .* frame0.png to frame11.png"),
+    ("no video", "absent: no such folder or video file"),
+    ("output is a file", "out: cannot be made as a folder"),
+    ("output is the video", "results would overwrite"),
+    ("output overwrites the mask", "results would overwrite .*frame5.png"),
+])
+def test_bad_input_is_told_before_a_model_is_loaded(case, message, frames, first, tmp_path):
+    arguments = broken(case, frames, first, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=message) as caught:
+        segment_video(*arguments, lambda: pytest.fail("loaded"), say=str)
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_segmenter_that_refuses_a_mask(frames, first, tmp_path):
+    class Refusing(Noisy):
+        def reset(self, frame, mask):
+            raise InputError("3 objects do not fit")
+
+    with pytest.raises(InputError, match="first.png: 3 objects do not fit"):
+        run(frames, first, tmp_path / "out", Refusing())
+
+
+def test_method_that_cannot_resume_leaves_what_is_finished(frames, first, tmp_path):
+    class Forgetful(Noisy):
+        def resume(self, frame, labels):
+            raise InputError("cannot resume")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(frames, first, tmp_path / "out", Noisy(4))
+    before = masks(tmp_path / "out")
+    with pytest.raises(InputError, match="cannot resume"):
+        run(frames, first, tmp_path / "out", Forgetful(), resume=True)
+    assert_same(masks(tmp_path / "out"), before)
+
+
+def test_full_disk_leaves_whole_files_only(frames, first, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".frame6.png.part").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"frame6.png: cannot be written \(No space left"):
+        run(frames, first, out)
+    assert set(masks(out)) >= {f"frame{i}" for i in range(6)}
+    assert not (out / "frame6.png").exists()
+    assert not list(out.glob(".*.part"))
+    run(frames, first, out, resume=True)
+    run(frames, first, tmp_path / "whole")
+    assert_same(masks(out), masks(tmp_path / "whole"))
+
+
+def test_full_disk_for_pictures(frames, first, tmp_path):
+    for name in ("contact_sheet.jpg", "overlay.mp4"):
+        out = tmp_path / name.split(".")[0]
+        out.mkdir()
+        (out / f".{name}.part").symlink_to("/dev/full")
+        with pytest.raises(InputError, match=name):
+            run(frames, first, out, overlay=True)
+        assert not (out / name).exists()
+
+
+def test_stopping_says_how_to_go_on(frames, first, tmp_path):
+    lines = []
+    with pytest.raises(KeyboardInterrupt):
+        segment_video(frames, first, tmp_path / "out", lambda: Noisy(3), say=lines.append)
+    assert lines[-1].startswith(f"finished masks stay in {tmp_path / 'out'}; ")
+    assert "--resume" in lines[-1]
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(frames, first, tmp_path, monkeypatch):
+    monkeypatch.setattr(segment, "_SECONDS_BETWEEN_LINES", 0.0)
+    _, lines = run(frames, first, tmp_path / "out", progress=True)
+    assert sum("/12 [" in line and "frame/s" in line for line in lines) == 12
+
+
+def test_name_of_a_picture_is_no_name_for_a_mask(frames, first, tmp_path):
+    (frames / "frame5.jpg").rename(frames / "contact_sheet.jpg")
+    with pytest.raises(InputError, match="--nocontact_sheet"):
+        run(frames, first, tmp_path / "out")
+    run(frames, first, tmp_path / "out", contact_sheet=False)
+    assert (tmp_path / "out" / "contact_sheet.jpg").exists()
+
+
+def test_single_mask_named_like_a_later_frame_is_noted(frames, first, tmp_path):
+    _, lines = run(frames, first.rename(tmp_path / "frame4.png"), tmp_path / "out")
+    assert any("taken as the mask of the first frame, frame0" in line for line in lines)
+
+
+def test_run_file_says_what_the_masks_are_from(frames, several, tmp_path):
+    run(frames, several, tmp_path / "out", settings={"max_side": 640})
+    values = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert values["size"] == [24, 32]
+    assert values["max_side"] == 640
+    assert {name: ids[:-1] for name, ids in values["masks"].items()} == {
+        "frame2": [3, 9], "frame5": [40], "frame9": [7]}
