@@ -20,8 +20,9 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path, flags, message):
                  "height: 33, width: 33}}}}")
     values = {"experiment": "tiny", "model_dir": str(tmp_path), "params_override": synthetic,
               **flags}
-    with flagsaver.flagsaver():
-        absl_flags.FLAGS(["feelvos-train", *(
-            f"--{k}={v[0] if isinstance(v, list) else v}" for k, v in values.items())])
+    if not absl_flags.FLAGS.is_parsed():
+        absl_flags.FLAGS.mark_as_parsed()
+    # Not by parsing: absl keeps one set of flags a process, with other commands' required ones.
+    with flagsaver.flagsaver(**values):
         with pytest.raises(InputError, match=message):
             train.main(["feelvos-train"])

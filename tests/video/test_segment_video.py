@@ -403,12 +403,11 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(frames, first, tmp_p
     assert sum("/12 [" in line and "frame/s" in line for line in lines) == 12
 
 
-def test_name_of_a_picture_is_no_name_for_a_mask(frames, first, tmp_path):
+def test_frame_named_like_a_picture_gets_its_mask_beside_it(frames, first, tmp_path):
     (frames / "frame5.jpg").rename(frames / "contact_sheet.jpg")
-    with pytest.raises(InputError, match="--nocontact_sheet"):
-        run(frames, first, tmp_path / "out")
-    run(frames, first, tmp_path / "out", contact_sheet=False)
+    run(frames, first, tmp_path / "out")
     assert (tmp_path / "out" / "contact_sheet.jpg").exists()
+    assert read_mask(tmp_path / "out" / "contact_sheet.png", (24, 32)).shape == (24, 32)
 
 
 def test_single_mask_named_like_a_later_frame_is_noted(frames, first, tmp_path):
