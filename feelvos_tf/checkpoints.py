@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from feelvos_tf import bundled
 from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
@@ -166,11 +167,11 @@ def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") 
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def load_model(path: str | os.PathLike) -> Feelvos:
+def load_model(path: str | os.PathLike | None = None) -> Feelvos:
     """Builds the network that a file of `save_model` describes and gives it its weights.
 
     Args:
-      path: the file.
+      path: the file; by default the weights that come with the package, see `bundled`.
 
     Returns:
       The network, in float32.
@@ -178,7 +179,7 @@ def load_model(path: str | os.PathLike) -> Feelvos:
     Raises:
       InputError: the file is missing, damaged, of another kind, or does not fit its own config.
     """
-    path = pathlib.Path(path)
+    path = bundled.checkpoint() if path is None else pathlib.Path(path)
     if not path.is_file():
         hint = ""
         if pathlib.Path(f"{path}.index").is_file():

@@ -13,29 +13,11 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.segment import Summary, segment_video
 
-_WEIGHTS = pathlib.Path(__file__).resolve().parents[1] / "weights"
 _SEED = 7
 _SIZE = {"num_frames": 24, "height": 192, "width": 320, "num_objects": 3, "late_objects": 1}
 
 
-def bundled_checkpoint() -> str | None:
-    """Returns the weights that come with the package, or None where it has none."""
-    files = sorted(_WEIGHTS.glob("*.npz"))
-    return str(files[0]) if files else None
-
-
-def untrained_model():
-    """Builds a small network with random weights, the same every time."""
-    import tensorflow as tf
-
-    from feelvos_tf.config import ModelConfig
-    from feelvos_tf.modeling.feelvos import build_model
-
-    tf.keras.utils.set_random_seed(_SEED)
-    return build_model(ModelConfig(depth_multiplier=0.35, head_filters=64, decoder_filters=64))
-
-
-def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *, trained: bool,
+def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *,
              say: Callable[[str], None] = print) -> Summary:
     """Draws a clip of three objects, one of which comes late, and segments it.
 
@@ -43,7 +25,6 @@ def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *, traine
       output: gets clip/ (frames, exact masks, the masks given), the masks and all pictures. What
         an earlier demonstration left there is replaced.
       make_segmenter: see `segment_video`.
-      trained: whether its weights were trained; if not, that is said.
       say: takes lines for people.
 
     Returns:
@@ -60,9 +41,6 @@ def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *, traine
     given = folder / "given_masks"
     _write_given(clip, given)
     say(f"drew a clip into {folder}")
-    if not trained:
-        say("NOTE: the weights are untrained, because this package comes without trained ones. "
-            "The pictures show that everything runs, not how well the method works.")
     return segment_video(
         folder / "JPEGImages" / "480p" / "clip", given, output, make_segmenter,
         settings={"demo": True}, overlay=True, overwrite=again, progress=True, say=say)

@@ -1,15 +1,16 @@
 """Scores video object segmentation: J and F as the official DAVIS evaluation defines them.
 
 Run a checkpoint over a split and score it while frames stream by:
-  feelvos-evaluate --dataset=davis2017 --dataset_dir=DAVIS --split=val \\
-      --checkpoint=model.npz --output=OUT
+  feelvos-evaluate --dataset=davis2017 --dataset_dir=DAVIS --split=val --output=OUT \\
+      --checkpoint=model.npz
+(without --checkpoint: the weights that come with the package)
 
 Score results that exist, ours or anybody's, laid out as FOLDER/VIDEO/FRAME.png:
   feelvos-evaluate --dataset=davis2016 --dataset_dir=DAVIS --split=val --results=FOLDER --output=OUT
 
 Compare with the first mask copied, or with hard nearest neighbors in the same embedding:
   feelvos-evaluate ... --baseline=first_mask --output=OUT
-  feelvos-evaluate ... --baseline=nearest_neighbor --checkpoint=model.npz --output=OUT
+  feelvos-evaluate ... --baseline=nearest_neighbor --output=OUT
 
 The paper's ablation, six rows, with one network or with those trained for a row:
   feelvos-evaluate ... --ablation --checkpoint=model.npz --output=OUT
@@ -33,6 +34,7 @@ from collections.abc import Mapping
 from absl import app as absl_app
 from absl import flags
 
+from feelvos_tf import bundled
 from feelvos_tf.cli import app
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import evaluate, protocols
@@ -52,7 +54,8 @@ _SPLIT = flags.DEFINE_string(
     "not public is run and packed (--zip) but not scored.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for reports and masks.", required=True)
 _CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Network to run, a file of feelvos-train or feelvos-import-checkpoint.")
+    "checkpoint", None, "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
+    "default the weights that come with the package.")
 _RESULTS = flags.DEFINE_string(
     "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything.")
 _BASELINE = flags.DEFINE_enum(
@@ -68,6 +71,13 @@ _ABLATION_CHECKPOINTS = flags.DEFINE_list(
     "ablation_checkpoints", [], "ROW=FILE,...: networks trained for rows of the ablation: full, "
     "previous_global, no_previous_matching, first_frame_only, no_previous_mask, "
     "no_first_frame_matching.")
+_MAX_SIDE = flags.DEFINE_integer(
+    "max_side", None, "Compute frames whose longer side is above this at reduced size; masks keep "
+    "the frames' size.", lower_bound=1)
+_MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
+    "max_reference_pixels", None, "Compare with at most so many pixels of each object (and of "
+    "background) in the first frame, which is faster; the draw is the same every time.",
+    lower_bound=1)
 _RERUN = flags.DEFINE_bool("rerun", False, "Run finished sequences again.")
 _ZIP = flags.DEFINE_bool(
     "zip", False, "Pack the masks as submission-SPLIT.zip in the layout of the benchmark's server.")
@@ -96,7 +106,7 @@ def main(argv: list[str]) -> int:
         from feelvos_tf.evaluation import ablation
 
         outcomes = ablation.run_ablation(
-            task, _CHECKPOINT.value, _trained_rows(), _OUTPUT.value, rerun=_RERUN.value,
+            task, _checkpoint(), _trained_rows(), _OUTPUT.value, rerun=_RERUN.value,
             pictures=_PICTURES.value, say=_say)
         _say(f"table in {os.path.join(_OUTPUT.value, f'ablation-{task.split}.md')}")
         codes = [_conclude(outcome, f"{name}: ") for name, outcome in outcomes.items()]
@@ -119,14 +129,18 @@ def _check_flags() -> None:
                                   "--baseline")
     if _ABLATION.value and (_RESULTS.value or _BASELINE.value or _ZIP.value):
         raise absl_app.UsageError("--ablation goes with none of --results, --baseline, --zip")
+    if (_MAX_SIDE.value or _MAX_REFERENCE_PIXELS.value) and (
+            _RESULTS.value or _BASELINE.value or _ABLATION.value):
+        raise absl_app.UsageError("--max_side and --max_reference_pixels go with the whole network "
+                                  "only: with none of --results, --baseline, --ablation")
     if _ABLATION_CHECKPOINTS.value and not _ABLATION.value:
         raise absl_app.UsageError("--ablation_checkpoints needs --ablation")
     if _BASELINE.value == "first_mask" and _CHECKPOINT.value:
         raise absl_app.UsageError("--baseline=first_mask needs no --checkpoint")
-    chosen = _RESULTS.value or _CHECKPOINT.value or _BASELINE.value == "first_mask"
-    if not chosen and not _ABLATION.value:
-        what = "--checkpoint" if _BASELINE.value else "--checkpoint, --results or --baseline"
-        raise absl_app.UsageError(f"give {what}: there is nothing to evaluate")
+
+
+def _checkpoint() -> str:
+    return _CHECKPOINT.value or str(bundled.checkpoint())
 
 
 def _method():
@@ -135,11 +149,13 @@ def _method():
         from feelvos_tf.evaluation.baselines import FirstMask
 
         return {"baseline": "first_mask"}, FirstMask
-    path = _CHECKPOINT.value
+    path = _checkpoint()
     identity = evaluate.checkpoint_identity(path)
     if _BASELINE.value == "nearest_neighbor":
         return {"baseline": "nearest_neighbor", **identity}, lambda: _nearest_neighbor(path)
-    return identity, lambda: _segmenter(path)
+    options = {"max_side": _MAX_SIDE.value, "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
+    given = {name: value for name, value in options.items() if value is not None}
+    return {**identity, **given}, lambda: _segmenter(path, given)
 
 
 def _nearest_neighbor(path: str):
@@ -149,11 +165,11 @@ def _nearest_neighbor(path: str):
     return NearestNeighbor(load_model(path))
 
 
-def _segmenter(path: str):
+def _segmenter(path: str, options: Mapping[str, int]):
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.segmenter import VideoSegmenter
 
-    return VideoSegmenter(load_model(path))
+    return VideoSegmenter(load_model(path), **options)
 
 
 def _trained_rows() -> dict[str, str]:

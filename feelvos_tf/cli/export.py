@@ -1,6 +1,7 @@
 """Writes a network as a SavedModel for TensorFlow Serving, C++, Java, Go or plain TensorFlow.
 
-  feelvos-export --checkpoint=model.npz --output=feelvos/1
+  feelvos-export --output=feelvos/1                           the weights that come with the package
+  feelvos-export --checkpoint=model.npz --output=feelvos/1    others
 
 The export streams with explicit state and needs no feelvos_tf: OUTPUT/README.md shows how to call
 it, OUTPUT/signatures.json describes every input and output. TensorFlow Serving wants the last
@@ -17,11 +18,12 @@ import pathlib
 from absl import app as absl_app
 from absl import flags
 
+from feelvos_tf import bundled
 from feelvos_tf.cli import app
 
 _CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Network, a file of feelvos-train or feelvos-import-checkpoint.",
-    required=True)
+    "checkpoint", None, "Network, a file of feelvos-train or feelvos-import-checkpoint; by default "
+    "the weights that come with the package.")
 _OUTPUT = flags.DEFINE_string("output", None, "New folder for the SavedModel.", required=True)
 _WEIGHTS_NAME = flags.DEFINE_string(
     "weights_name", None, "Name of the weights in the export's description; by default the "
@@ -56,9 +58,9 @@ def main(argv: list[str]) -> None:
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.export import FixedShape, export_model
 
+    checkpoint = pathlib.Path(_CHECKPOINT.value or bundled.checkpoint())
     export_model(
-        load_model(_CHECKPOINT.value), _OUTPUT.value,
-        weights=_WEIGHTS_NAME.value or pathlib.Path(_CHECKPOINT.value).name,
+        load_model(checkpoint), _OUTPUT.value, weights=_WEIGHTS_NAME.value or checkpoint.name,
         max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
         mixed_precision=_MIXED_PRECISION.value,

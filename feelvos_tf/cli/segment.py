@@ -1,14 +1,14 @@
 """Segments a video: a mask for every frame from the mask of the first.
 
-  feelvos-segment --video=FRAMES_FOLDER --mask=first_mask.png --output=OUT --checkpoint=model.npz
-  feelvos-segment --video=clip.mp4 --mask=mask.png --output=OUT --checkpoint=model.npz --overlay
+  feelvos-segment --video=FRAMES_FOLDER --mask=first_mask.png --output=OUT
+  feelvos-segment --video=clip.mp4 --mask=mask.png --output=OUT --overlay
   feelvos-segment --demo --output=OUT
 
 VIDEO is a folder of JPEG or PNG images in natural order (frame2 before frame10), or a video file.
 MASK is a PNG of the frames' size whose pixels are object ids: a palette or grey image (0 is
 background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw it
-without smoothed edges. A checkpoint of the original release becomes a model.npz by
-feelvos-import-checkpoint.
+without smoothed edges. The weights are those that come with the package, unless --checkpoint names
+others; a checkpoint of the original release becomes such a file by feelvos-import-checkpoint.
 
 OUT gets a palette PNG for each frame, named like it (00012.jpg gives 00012.png; the frames of a
 video file are 00000, 00001, ...), with the ids of the mask. The first frame's mask is written too.
@@ -35,10 +35,12 @@ The exit code is 0 when every mask is written, 130 after Ctrl-C, else 1 with one
 from __future__ import annotations
 
 import functools
+import os
 
 from absl import app as absl_app
 from absl import flags
 
+from feelvos_tf import bundled
 from feelvos_tf.cli import app, demo
 from feelvos_tf.evaluation.evaluate import checkpoint_identity
 from feelvos_tf.video.segment import Summary, segment_video
@@ -49,7 +51,7 @@ _MASK = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for masks and pictures.", required=True)
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
-    "default the weights that come with the package, where it has any.")
+    "default the weights that come with the package.")
 _OVERLAY = flags.DEFINE_bool(
     "overlay", False, "Also write overlay.mp4: the frames with their labels drawn in.")
 _CONTACT_SHEET = flags.DEFINE_bool(
@@ -81,18 +83,15 @@ _DEMO = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
     """Segments as the flags say."""
     del argv
-    checkpoint = _CHECKPOINT.value or demo.bundled_checkpoint()
+    checkpoint = _CHECKPOINT.value or bundled.checkpoint()
     if _DEMO.value:
         if _VIDEO.value or _MASK.value or _RESUME.value:
             raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume")
-        _conclude(demo.run_demo(_OUTPUT.value, functools.partial(_segmenter, checkpoint),
-                                trained=checkpoint is not None, say=_say))
+        _conclude(demo.run_demo(_OUTPUT.value, functools.partial(_segmenter, checkpoint), say=_say))
         return
     for flag in (_VIDEO, _MASK):
         if not flag.value:
             raise absl_app.UsageError(f"give --{flag.name} (or --demo alone); see --help")
-    if not checkpoint:
-        raise absl_app.UsageError("give --checkpoint: this package comes without weights")
     settings = {**checkpoint_identity(checkpoint), "max_side": _MAX_SIDE.value,
                 "ignore_label": _IGNORE_LABEL.value, "mixed_precision": _MIXED_PRECISION.value,
                 "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
@@ -104,13 +103,13 @@ def main(argv: list[str]) -> None:
         ignore_label=_IGNORE_LABEL.value, progress=True, say=_say))
 
 
-def _segmenter(checkpoint: str | None):
-    """Loads TensorFlow, which takes seconds, and the network; the demo's where there is none."""
+def _segmenter(checkpoint: str | os.PathLike[str]):
+    """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.segmenter import VideoSegmenter
 
     return VideoSegmenter(
-        load_model(checkpoint) if checkpoint else demo.untrained_model(),
+        load_model(checkpoint),
         max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value, mixed_precision=_MIXED_PRECISION.value)
 

@@ -1,9 +1,14 @@
-"""Masks made worse on purpose, as a network's own predictions are: shifted, scaled, turned, grown.
+"""Masks made worse on purpose, as a network's own predictions are: shifted, scaled, turned, grown
+or shrunk.
 
 The amounts are those of the release (utils/mask_damaging.py), which runs NumPy and SciPy on the
 host; here it is graph operations. The three motions are applied as one map, so that an object is
 resampled once. Scaling is about the middle of the object: the release takes the half size of its
 bounding box for that middle, which also moves objects that do not lie in the corner.
+
+The release always grows masks, by 5 pixels. A network that is told nothing but grown masks learns
+to shrink what it is told, and at inference, where it is told its own results, every object melts
+away within a few frames. Here an object grows or shrinks at random, by up to those 5 pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from feelvos_tf.data.labels import IGNORE
 _MAX_SHIFT = 0.05
 _MAX_SCALE = 0.025
 _MAX_DEGREES = 3.0
-_DILATION_RADIUS = 5
+_GROWTH_RADIUS = 5  # largest, of growing and of shrinking
 
 
 def damage_labels(labels, max_objects: int, draws: Draws):
@@ -44,7 +49,12 @@ def damage_labels(labels, max_objects: int, draws: Draws):
         interpolation="NEAREST",
         fill_mode="CONSTANT",
     )
-    grown = tf.nn.conv2d(tf.cast(moved, tf.float32), _disk(), 1, "SAME")[..., 0] > 0.5
+    # How much of a disk around a pixel has to belong to an object for the pixel to belong to it:
+    # from any of it, which is dilation, to all of it, which is erosion.
+    disk = _disk()
+    covered = tf.nn.conv2d(tf.cast(moved, tf.float32), disk, 1, "SAME")[..., 0]
+    share = draws.uniform("growth", 0.0, 1.0, (max_objects - 1, 1, 1))
+    grown = covered > 0.5 + share * (tf.reduce_sum(disk) - 1.0)
     # 1 and up, larger is nearer; 0 is not there.
     depth = 1 + draws.permutation("depth", max_objects - 1)
     depths = tf.where(grown, depth[:, tf.newaxis, tf.newaxis], 0)
@@ -100,6 +110,6 @@ def _extent(hits):
 
 
 def _disk():
-    reach = np.arange(-_DILATION_RADIUS, _DILATION_RADIUS + 1)
-    disk = reach[:, np.newaxis] ** 2 + reach**2 <= _DILATION_RADIUS**2
+    reach = np.arange(-_GROWTH_RADIUS, _GROWTH_RADIUS + 1)
+    disk = reach[:, np.newaxis] ** 2 + reach**2 <= _GROWTH_RADIUS**2
     return tf.constant(disk[:, :, np.newaxis, np.newaxis], tf.float32)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from feelvos_tf.bundled import sha256
 from feelvos_tf.data.readers import read_dataset
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, plots, protocols, reports, running, scoring
@@ -96,14 +96,7 @@ def checkpoint_identity(path) -> dict[str, str]:
     Raises:
       InputError: the file cannot be read.
     """
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read, {error.strerror}") from error
-    return {"checkpoint": str(path), "sha256": digest.hexdigest()}
+    return {"checkpoint": str(path), "sha256": sha256(path)}
 
 
 def evaluate_method(task: Task, make_segmenter: Callable, method: Mapping[str, Any], output, *,

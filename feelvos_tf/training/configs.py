@@ -161,6 +161,9 @@ class FeelvosTask(cfg.TaskConfig):
       batch_norm_momentum: of the moving statistics; 0.9997 in the released code, which needs
         tens of thousands of steps.
       aspp_dropout: share of the ASPP's output that is dropped.
+      embedding_gain: factor on the embedding's first weights. A trained batch norm gives features
+        whose distances, squashed, are all but 1 at the start, where they teach nothing; 0.25 brings
+        them back. 1 as in the released code.
       max_reference_pixels: random reference pixels of an object in global matching.
       bias_gradient_factor: of the gradients of biases.
       jit_compile: compile forward and backward pass by XLA; computes max_objects channels always.
@@ -176,6 +179,7 @@ class FeelvosTask(cfg.TaskConfig):
     train_batch_norm: bool = False
     batch_norm_momentum: float = 0.9997
     aspp_dropout: float = 0.1
+    embedding_gain: float = 1.0
     max_reference_pixels: int = 1024
     bias_gradient_factor: float = 2.0
     jit_compile: bool = False
@@ -214,6 +218,8 @@ def check(params: cfg.ExperimentConfig) -> None:
     if trainer.summary_interval % trainer.steps_per_loop:
         raise InputError(f"trainer.summary_interval is {trainer.summary_interval}, expected a "
                          f"multiple of trainer.steps_per_loop, {trainer.steps_per_loop}")
+    if not task.embedding_gain > 0:
+        raise InputError(f"task.embedding_gain is {task.embedding_gain}, expected above 0")
     if not 0 <= task.aspp_dropout < 1:
         raise InputError(f"task.aspp_dropout is {task.aspp_dropout}, expected 0 to below 1")
     if not 0 < task.losses.hard_pixel_share <= 1 or not task.losses.divisor > 0:

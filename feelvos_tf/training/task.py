@@ -60,6 +60,8 @@ class FeelvosTrainingTask(base_task.Task):
         for unit in model.submodules:
             if isinstance(unit, tf.keras.layers.BatchNormalization):
                 unit.momentum = self.task_config.batch_norm_momentum
+        kernel = model.embedding.pointwise.kernel
+        kernel.assign(kernel * self.task_config.embedding_gain)
         if self.task_config.freeze == "backbone":
             model.deeplab.backbone.trainable = False
         elif self.task_config.freeze == "deeplab":

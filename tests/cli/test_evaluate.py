@@ -67,8 +67,7 @@ def test_a_failing_sequence_sets_the_exit_code(data, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ([], "give --checkpoint, --results or --baseline"),
-    (["--baseline=nearest_neighbor"], "give --checkpoint: there is nothing to evaluate"),
+    (["--baseline=first_mask", "--max_side=64"], "go with the whole network only"),
     (["--results=a", "--checkpoint=b"], "--results scores files"),
     (["--checkpoint=absent.npz"], "absent.npz: cannot be read"),
     (["--ablation", "--results=a"], "--ablation goes with none of"),
