@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.modeling.feelvos import Feelvos, build_model
@@ -61,12 +61,12 @@ def run(backbone: str, resolution: str, num_objects: int = 2,
                           num_objects=num_objects)
     model = build_model(ModelConfig(backbone=backbone))
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
-        yield Stage(backbone, resolution, stage, _fastest(function, repetitions))
+        yield Stage(backbone, resolution, stage, fastest(function, repetitions))
     for stage, most in (("step", None), ("step, fast", FAST_REFERENCE_PIXELS)):
         segmenter = VideoSegmenter(model, max_reference_pixels=most)
         segmenter.reset(clip.frames[0], clip.masks[0])
         yield Stage(backbone, resolution, stage,
-                    _fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions))
+                    fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions))
 
 
 def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
@@ -116,14 +116,3 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
             return tf.argmax(full[0], axis=-1, output_type=tf.int32)
         yield "upsampling", compiled(upsample, head(decoded[0], distance))
         yield "encode", lambda: write_mask(pathlib.Path(folder) / "mask.png", mask)
-
-
-def _fastest(function, repetitions):
-    """Milliseconds of the fastest run, after one that compiles."""
-    function()
-    times = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return 1e3 * min(times)

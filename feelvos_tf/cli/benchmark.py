@@ -6,6 +6,8 @@ feelvos-benchmark step --output=OUT        milliseconds a frame, stage by stage,
 feelvos-benchmark memory --output=OUT      peak memory against the length of the video
 feelvos-benchmark data --dataset=davis2017 --dataset_dir=ROOT --split=train
                                            training triplets a second, stage by stage
+feelvos-benchmark training --experiment=small
+                                           milliseconds a training step, stage by stage
 
 Without a name the step of MobileNetV2 at 480p is measured. Results appear as they come; a
 table, a JSON file with the machine's description and a plot go to OUT. Ratios compare runs
@@ -32,6 +34,8 @@ _REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed runs; the fastest c
 _DATASET = flags.DEFINE_string("dataset", "davis2017", "For data: layout of the dataset.")
 _DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "For data: folder of the dataset.")
 _SPLIT = flags.DEFINE_string("split", "train", "For data: name of the split.")
+_EXPERIMENT = flags.DEFINE_string("experiment", "small", "For training: name of the experiment.")
+_CROPS = flags.DEFINE_list("crops", ["257", "465"], "For training: sides of the square crops.")
 _TRIPLETS = flags.DEFINE_integer("triplets", 100, "For data: triplets a stage.", 1)
 
 
@@ -162,8 +166,40 @@ def benchmark_data(folder: pathlib.Path) -> None:
     report.write(folder, "data", [dataclasses.asdict(row) for row in rows], table)
 
 
+def benchmark_training(folder: pathlib.Path) -> None:
+    """Milliseconds of each stage of a training step."""
+    try:
+        import official  # noqa: F401
+    except ImportError as error:
+        raise InputError("training needs the Model Garden: pip install 'feelvos_tf[train]'"
+                         ) from error
+    from feelvos_tf.benchmark import memory, report, training
+    from feelvos_tf.training.run import read_params
+
+    params = read_params(_EXPERIMENT.value)
+    try:
+        crops = [int(crop) for crop in _CROPS.value]
+    except ValueError as error:
+        raise InputError(f"--crops is {','.join(_CROPS.value)}, expected numbers") from error
+    stages = []
+    for crop in crops:
+        print(f"{_EXPERIMENT.value}, {params.task.train_data.global_batch_size} clips of "
+              f"{crop}x{crop}")
+        for stage in training.run(params, crop, _REPETITIONS.value):
+            stages.append(stage)
+            print(f"  {stage.stage:22} {stage.milliseconds:9.1f} ms", flush=True)
+    values = {(s.crop, s.stage): s.milliseconds for s in stages}
+    names = list(dict.fromkeys(s.stage for s in stages))
+    table = report.markdown_table(
+        ["ms", *(f"{crop}x{crop}" for crop in crops)],
+        [[name, *(values[crop, name] for crop in crops)] for name in names])
+    table += f"\n\npeak memory of the process: {memory.peak_mb():.0f} MB"
+    print(table)
+    report.write(folder, "training", [dataclasses.asdict(s) for s in stages], table)
+
+
 _BENCHMARKS = {"matching": benchmark_matching, "step": benchmark_step,
-               "memory": benchmark_memory, "data": benchmark_data}
+               "memory": benchmark_memory, "data": benchmark_data, "training": benchmark_training}
 
 
 def main(argv: list[str]) -> int:

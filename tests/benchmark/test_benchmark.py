@@ -58,6 +58,23 @@ def test_stages_of_a_step(monkeypatch):
     assert all(s.milliseconds > 0 for s in stages)
 
 
+def test_stages_of_a_training_step():
+    pytest.importorskip("official", reason="needs the extra train")
+    from feelvos_tf.benchmark import training
+    from feelvos_tf.training import run
+
+    params = run.read_params("tiny", override="""
+task:
+  model: {depth_multiplier: 0.1, aspp_filters: 8, decoder_filters: 8, embedding_dim: 6,
+          head_filters: 8, head_layers: 1, head_kernel_size: 3, window: 2}
+  train_data: {global_batch_size: 1}
+""")
+    stages = list(training.run(params, crop=33, repetitions=1))
+    assert [s.stage for s in stages] == [
+        "features, embeddings", "matching, heads, loss", "gradients", "update", "step"]
+    assert stages[-1].milliseconds == pytest.approx(sum(s.milliseconds for s in stages[:-1]))
+
+
 def test_report_writes_table_json_and_plot(tmp_path):
     table = report.markdown_table(["a", "bb"], [[1.23456, None], ["x", 1234.5]])
     assert table.splitlines() == [

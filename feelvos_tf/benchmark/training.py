@@ -1,0 +1,104 @@
+"""Where the time of one training step goes, stage by stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+
+import tensorflow as tf
+from official.core import config_definitions, task_factory, train_utils
+
+from feelvos_tf.benchmark.timing import fastest
+from feelvos_tf.data import stills
+from feelvos_tf.data.draws import Draws
+from feelvos_tf.data.labels import remap_to_reference
+from feelvos_tf.data.synthetic import synthetic_clip
+from feelvos_tf.training import forward
+
+_OBJECTS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingStage:
+    """One row of the table.
+
+    Attributes:
+      crop: side of the square crops.
+      stage: what is measured; "step" is the sum of the others.
+      milliseconds: the fastest of the repetitions; of all stages but the first, how much longer
+        a step takes that goes on to the end of the stage.
+    """
+
+    crop: int
+    stage: str
+    milliseconds: float
+
+
+def run(params: config_definitions.ExperimentConfig, crop: int,
+        repetitions: int = 3) -> Iterator[TrainingStage]:
+    """Times the training step of an experiment on one batch that is there already.
+
+    Data are left out: `feelvos-benchmark data` times them, and a run tells the share of its time
+    that it waited for them.
+
+    Args:
+      params: from `feelvos_tf.training.run.read_params`; neither its data nor its initial weights
+        are read.
+      crop: side of the square crops.
+      repetitions: timed runs of a stage; the fastest counts.
+
+    Yields:
+      A TrainingStage, as each is done.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        task = task_factory.get_task(params.task, logging_dir=folder)
+    model = task.build_model()
+    optimizer = train_utils.create_optimizer(task, params)
+    if hasattr(optimizer, "shadow_copy"):  # of averaged weights; the trainer does the same
+        optimizer.shadow_copy(model)
+    data = params.task.train_data
+    batch = _batch(data.global_batch_size, data.num_frames, crop, data.max_objects)
+    step = tf.constant(params.trainer.train_steps, tf.int64)
+
+    def embed():
+        seeds = tf.zeros([data.global_batch_size, 2], tf.int32)
+        return forward.embed_clips(model, batch["images"], seeds, params.task.aspp_dropout,
+                                   params.task.train_batch_norm)[1]
+
+    def loss():
+        return task.compute_loss(model, batch, step)[0]
+
+    def gradients():
+        return [g for g in task.compute_gradients(model, optimizer, batch, step)[2]
+                if g is not None]
+
+    def update():
+        return task.train_step({**batch, "step": step}, model, optimizer)["loss"]
+
+    before = 0.0
+    for stage, function in (("features, embeddings", embed), ("matching, heads, loss", loss),
+                            ("gradients", gradients), ("update", update)):
+        elapsed = fastest(_finished(tf.function(function, autograph=False)), repetitions)
+        yield TrainingStage(crop, stage, elapsed - before)
+        before = elapsed
+    yield TrainingStage(crop, "step", before)
+
+
+def _batch(batch_size: int, num_frames: int, crop: int, max_objects: int) -> dict[str, tf.Tensor]:
+    """Clips of two objects, as the input pipeline hands them over."""
+    images, labels, valid = [], [], []
+    for number in range(batch_size):
+        clip = synthetic_clip(number, 1, crop, crop, _OBJECTS)
+        frames, masks = stills.animate(clip.frames[0], clip.masks[0], num_frames, Draws(0, number))
+        remapped, count, _ = remap_to_reference(tf.cast(masks, tf.int32), max_objects, 1)
+        images.append(tf.cast(frames, tf.float32))
+        labels.append(remapped)
+        valid.append(tf.range(max_objects) < count)
+    return {"images": tf.stack(images), "labels": tf.stack(labels), "valid": tf.stack(valid),
+            "index": tf.range(batch_size, dtype=tf.int64)}
+
+
+def _finished(function):
+    """The function, which then returns when its results are there."""
+    return lambda: [tensor.numpy() for tensor in tf.nest.flatten(function())]
