@@ -30,6 +30,7 @@ LATE_ID = 200
 CLIENT = f"""
 import importlib.util, json, os, sys
 sys.path.insert(0, {str(SERVING)!r})
+sys.modules["feelvos_tf"] = None  # as if it were not installed: importing it fails
 assert importlib.util.find_spec("feelvos_tf") is None
 assert "TF_USE_LEGACY_KERAS" not in os.environ
 import numpy as np, psutil

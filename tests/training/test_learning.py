@@ -9,11 +9,11 @@ from feelvos_tf.evaluation.baselines import FirstMask
 from feelvos_tf.training import run
 
 SHORT = """
-task: {validation_data: {source: {synthetic: {count: 3, num_frames: 8}}}}
+task: {validation_data: {source: {synthetic: {count: 3}}}}
 trainer:
-  train_steps: 120
-  validation_interval: 120
-  optimizer_config: {learning_rate: {cosine: {decay_steps: 120}}}
+  train_steps: 240
+  validation_interval: 240
+  optimizer_config: {learning_rate: {cosine: {decay_steps: 240}}}
 """
 
 
