@@ -19,13 +19,14 @@ ifneq ($(shell cat $(READY) 2>/dev/null),$(PYTHON))
 endif
 endif
 
-.PHONY: help env demo test lint benchmark pins clean
+.PHONY: help env demo test lint benchmark weights pins clean
 
 help:
 	@echo "make demo       segment a synthetic clip; results in outputs/demo"
 	@echo "make test       the test suite, with coverage of feelvos_tf"
 	@echo "make lint       ruff"
 	@echo "make benchmark  time and memory a frame on this machine"
+	@echo "make weights    train the weights that ship, hours; experiments/small/LOG.md tells the data"
 	@echo "make env        only the environment: $(VENV) with the pinned packages"
 	@echo "make pins       write requirements/*.txt anew from requirements/*.in (needs uv)"
 	@echo "make clean      remove environments, builds and caches; outputs/ stays"
@@ -48,6 +49,12 @@ lint: $(READY)
 
 benchmark: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.benchmark
+
+# Both parts go on where they were stopped, and end at once where they are done.
+weights: $(READY)
+	$(BIN)/python -m feelvos_tf.cli.train --experiment=small --mode=train --model_dir=runs/small
+	$(BIN)/python -m feelvos_tf.cli.train --experiment=small_clips --mode=train \
+		--model_dir=runs/small_clips
 
 pins:
 	requirements/make_pins.sh

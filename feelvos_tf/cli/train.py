@@ -3,9 +3,9 @@
 A first try on synthetic clips, minutes on two cores:
   feelvos-train --experiment=tiny --mode=train_and_eval --model_dir=runs/tiny
 
-The recipe for one machine, on your DAVIS:
-  feelvos-train --experiment=small --config_file=experiments/small.yaml --mode=train_and_eval \\
-      --params_override='task: {train_data: {sources: [{root: DAVIS}]}}' --model_dir=runs/small
+The recipe of the weights that ship, in two parts (data/ as experiments/small/LOG.md tells):
+  feelvos-train --experiment=small --mode=train_and_eval --model_dir=runs/small
+  feelvos-train --experiment=small_clips --mode=train_and_eval --model_dir=runs/small_clips
 
 The published recipe (16 GPUs in the paper): --experiment=paper_davis17, paper_davis17_ytvos; its
 ablation: --experiment=ablation_ROW; the triplet-loss baseline: --experiment=pml.

@@ -1,0 +1,44 @@
+"""The weights that ship: whole, loaded by default, and better than not looking at the frames."""
+
+import numpy as np
+import pytest
+
+from feelvos_tf import VideoSegmenter, bundled, load_model
+from feelvos_tf.data.synthetic import synthetic_clip
+from feelvos_tf.errors import InputError
+from feelvos_tf.evaluation.metrics import region_similarity
+
+
+def mean_j(clip, labels):
+    ids = sorted(set(np.unique(clip.masks[0]).tolist()) - {0})
+    return np.mean([region_similarity(clip.masks[t] == i, labels[t] == i)
+                    for t in range(1, len(labels)) for i in ids])
+
+
+@pytest.mark.compat
+def test_default_weights_follow_objects():
+    clip = synthetic_clip(31_000, num_frames=10, height=120, width=214, num_objects=3)
+    segmenter = VideoSegmenter(load_model())
+    segmenter.reset(clip.frames[0], clip.masks[0])
+    labels = [clip.masks[0]] + [segmenter.step(frame) for frame in clip.frames[1:]]
+    still = [clip.masks[0]] * len(labels)
+    assert mean_j(clip, labels) > max(0.6, mean_j(clip, still) + 0.1)
+
+
+def test_small_enough_to_ship_and_described():
+    path = bundled.checkpoint()
+    assert path.stat().st_size < 15e6
+    assert bundled.NAME in (path.parent / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_a_changed_file_is_refused(tmp_path, monkeypatch):
+    path = bundled.checkpoint()
+    monkeypatch.setattr(bundled, "_FOLDER", tmp_path)
+    with pytest.raises(InputError, match="npz: cannot be read"):
+        bundled.checkpoint()
+    (tmp_path / path.name).write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="SHA256SUMS: cannot be read"):
+        bundled.checkpoint()
+    (tmp_path / "SHA256SUMS").write_text((path.parent / "SHA256SUMS").read_text())
+    with pytest.raises(InputError, match="install the package again"):
+        load_model()
