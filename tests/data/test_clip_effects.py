@@ -125,7 +125,21 @@ def test_pasting_spares_what_is_ignored_and_needs_an_object():
     np.testing.assert_array_equal(images, np.full((2, 40, 40, 3), 50))
 
 
-def test_damage_grows_shrinks_and_moves_a_little():
+def test_damage_cuts_some_objects(monkeypatch):
+    labels = tf.constant(disk_mask(100, 120, (50, 60), 20, 2).astype(np.int32))
+    fixed_growth(monkeypatch, 0.5)
+    shares = []
+    for index in range(60):
+        damaged = damage.damage_labels(labels, 4, Draws(0, index)).numpy() == 2
+        assert not (damaged & (labels.numpy() != 2)).any()  # nothing is added
+        shares.append(damaged.sum() / (labels.numpy() == 2).sum())
+    cut = np.array(shares) < 0.96
+    assert 8 < cut.sum() < 30  # 30 % of 60
+    assert np.std(np.array(shares)[cut]) > 0.1
+
+
+def test_damage_grows_shrinks_and_moves_a_little(monkeypatch):
+    monkeypatch.setattr(damage, "_CUT_PROBABILITY", 0.0)
     labels = disk_mask(100, 120, (50, 60), 20, 2).astype(np.int32)
     labels[:, :3] = 255
     sizes, moves = [], []
@@ -156,6 +170,7 @@ def test_damage_without_randomness_is_dilation_to_erosion(monkeypatch, share, na
     from scipy import ndimage
 
     fixed_growth(monkeypatch, share)
+    monkeypatch.setattr(damage, "_CUT_PROBABILITY", 0.0)
     labels = disk_mask(50, 60, (20, 30), 9, 1).astype(np.int32)
     rows, columns = np.mgrid[-5:6, -5:6]
     expected = getattr(ndimage, naive)(labels == 1, rows**2 + columns**2 <= 25)
@@ -167,6 +182,7 @@ def test_damage_of_one_pixel_and_of_nothing(monkeypatch):
     labels = np.zeros((20, 30), np.int32)
     labels[9, 11] = 1
     fixed_growth(monkeypatch, 0.0)
+    monkeypatch.setattr(damage, "_CUT_PROBABILITY", 0.0)
     damaged = damage.damage_labels(tf.constant(labels), 3, Draws(0, 0)).numpy()
     assert (damaged == 1).sum() == 81  # the disk
     empty = damage.damage_labels(tf.zeros([20, 30], tf.int32), 3, Draws(0, 0)).numpy()
