@@ -1,7 +1,8 @@
 """FEELVOS in TensorFlow 2: label every pixel of a video from the mask of its first frame.
 
-Importing the package selects the Keras 2 API for the whole process (see `_select_keras_2`)
-and loads nothing heavy; TensorFlow comes with the first name taken from here.
+Importing the package selects the Keras 2 API (see `_select_keras_2`) and fast kernels (see
+`_prefer_onednn`) for the whole process and loads nothing heavy; TensorFlow comes with the first name
+taken from here.
 """
 
 from __future__ import annotations
@@ -88,7 +89,18 @@ def _select_keras_2() -> None:
         )
 
 
+def _prefer_onednn() -> None:
+    """Takes TensorFlow's faster processor kernels wherever they are built in.
+
+    By itself TensorFlow takes them on processors with AVX-512 VNNI only; on one with AVX2 they
+    halve the time of convolutions. TF_ENABLE_ONEDNN_OPTS=0 in the environment leaves them out.
+    """
+    if "tensorflow" not in sys.modules:  # which reads the variable while it is imported
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
 _select_keras_2()
+_prefer_onednn()
 
 
 def __getattr__(name: str):

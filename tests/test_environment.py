@@ -142,6 +142,15 @@ def test_import_is_cheap_and_tensorflow_then_runs_on_keras_2():
 
 
 @pytest.mark.compat
+@pytest.mark.parametrize("given,expected", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_fast_kernels_unless_refused(given, expected, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    done = run_python(
+        "import os, feelvos_tf; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])", **given)
+    assert done.stdout.strip() == expected, done.stderr
+
+
+@pytest.mark.compat
 def test_tensorflow_imported_first():
     """TensorFlow up to 2.15 is Keras 2 in either order; a later one is refused."""
     result = run_python("import tensorflow, feelvos_tf")
