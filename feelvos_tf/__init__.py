@@ -1,8 +1,8 @@
 """FEELVOS in TensorFlow 2: label every pixel of a video from the mask of its first frame.
 
 Importing the package selects the Keras 2 API (see `_select_keras_2`) and fast kernels (see
-`_prefer_onednn`) for the whole process and loads nothing heavy; TensorFlow comes with the first name
-taken from here.
+`_prefer_onednn`) for the whole process and loads nothing heavy; TensorFlow comes with the first
+name taken from here.
 """
 
 from __future__ import annotations
