@@ -114,18 +114,17 @@ def small_clips() -> cfg.ExperimentConfig:
     """Goes on from `small` with longer clips, where the network is told its own results."""
     params = small()
     params.task.override({
-        "train_data": {"crop_size": [241, 241], "num_frames": 4, "seed": 1,
-                       "scale_range": [0.5, 1.0]},
+        "train_data": {"crop_size": [241, 241], "num_frames": 4, "seed": 1},
         "losses": {"hard_pixel_steps": 0},
         "init_checkpoint": "runs/small/last_model.npz"})
     for source, weight in zip(params.task.train_data.sources, (0.6, 0.25, 0.15)):
         source.weight = weight
-    params.trainer.override({"train_steps": 700, "checkpoint_interval": 100,
-                             "validation_interval": 700})
+    params.trainer.override({"train_steps": 1300, "checkpoint_interval": 100,
+                             "validation_interval": 650})
     params.trainer.optimizer_config = optimization.OptimizationConfig({
         "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
         "learning_rate": {"type": "cosine", "cosine": {
-            "initial_learning_rate": 0.0005, "decay_steps": 700, "alpha": 0.02}},
+            "initial_learning_rate": 0.0005, "decay_steps": 1300, "alpha": 0.02}},
         "warmup": {"type": "linear", "linear": {"warmup_steps": 20}},
         "ema": {"average_decay": 0.99}})
     return params
