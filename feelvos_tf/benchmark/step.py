@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from feelvos_tf.benchmark.timing import fastest
+from feelvos_tf.checkpoints import load_model
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.modeling.feelvos import Feelvos, build_model
@@ -21,6 +22,8 @@ from feelvos_tf.video.frames import read_image
 from feelvos_tf.video.masks import write_mask
 
 RESOLUTIONS = {"240p": (240, 427), "480p": (480, 854), "720p": (720, 1280)}
+# Name of the network of the weights that come with the package.
+SHIPPED = "shipped"
 # Reference pixels of each object in the fast mode; the released code trains with 1024.
 FAST_REFERENCE_PIXELS = 1024
 
@@ -30,25 +33,26 @@ class Stage:
     """One row of the table.
 
     Attributes:
-      backbone: name in ModelConfig.
+      network: which one.
       resolution: key of RESOLUTIONS.
       stage: what is measured; "step" is the whole of `VideoSegmenter.step`, compiled as one, and
         "step, fast" the same with FAST_REFERENCE_PIXELS; the other stages are timed alone.
       milliseconds: the fastest of the repetitions.
     """
 
-    backbone: str
+    network: str
     resolution: str
     stage: str
     milliseconds: float
 
 
-def run(backbone: str, resolution: str, num_objects: int = 2,
+def run(network: str, resolution: str, num_objects: int = 2,
         repetitions: int = 3) -> Iterator[Stage]:
-    """Times the stages of a step on a synthetic clip; weights are random, which costs the same.
+    """Times the stages of a step on a synthetic clip.
 
     Args:
-      backbone: name in ModelConfig, at output stride 16.
+      network: a backbone's name, for the default ModelConfig with random weights (which cost the
+        same); or SHIPPED, for the weights that come with the package.
       resolution: key of RESOLUTIONS.
       num_objects: objects in the clip; background comes on top.
       repetitions: timed runs of a stage; the fastest counts.
@@ -59,13 +63,13 @@ def run(backbone: str, resolution: str, num_objects: int = 2,
     height, width = RESOLUTIONS[resolution]
     clip = synthetic_clip(seed=0, num_frames=3, height=height, width=width,
                           num_objects=num_objects)
-    model = build_model(ModelConfig(backbone=backbone))
+    model = load_model() if network == SHIPPED else build_model(ModelConfig(backbone=network))
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
-        yield Stage(backbone, resolution, stage, fastest(function, repetitions))
+        yield Stage(network, resolution, stage, fastest(function, repetitions))
     for stage, most in (("step", None), ("step, fast", FAST_REFERENCE_PIXELS)):
         segmenter = VideoSegmenter(model, max_reference_pixels=most)
         segmenter.reset(clip.frames[0], clip.masks[0])
-        yield Stage(backbone, resolution, stage,
+        yield Stage(network, resolution, stage,
                     fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions))
 
 

@@ -2,7 +2,8 @@ r"""Measures speed and memory on this machine.
 
 feelvos-benchmark matching --output=OUT    every matching implementation, the original's form
                                            and the bare matrix product side by side
-feelvos-benchmark step --output=OUT        milliseconds a frame, stage by stage, both backbones
+feelvos-benchmark step --output=OUT        milliseconds a frame, stage by stage, of the weights
+                                           that ship and of the default network
 feelvos-benchmark memory --output=OUT      peak memory against the length of the video
 feelvos-benchmark data --dataset=davis2017 --dataset_dir=ROOT --split=train
                                            training triplets a second, stage by stage
@@ -22,12 +23,15 @@ import pathlib
 from absl import flags
 
 from feelvos_tf.cli import app
+from feelvos_tf.config import BACKBONES
 from feelvos_tf.errors import InputError
 
 _OUTPUT = flags.DEFINE_string("output", "outputs/benchmark", "Folder for tables and plots.")
 _QUICK = flags.DEFINE_bool(
     "quick", False, "The base case alone: a minute or two in place of ten and more.")
-_BACKBONE = flags.DEFINE_list("backbones", ["mobilenet_v2", "xception_65"], "For step and memory.")
+_NETWORKS = flags.DEFINE_list(
+    "networks", ["shipped", "mobilenet_v2", "xception_65"], "For step: the weights that come with "
+    "the package, or a backbone in the default network. For memory: backbones.")
 _RESOLUTION = flags.DEFINE_list("resolutions", ["240p", "480p", "720p"], "For step.")
 _LENGTHS = flags.DEFINE_list("lengths", ["10", "30", "100", "300"], "For memory: frames.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed runs; the fastest counts.", 1)
@@ -89,20 +93,23 @@ def benchmark_step(folder: pathlib.Path) -> None:
     from feelvos_tf.benchmark import memory, report, step
 
     stages = []
-    for backbone in _BACKBONE.value:
+    for network in _NETWORKS.value:
+        if network not in (step.SHIPPED, *BACKBONES):
+            raise InputError(f"--networks has {network!r}, expected {step.SHIPPED} or one of "
+                             f"{', '.join(BACKBONES)}")
         for resolution in ["480p"] if _QUICK.value else _RESOLUTION.value:
             if resolution not in step.RESOLUTIONS:
                 expected = ", ".join(step.RESOLUTIONS)
                 raise InputError(f"--resolutions has {resolution!r}, expected {expected}")
-            print(f"{backbone} at {resolution}, 2 objects and background")
-            for stage in step.run(backbone, resolution, repetitions=_REPETITIONS.value):
+            print(f"{network} at {resolution}, 2 objects and background")
+            for stage in step.run(network, resolution, repetitions=_REPETITIONS.value):
                 stages.append(stage)
                 print(f"  {stage.stage:20} {stage.milliseconds:9.1f} ms", flush=True)
-    columns = list(dict.fromkeys((s.backbone, s.resolution) for s in stages))
-    values = {(s.backbone, s.resolution, s.stage): s.milliseconds for s in stages}
+    columns = list(dict.fromkeys((s.network, s.resolution) for s in stages))
+    values = {(s.network, s.resolution, s.stage): s.milliseconds for s in stages}
     names = list(dict.fromkeys(s.stage for s in stages))
     table = report.markdown_table(
-        ["ms", *(f"{backbone} {resolution}" for backbone, resolution in columns)],
+        ["ms", *(f"{network} {resolution}" for network, resolution in columns)],
         [[name, *(values[(*column, name)] for column in columns)] for name in names])
     table += f"\n\npeak memory of the process: {memory.peak_mb():.0f} MB"
     print(table)
@@ -111,7 +118,7 @@ def benchmark_step(folder: pathlib.Path) -> None:
     for s in stages:
         if s.stage.startswith("step"):
             height, width = step.RESOLUTIONS[s.resolution]
-            curves.setdefault(f"{s.backbone}, {s.stage}", []).append(
+            curves.setdefault(f"{s.network}, {s.stage}", []).append(
                 (height * width / 1e6, s.milliseconds))
     report.plot(folder / "step.png", curves, "One step", "megapixels", "milliseconds")
 
@@ -130,7 +137,8 @@ def benchmark_memory(folder: pathlib.Path) -> None:
         raise InputError(f"--lengths is {','.join(_LENGTHS.value)}, expected numbers") from error
     clip = synthetic_clip(seed=0, num_frames=12, height=240, width=427, num_objects=3)
     results = {}
-    for backbone in _BACKBONE.value:
+    backbones = [network for network in _NETWORKS.value if network in BACKBONES]
+    for backbone in backbones:
         segmenter = VideoSegmenter(build_model(ModelConfig(backbone=backbone)))
         results[backbone] = []
         for length, megabytes in memory.stream(segmenter, clip.frames, clip.masks[0], lengths):
