@@ -231,26 +231,22 @@ def _k_smallest(product, objects, num_objects, k):
     """
     num_columns, num_queries = tf.shape(product)[1], tf.shape(product)[2]
     flat = tf.reshape(product, [SLOTS, -1])
-    minima = tf.transpose(tf.reduce_min(product, axis=0))
-    minima = tf.pad(minima, [[0, 0], [0, k - 1]], constant_values=ABSENT)
+    nearness = tf.transpose(-tf.reduce_min(product, axis=0))
+    nearness = tf.pad(nearness, [[0, 0], [0, k - 1]], constant_values=-ABSENT)
     objects = tf.pad(objects, [[0, k - 1]], constant_values=-1)
-    query_index = tf.range(num_queries)[:, tf.newaxis]
-
-    def of_object(n):
-        own = tf.where(objects == n, minima, ABSENT)
-        values, columns = tf.math.top_k(-own, k)
-        columns = tf.minimum(columns, num_columns - 1)
-        places = tf.reshape(columns * num_queries + query_index, [-1])
-        candidates = tf.reshape(tf.gather(flat, places, axis=1), [SLOTS, num_queries, k])
-        candidates = tf.where(-values < ABSENT / 2, candidates, ABSENT)
-        candidates = tf.reshape(tf.transpose(candidates, [1, 2, 0]), [num_queries, k * SLOTS])
-        best, place = tf.math.top_k(-candidates, k)
-        column = tf.gather(columns, place // SLOTS, batch_dims=1)
-        return -best, place % SLOTS * num_columns + column
-
-    return tf.map_fn(
-        of_object, tf.range(num_objects), fn_output_signature=(tf.float32, tf.int32),
-        parallel_iterations=1)
+    # All objects in one call of each op: on so small tensors a call costs more than its work.
+    own = tf.range(num_objects)[:, tf.newaxis, tf.newaxis] == objects
+    values, columns = tf.math.top_k(tf.where(own, nearness, -ABSENT), k)
+    columns = tf.minimum(columns, num_columns - 1)
+    places = columns * num_queries + tf.range(num_queries)[:, tf.newaxis]
+    candidates = tf.reshape(
+        tf.gather(flat, tf.reshape(places, [-1]), axis=1), [SLOTS, num_objects, num_queries, k])
+    candidates = tf.where(values > -ABSENT / 2, -candidates, -ABSENT)
+    candidates = tf.reshape(
+        tf.transpose(candidates, [1, 2, 3, 0]), [num_objects, num_queries, k * SLOTS])
+    best, place = tf.math.top_k(candidates, k)
+    column = tf.gather(columns, place // SLOTS, batch_dims=2)
+    return -best, place % SLOTS * num_columns + column
 
 
 def _repeat_farthest(distances):
