@@ -44,8 +44,8 @@ class SyntheticClips(hyperparams.Config):
 
     count: int = 24
     num_frames: int = 12
-    height: int = 96
-    width: int = 128
+    height: int = 144
+    width: int = 192
     max_objects: int = 3
     seed: int = 0
 

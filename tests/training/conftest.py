@@ -14,6 +14,7 @@ task:
     sources: [{dataset: synthetic, synthetic: {count: 4, num_frames: 5, height: 48, width: 64,
                                                max_objects: 2}}]
     crop_size: [33, 49]
+    num_frames: 3
     global_batch_size: 4
     min_object_pixels: 1
     max_objects: 3
