@@ -16,9 +16,13 @@ SLOTS = 32
 # A squared distance no embedding reaches; it marks padding and survives arithmetic, unlike inf,
 # which becomes NaN when multiplied by zero.
 ABSENT = 1e30
-# Entries of the product of keys and queries held at once: 8 MB, which stays in the cache until
-# the minimum has read it.
-_PRODUCT_ENTRIES = 2 << 20
+# Entries of the product of keys and queries held at once: 16 MB, which stays in the cache until
+# the minimum has read it, in columns that fill the registers of the matrix product.
+_PRODUCT_ENTRIES = 4 << 20
+_QUERIES_MULTIPLE = 32
+# Sizes in the pyramid of `_k_smallest`: columns of a group, parts of a column.
+_GROUP = 8
+_PARTS = 4
 
 
 class Reference(NamedTuple):
@@ -198,9 +202,11 @@ def _over_chunks(search, query, prepared, dtype):
     """
     num_keys = prepared.keys.shape[0] or tf.shape(prepared.keys)[0]
     num_queries = query.shape[0] if query.shape[0] is not None else tf.shape(query)[0]
-    largest = _at_least_one(_PRODUCT_ENTRIES // num_keys)
-    chunks = _at_least_one((num_queries + largest - 1) // largest)
-    size = (num_queries + chunks - 1) // chunks
+    multiples = _at_least_one(_PRODUCT_ENTRIES // num_keys // _QUERIES_MULTIPLE)
+    size = multiples * _QUERIES_MULTIPLE
+    size = (min if isinstance(size, int) and isinstance(num_queries, int) else tf.minimum)(
+        size, _at_least_one(num_queries))
+    chunks = _at_least_one((num_queries + size - 1) // size)
     # [-2 q, 1] times [r, |r|^2] is |q - r|^2 - |q|^2, so the norms cost no pass of their own.
     lifted = tf.concat([-2.0 * query, tf.ones_like(query[:, :1])], axis=-1)
     lifted = tf.pad(lifted, [[0, chunks * size - num_queries], [0, 0]])
@@ -216,8 +222,10 @@ def _over_chunks(search, query, prepared, dtype):
 def _k_smallest(product, objects, num_objects, k):
     """The k smallest entries of each object and query, with their rows among the keys.
 
-    The k smallest keys lie in the k columns whose minima are smallest, so only k * SLOTS
-    candidates are compared one by one.
+    A pyramid of minima is searched from the top: the k smallest entries of a level lie below the
+    k smallest of the level above, so few candidates are looked up one by one. The levels are
+    groups of columns, columns (of one object each), parts of columns, keys. All objects go
+    through one call of each op: on so small tensors a call costs more than its work.
 
     Args:
       product: float32 [SLOTS, columns, q].
@@ -230,23 +238,35 @@ def _k_smallest(product, objects, num_objects, k):
       rows: int32 [num_objects, q, k].
     """
     num_columns, num_queries = tf.shape(product)[1], tf.shape(product)[2]
-    flat = tf.reshape(product, [SLOTS, -1])
-    nearness = tf.transpose(-tf.reduce_min(product, axis=0))
-    nearness = tf.pad(nearness, [[0, 0], [0, k - 1]], constant_values=-ABSENT)
-    objects = tf.pad(objects, [[0, k - 1]], constant_values=-1)
-    # All objects in one call of each op: on so small tensors a call costs more than its work.
-    own = tf.range(num_objects)[:, tf.newaxis, tf.newaxis] == objects
-    values, columns = tf.math.top_k(tf.where(own, nearness, -ABSENT), k)
-    columns = tf.minimum(columns, num_columns - 1)
-    places = columns * num_queries + tf.range(num_queries)[:, tf.newaxis]
-    candidates = tf.reshape(
-        tf.gather(flat, tf.reshape(places, [-1]), axis=1), [SLOTS, num_objects, num_queries, k])
-    candidates = tf.where(values > -ABSENT / 2, -candidates, -ABSENT)
-    candidates = tf.reshape(
-        tf.transpose(candidates, [1, 2, 3, 0]), [num_objects, num_queries, k * SLOTS])
-    best, place = tf.math.top_k(candidates, k)
-    column = tf.gather(columns, place // SLOTS, batch_dims=2)
-    return -best, place % SLOTS * num_columns + column
+    parts = tf.reduce_min(
+        tf.reshape(product, [SLOTS // _PARTS, _PARTS, num_columns, num_queries]), axis=0)
+    minima = tf.reduce_min(parts, axis=0)
+
+    num_groups = (num_columns + _GROUP - 1) // _GROUP + k - 1
+    padding = [0, num_groups * _GROUP - num_columns]
+    minima = tf.pad(minima, [padding, [0, 0]], constant_values=ABSENT)
+    own = tf.range(num_objects)[:, tf.newaxis] == tf.pad(objects, [padding], constant_values=-1)
+    minima = tf.where(own[:, :, tf.newaxis], minima, ABSENT)
+    groups = tf.reduce_min(
+        tf.reshape(minima, [num_objects, _GROUP, num_groups, num_queries]), axis=1)
+
+    query_index = tf.range(num_queries)[:, tf.newaxis]
+
+    def descend(level, fan, above, rows, num_rows, first=0):
+        """The k smallest of the `fan` entries below each of `rows`, one of every num_rows."""
+        below = tf.reshape(rows[..., tf.newaxis] + num_rows * tf.range(fan),
+                           [num_objects, num_queries, k * fan])
+        values = tf.gather(tf.reshape(level, [-1]), (first + below) * num_queries + query_index)
+        values = tf.where(tf.repeat(above < ABSENT / 2, fan, axis=-1), values, ABSENT)
+        values, place = tf.math.top_k(-values, k)
+        return -values, tf.gather(below, place, batch_dims=2)
+
+    values, rows = tf.math.top_k(tf.transpose(-groups, [0, 2, 1]), k)
+    first = tf.range(num_objects)[:, tf.newaxis, tf.newaxis] * (num_groups * _GROUP)
+    values, rows = descend(minima, _GROUP, -values, rows, num_groups, first)
+    rows = tf.minimum(rows, num_columns - 1)
+    values, rows = descend(parts, _PARTS, values, rows, num_columns)
+    return descend(product, SLOTS // _PARTS, values, rows, _PARTS * num_columns)
 
 
 def _repeat_farthest(distances):

@@ -42,10 +42,10 @@ class SyntheticClips(hyperparams.Config):
       seed: of the first clip; the others follow.
     """
 
-    count: int = 24
+    count: int = 36
     num_frames: int = 12
-    height: int = 144
-    width: int = 192
+    height: int = 192
+    width: int = 256
     max_objects: int = 3
     seed: int = 0
 

@@ -141,7 +141,7 @@ def tiny() -> cfg.ExperimentConfig:
                   "decoder_filters": 64, "embedding_dim": 32, "head_filters": 48,
                   "head_layers": 2, "head_kernel_size": 5, "window": 6},
         "train_data": {"sources": [drawn.as_dict()], "crop_size": [145, 193], "num_frames": 4,
-                       "global_batch_size": 2, "scale_range": [0.9, 1.1], "color_jitter": 0.1,
+                       "global_batch_size": 2, "scale_range": [0.7, 1.0], "color_jitter": 0.1,
                        "paste_probability": 0.0, "paste_objects": 0},
         "validation_data": {"source": held_out.as_dict(), "max_side": None},
         "losses": {"hard_pixel_share": 0.15, "hard_pixel_steps": 1000},
@@ -149,12 +149,12 @@ def tiny() -> cfg.ExperimentConfig:
         "embedding_gain": 0.25, "image_interval": 0,
         "train_batch_norm": True, "batch_norm_momentum": 0.95})
     params.trainer.override({
-        "train_steps": 800, "steps_per_loop": 20, "summary_interval": 20,
-        "checkpoint_interval": 100, "validation_interval": 400})
+        "train_steps": 600, "steps_per_loop": 20, "summary_interval": 20,
+        "checkpoint_interval": 100, "validation_interval": 300})
     params.trainer.optimizer_config = optimization.OptimizationConfig({
         "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
         "learning_rate": {"type": "cosine", "cosine": {
-            "initial_learning_rate": 0.002, "decay_steps": 800}},
+            "initial_learning_rate": 0.002, "decay_steps": 600}},
         "warmup": {"type": "linear", "linear": {"warmup_steps": 20}}})
     return params
 
