@@ -142,7 +142,6 @@ class FeelvosTrainingTask(base_task.Task):
                          fn_output_signature=tf.float32, parallel_iterations=1)
         return tf.reduce_sum(each) / self.task_config.train_data.global_batch_size
 
-    # AutoGraph would rewrite every layer's source code, which takes longer than tracing.
     @tf.autograph.experimental.do_not_convert
     def compute_gradients(self, model, optimizer, batch, step):
         """Returns the loss (see `compute_loss`), its parts, and the gradients to apply."""
@@ -166,6 +165,9 @@ class FeelvosTrainingTask(base_task.Task):
             gradients, names, self.task_config.bias_gradient_factor)
         return total, parts, gradients
 
+    # AutoGraph would rewrite the source code of every layer and of the optimizer, which takes
+    # longer than tracing.
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, inputs, model, optimizer, metrics=None):
         """One step of one replica; gradients are summed over replicas, then clipped.
 
