@@ -144,7 +144,7 @@ def run_client(python, export, clip, folder, steps=0):
                    if name not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")}
     done = subprocess.run(
         [python, "-c", CLIENT, export, folder / "clip.npz", folder / "result.npz", str(steps)],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-2000:]
     with np.load(folder / "result.npz") as result:
         return (result["labels"], result["confidences"],

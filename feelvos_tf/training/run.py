@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import tempfile
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -171,12 +172,14 @@ def _run(params, mode, model_dir, strategy, say):
         for line in task.describe(trainer.model, strategy.num_replicas_in_sync):
             say(line)
     runner.run()
-    if "train" in mode and chief:
+    if "train" in mode:
         averages = getattr(trainer.optimizer, "swap_weights", None)
-        with strategy.scope():
+        # Reading batch norm's statistics is a sum over workers, so all of them must take part,
+        # though the chief alone keeps the file.
+        with strategy.scope(), tempfile.TemporaryDirectory() as discarded:
             if averages:
                 averages()
-            save_model(trainer.model, os.path.join(model_dir, LAST_MODEL))
+            save_model(trainer.model, os.path.join(model_dir if chief else discarded, LAST_MODEL))
             if averages:
                 averages()
     return trainer
