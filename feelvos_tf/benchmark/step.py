@@ -11,19 +11,16 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from feelvos_tf.benchmark import networks
 from feelvos_tf.benchmark.timing import fastest
-from feelvos_tf.checkpoints import load_model
-from feelvos_tf.config import ModelConfig
 from feelvos_tf.data.synthetic import synthetic_clip
-from feelvos_tf.modeling.feelvos import Feelvos, build_model
+from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import matching, reference_search, resize
 from feelvos_tf.segmenter import VideoSegmenter
 from feelvos_tf.video.frames import read_image
 from feelvos_tf.video.masks import write_mask
 
 RESOLUTIONS = {"240p": (240, 427), "480p": (480, 854), "720p": (720, 1280)}
-# Name of the network of the weights that come with the package.
-SHIPPED = "shipped"
 # Reference pixels of each object in the fast mode; the released code trains with 1024.
 FAST_REFERENCE_PIXELS = 1024
 
@@ -33,7 +30,7 @@ class Stage:
     """One row of the table.
 
     Attributes:
-      network: which one.
+      network: name in `networks`.
       resolution: key of RESOLUTIONS.
       stage: what is measured; "step" is the whole of `VideoSegmenter.step`, compiled as one, and
         "step, fast" the same with FAST_REFERENCE_PIXELS; the other stages are timed alone.
@@ -51,8 +48,7 @@ def run(network: str, resolution: str, num_objects: int = 2,
     """Times the stages of a step on a synthetic clip.
 
     Args:
-      network: a backbone's name, for the default ModelConfig with random weights (which cost the
-        same); or SHIPPED, for the weights that come with the package.
+      network: name in `networks`.
       resolution: key of RESOLUTIONS.
       num_objects: objects in the clip; background comes on top.
       repetitions: timed runs of a stage; the fastest counts.
@@ -63,7 +59,7 @@ def run(network: str, resolution: str, num_objects: int = 2,
     height, width = RESOLUTIONS[resolution]
     clip = synthetic_clip(seed=0, num_frames=3, height=height, width=width,
                           num_objects=num_objects)
-    model = load_model() if network == SHIPPED else build_model(ModelConfig(backbone=network))
+    model = networks.build(network)
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
         yield Stage(network, resolution, stage, fastest(function, repetitions))
     for stage, most in (("step", None), ("step, fast", FAST_REFERENCE_PIXELS)):

@@ -23,15 +23,14 @@ import pathlib
 from absl import flags
 
 from feelvos_tf.cli import app
-from feelvos_tf.config import BACKBONES
 from feelvos_tf.errors import InputError
 
 _OUTPUT = flags.DEFINE_string("output", "outputs/benchmark", "Folder for tables and plots.")
 _QUICK = flags.DEFINE_bool(
     "quick", False, "The base case alone: a minute or two in place of ten and more.")
 _NETWORKS = flags.DEFINE_list(
-    "networks", ["shipped", "mobilenet_v2", "xception_65"], "For step: the weights that come with "
-    "the package, or a backbone in the default network. For memory: backbones.")
+    "networks", ["shipped", "mobilenet_v2", "xception_65"], "For step and memory: the weights that "
+    "come with the package, or a backbone in the default network.")
 _RESOLUTION = flags.DEFINE_list("resolutions", ["240p", "480p", "720p"], "For step.")
 _LENGTHS = flags.DEFINE_list("lengths", ["10", "30", "100", "300"], "For memory: frames.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed runs; the fastest counts.", 1)
@@ -94,9 +93,6 @@ def benchmark_step(folder: pathlib.Path) -> None:
 
     stages = []
     for network in _NETWORKS.value:
-        if network not in (step.SHIPPED, *BACKBONES):
-            raise InputError(f"--networks has {network!r}, expected {step.SHIPPED} or one of "
-                             f"{', '.join(BACKBONES)}")
         for resolution in ["480p"] if _QUICK.value else _RESOLUTION.value:
             if resolution not in step.RESOLUTIONS:
                 expected = ", ".join(step.RESOLUTIONS)
@@ -125,10 +121,8 @@ def benchmark_step(folder: pathlib.Path) -> None:
 
 def benchmark_memory(folder: pathlib.Path) -> None:
     """Peak memory of a stream against its length."""
-    from feelvos_tf.benchmark import memory, report
-    from feelvos_tf.config import ModelConfig
+    from feelvos_tf.benchmark import memory, networks, report
     from feelvos_tf.data.synthetic import synthetic_clip
-    from feelvos_tf.modeling.feelvos import build_model
     from feelvos_tf.segmenter import VideoSegmenter
 
     try:
@@ -137,21 +131,20 @@ def benchmark_memory(folder: pathlib.Path) -> None:
         raise InputError(f"--lengths is {','.join(_LENGTHS.value)}, expected numbers") from error
     clip = synthetic_clip(seed=0, num_frames=12, height=240, width=427, num_objects=3)
     results = {}
-    backbones = [network for network in _NETWORKS.value if network in BACKBONES]
-    for backbone in backbones:
-        segmenter = VideoSegmenter(build_model(ModelConfig(backbone=backbone)))
-        results[backbone] = []
+    for network in _NETWORKS.value:
+        segmenter = VideoSegmenter(networks.build(network))
+        results[network] = []
         for length, megabytes in memory.stream(segmenter, clip.frames, clip.masks[0], lengths):
-            results[backbone].append((length, megabytes))
-            print(f"  {backbone} after {length:5} frames of 427x240: peak {megabytes:7.1f} MB",
+            results[network].append((length, megabytes))
+            print(f"  {network} after {length:5} frames of 427x240: peak {megabytes:7.1f} MB",
                   flush=True)
     table = report.markdown_table(
         ["frames", *results],
-        [[length, *(dict(results[backbone])[length] for backbone in results)]
+        [[length, *(dict(results[network])[length] for network in results)]
          for length in lengths])
     report.write(folder, "memory", results, table)
-    report.plot(folder / "memory.png", results, "Peak memory of one process, both backbones "
-                "after each other", "frames", "MB", logarithmic=False)
+    report.plot(folder / "memory.png", results, "Peak memory of one process, networks "
+                "one after the other", "frames", "MB", logarithmic=False)
 
 
 def benchmark_data(folder: pathlib.Path) -> None:

@@ -203,10 +203,11 @@ def _over_chunks(search, query, prepared, dtype):
     num_keys = prepared.keys.shape[0] or tf.shape(prepared.keys)[0]
     num_queries = query.shape[0] if query.shape[0] is not None else tf.shape(query)[0]
     multiples = _at_least_one(_PRODUCT_ENTRIES // num_keys // _QUERIES_MULTIPLE)
-    size = multiples * _QUERIES_MULTIPLE
-    size = (min if isinstance(size, int) and isinstance(num_queries, int) else tf.minimum)(
-        size, _at_least_one(num_queries))
-    chunks = _at_least_one((num_queries + size - 1) // size)
+    largest = multiples * _QUERIES_MULTIPLE
+    chunks = _at_least_one((num_queries + largest - 1) // largest)
+    # All chunks alike, or the last one might be padding for the most part.
+    total = chunks * _QUERIES_MULTIPLE
+    size = (num_queries + total - 1) // total * _QUERIES_MULTIPLE
     # [-2 q, 1] times [r, |r|^2] is |q - r|^2 - |q|^2, so the norms cost no pass of their own.
     lifted = tf.concat([-2.0 * query, tf.ones_like(query[:, :1])], axis=-1)
     lifted = tf.pad(lifted, [[0, chunks * size - num_queries], [0, 0]])

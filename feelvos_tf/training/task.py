@@ -142,7 +142,6 @@ class FeelvosTrainingTask(base_task.Task):
                          fn_output_signature=tf.float32, parallel_iterations=1)
         return tf.reduce_sum(each) / self.task_config.train_data.global_batch_size
 
-    @tf.autograph.experimental.do_not_convert
     def compute_gradients(self, model, optimizer, batch, step):
         """Returns the loss (see `compute_loss`), its parts, and the gradients to apply."""
         scaled = isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer)

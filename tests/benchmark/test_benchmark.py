@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from feelvos_tf import build_model
-from feelvos_tf.benchmark import matching, memory, report, step
+from feelvos_tf.benchmark import matching, memory, networks, report, step
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
 
@@ -50,12 +50,18 @@ def test_stages_of_a_step(monkeypatch):
     monkeypatch.setitem(step.RESOLUTIONS, "tiny", (32, 45))
     tiny = ModelConfig(depth_multiplier=0.25, aspp_filters=8, decoder_filters=8, embedding_dim=6,
                        head_filters=8, head_layers=2, head_kernel_size=3, window=3)
-    monkeypatch.setattr(step, "build_model", lambda config: build_model(tiny))
+    monkeypatch.setattr(networks, "build_model", lambda config: build_model(tiny))
     stages = list(step.run("mobilenet_v2", "tiny", repetitions=1))
     assert [s.stage for s in stages] == [
         "decode", "backbone", "decoder, embedding", "global matching", "local matching", "head",
         "upsampling", "encode", "step", "step, fast"]
     assert all(s.milliseconds > 0 for s in stages)
+
+
+def test_networks_by_name():
+    assert networks.build("shipped").config.embedding_dim == 64
+    with pytest.raises(InputError, match="'mobilenet_v9' is unknown, expected one of shipped, "):
+        networks.build("mobilenet_v9")
 
 
 def test_stages_of_a_training_step():
