@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Callable
 
@@ -135,12 +136,16 @@ def run_experiment(params: cfg.ExperimentConfig, mode: str, model_dir: str, *,
     if precision:
         performance.set_mixed_precision_policy(precision)
     try:
-        return _run(params, mode, model_dir, strategy, say)
+        # Reading batch norm's statistics is a sum over workers, so all of them must take part in
+        # writing weights, though the chief alone keeps the files.
+        with tempfile.TemporaryDirectory() as discarded:
+            kept = model_dir if strategy.extended.should_checkpoint else discarded
+            return _run(params, mode, model_dir, kept, strategy, say)
     finally:
         tf.keras.mixed_precision.set_global_policy(before)
 
 
-def _run(params, mode, model_dir, strategy, say):
+def _run(params, mode, model_dir, kept, strategy, say):
     chief = strategy.extended.should_checkpoint
     if "train" in mode and chief:
         train_utils.serialize_config(params, model_dir)
@@ -149,11 +154,7 @@ def _run(params, mode, model_dir, strategy, say):
         tf.keras.utils.set_random_seed(params.task.train_data.seed)
         task = task_factory.get_task(params.task, logging_dir=model_dir)
         task.position = latest_position(model_dir)
-        exporter = None
-        if "eval" in mode and params.trainer.best_checkpoint_export_subdir and chief:
-            exporter = BestModel(model_dir, params.trainer.best_checkpoint_export_subdir,
-                                 params.trainer.best_checkpoint_eval_metric,
-                                 params.trainer.best_checkpoint_metric_comp)
+        exporter = _best_model(params.trainer, model_dir, kept) if "eval" in mode else None
         trainer = Trainer(
             params, task, task.build_model(), train_utils.create_optimizer(task, params),
             train="train" in mode, evaluate="eval" in mode, checkpoint_exporter=exporter)
@@ -163,6 +164,10 @@ def _run(params, mode, model_dir, strategy, say):
     runner = train_lib.OrbitExperimentRunner(
         strategy, task, mode, params, model_dir, train_actions=actions, trainer=trainer,
         save_summary=chief)
+    latest = tf.train.latest_checkpoint(model_dir)
+    if latest and not chief:
+        # Model Garden lets the other workers look into an empty folder for what to resume from.
+        trainer.checkpoint.restore(latest)
     step = int(trainer.global_step.numpy())
     if step:
         task.initialized = f"this run's checkpoint of step {step} in {model_dir}"
@@ -174,12 +179,23 @@ def _run(params, mode, model_dir, strategy, say):
     runner.run()
     if "train" in mode:
         averages = getattr(trainer.optimizer, "swap_weights", None)
-        # Reading batch norm's statistics is a sum over workers, so all of them must take part,
-        # though the chief alone keeps the file.
-        with strategy.scope(), tempfile.TemporaryDirectory() as discarded:
+        with strategy.scope():
             if averages:
                 averages()
-            save_model(trainer.model, os.path.join(model_dir if chief else discarded, LAST_MODEL))
+            save_model(trainer.model, os.path.join(kept, LAST_MODEL))
             if averages:
                 averages()
     return trainer
+
+
+def _best_model(settings, model_dir, kept):
+    """What keeps the best model in `kept`, None where the settings want none."""
+    if not settings.best_checkpoint_export_subdir:
+        return None
+    folders = [os.path.join(parent, settings.best_checkpoint_export_subdir)
+               for parent in (model_dir, kept)]
+    if kept != model_dir and os.path.isdir(folders[0]):
+        # All workers must find the same model better, so all begin with the chief's best score.
+        shutil.copytree(folders[0], folders[1], ignore=shutil.ignore_patterns("*ckpt*", "*.npz"))
+    return BestModel(folders[1], settings.best_checkpoint_eval_metric,
+                     settings.best_checkpoint_metric_comp)

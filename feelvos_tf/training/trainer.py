@@ -26,6 +26,8 @@ class Trainer(base_trainer.Trainer):
         validation = tf.data.Dataset.range(len(task.videos)) if evaluate else None
         super().__init__(config, task, model, optimizer, train=train, evaluate=evaluate,
                          validation_dataset=validation, checkpoint_exporter=checkpoint_exporter)
+        if train:
+            _make_slots(optimizer, model.trainable_variables)
         self._position = tf.Variable(
             tf.zeros([task.num_pipelines], tf.int64), trainable=False, name="data_position",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
@@ -113,12 +115,27 @@ class Trainer(base_trainer.Trainer):
         return {"scores": self.task.validate_video(int(next(iterator)), self._segmenter)}
 
 
-class BestModel(train_utils.BestCheckpointExporter):
-    """Keeps the best checkpoint, and its weights as a file for `feelvos_tf.load_model`."""
+def _make_slots(optimizer, variables):
+    """Makes what the optimizer keeps for each variable; to be called in the strategy's scope.
 
-    def __init__(self, model_dir: str, subfolder: str, metric: str, comparison: str):
-        super().__init__(os.path.join(model_dir, subfolder), metric, comparison)
-        self.path = os.path.join(model_dir, subfolder, BEST_MODEL)
+    Left to the first step, it makes them while that is traced, and TensorFlow then traces the
+    whole step again.
+    """
+    while hasattr(optimizer, "_optimizer"):  # loss scaling and averaged weights wrap another one
+        optimizer = optimizer._optimizer
+    optimizer._create_all_weights(variables)
+
+
+class BestModel(train_utils.BestCheckpointExporter):
+    """Keeps the best checkpoint, and its weights as a file for `feelvos_tf.load_model`.
+
+    With several workers each has one, in a folder of its own: all must take part in reading the
+    statistics of batch norm.
+    """
+
+    def __init__(self, folder: str, metric: str, comparison: str):
+        super().__init__(folder, metric, comparison)
+        self.path = os.path.join(folder, BEST_MODEL)
 
     def maybe_export_checkpoint(self, checkpoint, eval_logs, global_step, write_logs=True):
         """See base class."""

@@ -20,6 +20,7 @@ import yaml
 from feelvos_tf import VideoSegmenter, load_model
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import run
+from feelvos_tf.training.trainer import BEST_MODEL
 
 HERE = pathlib.Path(__file__).parent
 STEPS = 20
@@ -66,10 +67,10 @@ def uninterrupted(settings, tmp_path_factory):
     return folder, said
 
 
-def start(kind, settings, folder, **environment):
+def start(kind, settings, folder, *mode, **environment):
     paths = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, str(HERE / "distributed_run.py"), kind, str(settings), str(folder)],
+        [sys.executable, str(HERE / "distributed_run.py"), kind, str(settings), str(folder), *mode],
         env={**os.environ, "PYTHONPATH": paths, "TF_USE_LEGACY_KERAS": "1",
              "CUDA_VISIBLE_DEVICES": "", **environment},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -115,8 +116,7 @@ def test_two_mirrored_devices_give_the_same_curve(uninterrupted, settings, tmp_p
     same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-4)
 
 
-@pytest.mark.slow
-def test_two_workers_give_the_same_curve(uninterrupted, settings, tmp_path):
+def run_two_workers(settings, folder, *mode):
     sockets = [socket.socket() for _ in range(2)]
     for s in sockets:
         s.bind(("localhost", 0))
@@ -124,12 +124,30 @@ def test_two_workers_give_the_same_curve(uninterrupted, settings, tmp_path):
     for s in sockets:
         s.close()
     workers = [
-        start("worker", settings, tmp_path, TF_CONFIG=json.dumps(
+        start("worker", settings, folder, *mode, TF_CONFIG=json.dumps(
             {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}))
         for index in range(2)]
     for worker in workers:
         finish(worker)
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_same_curve(uninterrupted, settings, tmp_path):
+    run_two_workers(settings, tmp_path)
     same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-4)
+
+
+@pytest.mark.slow
+def test_two_workers_keep_one_best_model(small_settings, tmp_path):
+    values = yaml.safe_load(small_settings)
+    settings, folder = tmp_path / "settings.yaml", tmp_path / "run"
+    for steps in (2, 4):  # the second time from the checkpoint and the best score of the first
+        values["trainer"].update(train_steps=steps, validation_interval=2)
+        settings.write_text(yaml.safe_dump(values))
+        run_two_workers(settings, folder, "train_and_eval")
+    best = json.loads((folder / "best" / "info.json").read_text())
+    assert best["best_ckpt_global_step"] in (2, 4) and 0 <= best["J_and_F"] <= 1
+    assert load_model(folder / "best" / BEST_MODEL).config.embedding_dim == 8
 
 
 @pytest.mark.slow
