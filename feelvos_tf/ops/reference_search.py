@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from feelvos_tf.ops import random_numbers
+
 SLOTS = 32
 # A squared distance no embedding reaches; it marks padding and survives arithmetic, unlike inf,
 # which becomes NaN when multiplied by zero.
@@ -127,7 +129,7 @@ def subsample(labels, num_objects, most, seed):
     seed = seed if seed.shape.rank else tf.stack([seed, 0])
     inside = (labels >= 0) & (labels < num_objects)
     segments = tf.where(inside, labels, num_objects)
-    shuffled = tf.argsort(tf.random.stateless_uniform(tf.shape(labels), seed))
+    shuffled = tf.argsort(random_numbers.uniform(tf.shape(labels), seed), stable=True)
     order = tf.gather(shuffled, tf.argsort(tf.gather(segments, shuffled), stable=True))
     counts = tf.math.unsorted_segment_sum(tf.ones_like(segments), segments, num_objects + 1)
     first = tf.gather(tf.cumsum(counts, exclusive=True), tf.gather(segments, order))

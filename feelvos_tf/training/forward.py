@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import matching, reference_search, resize
+from feelvos_tf.ops import matching, random_numbers, reference_search, resize
 from feelvos_tf.training.losses import ABSENT_LOGIT
 
 
@@ -29,7 +29,7 @@ def embed_clips(model: Feelvos, images, seeds, dropout: float, train_norm: bool)
 
     def drop(features):
         shape = [count, *features.shape[1:]]
-        draws = tf.map_fn(lambda seed: tf.random.stateless_uniform(shape, seed), seeds,
+        draws = tf.map_fn(lambda seed: random_numbers.uniform(shape, seed), seeds,
                           fn_output_signature=tf.TensorSpec(shape, tf.float32))
         kept = tf.cast(tf.reshape(draws, tf.shape(features)) >= dropout, features.dtype)
         return features * kept / (1.0 - dropout)

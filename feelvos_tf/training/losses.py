@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from feelvos_tf.ops import resize
+from feelvos_tf.ops import random_numbers, resize
 
 IGNORE_LABEL = 255
 # Logit of a channel that no object has: its probability is exactly 0 in float32.
@@ -85,7 +85,7 @@ def triplet_loss(embeddings, labels, seed):
     channels = embeddings.shape[-1]
     embeddings = tf.cast(embeddings, tf.float32)
     pool, pool_labels = tf.reshape(embeddings[0], [-1, channels]), tf.reshape(labels[0], [-1])
-    order = tf.argsort(tf.random.stateless_uniform(tf.shape(pool_labels), seed))
+    order = tf.argsort(random_numbers.uniform(tf.shape(pool_labels), seed), stable=True)
     order = order[:_TRIPLET_ANCHORS]
     anchors, own = tf.gather(pool, order), tf.gather(pool_labels, order)
     others = tf.reshape(embeddings[1:], [-1, channels])
