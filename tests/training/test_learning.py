@@ -11,9 +11,9 @@ from feelvos_tf.training import run
 SHORT = """
 task: {validation_data: {source: {synthetic: {count: 3}}}}
 trainer:
-  train_steps: 200
-  validation_interval: 200
-  optimizer_config: {learning_rate: {cosine: {decay_steps: 200}}}
+  train_steps: 300
+  validation_interval: 300
+  optimizer_config: {learning_rate: {cosine: {decay_steps: 300}}}
 """
 
 
