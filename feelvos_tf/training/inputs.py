@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 from collections.abc import Sequence
 
 import tensorflow as tf
 
+from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.data import synthetic
 from feelvos_tf.data.readers import read_dataset
 from feelvos_tf.data.sources import RecordSource, TreeSource
@@ -43,11 +45,27 @@ def read_videos(source: Source, run_folder: str, objects: bool) -> list[Video]:
 
 def _draw_clips(source: Source, root: pathlib.Path) -> None:
     """Writes the clips that are missing; the list comes last, so a stopped run draws the rest."""
-    wanted = source.synthetic
-    names = [f"{source.split}{wanted.seed + i}" for i in range(wanted.count)]
+    names = [f"{source.split}{source.synthetic.seed + i}" for i in range(source.synthetic.count)]
     listed = root / _LIST / f"{source.split}.txt"
-    if listed.is_file() and listed.read_text().split() == names:
+
+    def are_drawn():
+        return listed.is_file() and listed.read_text().split() == names
+
+    if are_drawn():
         return
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with open(root / ".lock", "w", encoding="utf-8") as lock:
+            # Workers may share the folder: the second one waits and finds the clips drawn.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not are_drawn():
+                _write_clips(source.synthetic, names, root, listed)
+    except OSError as error:
+        raise InputError(f"{error.filename or root}: cannot be written "
+                         f"({error.strerror or error})") from error
+
+
+def _write_clips(wanted, names, root, listed):
     listed.unlink(missing_ok=True)
     for i, name in enumerate(names):
         clip = synthetic.synthetic_clip(
@@ -55,9 +73,8 @@ def _draw_clips(source: Source, root: pathlib.Path) -> None:
             1 + i % wanted.max_objects)
         synthetic.write_clip(clip, root, name)
     listed.parent.mkdir(parents=True, exist_ok=True)
-    partial = listed.with_name(f".{listed.name}.{os.getpid()}")
-    partial.write_text("".join(f"{name}\n" for name in names))
-    os.replace(partial, listed)
+    with replaced_when_done(listed) as partial:
+        partial.write_text("".join(f"{name}\n" for name in names))
 
 
 def open_sources(data: TrainData, run_folder: str) -> list:
