@@ -119,17 +119,13 @@ def _global_forms(case, slow) -> dict[str, Callable]:
         return run
 
     def product(query, other, labels):
-        flat = tf.reshape(query, [-1, EMBEDDING_DIM])
-        keys = tf.reshape(other, [-1, EMBEDDING_DIM])
-        chunk = min(_chunk(keys.shape[0]), flat.shape[0])
-        chunks = flat.shape[0] // chunk
+        queries, keys = _blocks(query, 512), _blocks(other, 8192)
 
-        def one(i):
-            rows = flat[i * chunk:(i + 1) * chunk]
-            return tf.matmul(keys, rows, transpose_b=True)[0, 0]
-        # What is left over after whole chunks is under one per cent of the product.
-        return tf.map_fn(one, tf.range(chunks), fn_output_signature=tf.float32,
-                         parallel_iterations=1)
+        def one(rows, block):
+            return tf.matmul(block, rows, transpose_b=True)[0, 0]
+        return tf.map_fn(
+            lambda rows: tf.map_fn(lambda block: one(rows, block), keys, parallel_iterations=1),
+            queries, parallel_iterations=1)
 
     def naive(query, other, labels):
         keys, flags = tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1])
@@ -150,8 +146,16 @@ def _global_forms(case, slow) -> dict[str, Callable]:
     return forms
 
 
-def _chunk(num_keys):
-    return max(1, (8 << 20) // num_keys)
+def _blocks(embedding, most):
+    """Pixels [h, w, C] as blocks [b, p, C], p at most `most`, without the few that are left over.
+
+    Blocks of 512 queries and 8192 keys gave as fast a product as any tried, at 120x214 as at
+    270x480, where the keys together exceed a processor's cache.
+    """
+    flat = tf.reshape(embedding, [-1, EMBEDDING_DIM])
+    blocks = -(-flat.shape[0] // most)
+    size = flat.shape[0] // blocks
+    return tf.reshape(flat[:blocks * size], [blocks, size, EMBEDDING_DIM])
 
 
 def _local_forms(n, window, slow) -> dict[str, Callable]:

@@ -19,9 +19,12 @@ SLOTS = 32
 # which becomes NaN when multiplied by zero.
 ABSENT = 1e30
 # Entries of the product of keys and queries held at once: 16 MB, which stays in the cache until
-# the minimum has read it, in columns that fill the registers of the matrix product.
+# the minimum has read it, in rows of queries that fill the registers of the matrix product.
 _PRODUCT_ENTRIES = 4 << 20
 _QUERIES_MULTIPLE = 32
+# Queries against which a block of keys is searched at once, so that keys too many for the cache
+# are read from memory once for so many queries.
+_BLOCK_QUERIES = 1024
 # Sizes in the pyramid of `_k_smallest`: columns of a group, parts of a column.
 _GROUP = 8
 _PARTS = 4
@@ -150,18 +153,16 @@ def nearest(query, prepared: Reference, num_objects, k=1):
     Returns:
       float32 [Q, num_objects], at least 0, inf where an object has no pixel.
     """
-    if k > 1:
+    if k == 1:
+        distances = _smallest(query, prepared, num_objects)
+    else:
         def search(product):
             distances, _ = _k_smallest(product, prepared.objects, num_objects, k)
             absent = distances[..., 0] >= ABSENT / 2
             mean = tf.reduce_mean(_repeat_farthest(distances), axis=-1)
             return tf.where(absent, ABSENT, mean)
-    else:
-        def search(product):
-            columns = tf.reduce_min(product, axis=0)
-            return tf.math.unsorted_segment_min(columns, prepared.objects, num_objects)
 
-    distances = _over_chunks(search, query, prepared, tf.float32)
+        distances = _over_products(search, query, prepared, tf.float32)
     distances = tf.reshape(
         tf.transpose(distances, [0, 2, 1]), [-1, tf.shape(distances)[1]])[:tf.shape(query)[0]]
     norm = tf.reduce_sum(query * query, axis=-1, keepdims=True)
@@ -186,7 +187,7 @@ def nearest_winners(query, prepared: Reference, num_objects, k=1):
         pixels = tf.gather(prepared.pixels, rows)
         return tf.where(distances < ABSENT / 2, pixels, -1)
 
-    winners = _over_chunks(search, query, prepared, tf.int32)
+    winners = _over_products(search, query, prepared, tf.int32)
     winners = tf.reshape(
         tf.transpose(winners, [0, 2, 1, 3]),
         [-1, tf.shape(winners)[1], k])[:tf.shape(query)[0]]
@@ -196,30 +197,70 @@ def nearest_winners(query, prepared: Reference, num_objects, k=1):
     return winners, (valid + farthest * (k - count)) / k
 
 
-def _over_chunks(search, query, prepared, dtype):
-    """Maps `search` over the products [SLOTS, columns, chunk] of all keys with a chunk of queries.
+def _smallest(query, prepared, num_objects):
+    """The smallest entry of each object in the product of keys and queries.
+
+    The product is made and reduced block by block, of columns as of queries: its rate does not
+    fall with the size of the frame, as it does where every few queries read all keys.
 
     Returns:
-      The results stacked: [chunks, ...]; the last chunk is padded with zero queries.
+      float32 [chunks, num_objects, q], ABSENT or the largest float for an object without keys.
+    """
+    channels = query.shape[-1] + 1
+    columns = prepared.objects.shape[0] or tf.shape(prepared.objects)[0]
+    keys = tf.reshape(prepared.keys, [SLOTS, columns, channels])
+    most = _PRODUCT_ENTRIES // _BLOCK_QUERIES // SLOTS
+    blocks = _at_least_one(_divide_up(columns, most))
+    width = _divide_up(columns, blocks)
+    # Blocks alike: the last one begins early and sees some columns twice, as a minimum may.
+    starts = tf.minimum(tf.range(blocks) * width, columns - width)
+    objects = tf.reshape(
+        tf.gather(prepared.objects, starts[:, tf.newaxis] + tf.range(width)), [blocks * width])
+
+    def chunk(rows):
+        def block(start):
+            part = tf.slice(keys, [0, start, 0], [SLOTS, width, channels])
+            product = tf.matmul(
+                tf.reshape(part, [SLOTS * width, channels]), rows, transpose_b=True)
+            return tf.reduce_min(tf.reshape(product, [SLOTS, width, tf.shape(rows)[0]]), axis=0)
+
+        minima = tf.map_fn(block, starts, fn_output_signature=tf.float32, parallel_iterations=1)
+        minima = tf.reshape(minima, [blocks * width, tf.shape(rows)[0]])
+        return tf.math.unsorted_segment_min(minima, objects, num_objects)
+
+    return tf.map_fn(chunk, _chunks(query, _BLOCK_QUERIES), parallel_iterations=1)
+
+
+def _over_products(search, query, prepared, dtype):
+    """Maps `search` over the products [SLOTS, columns, q] of all keys with a chunk of queries.
+
+    Returns:
+      The results stacked: [chunks, ...].
     """
     num_keys = prepared.keys.shape[0] or tf.shape(prepared.keys)[0]
-    num_queries = query.shape[0] if query.shape[0] is not None else tf.shape(query)[0]
     multiples = _at_least_one(_PRODUCT_ENTRIES // num_keys // _QUERIES_MULTIPLE)
-    largest = multiples * _QUERIES_MULTIPLE
-    chunks = _at_least_one((num_queries + largest - 1) // largest)
-    # All chunks alike, or the last one might be padding for the most part.
-    total = chunks * _QUERIES_MULTIPLE
-    size = (num_queries + total - 1) // total * _QUERIES_MULTIPLE
-    # [-2 q, 1] times [r, |r|^2] is |q - r|^2 - |q|^2, so the norms cost no pass of their own.
-    lifted = tf.concat([-2.0 * query, tf.ones_like(query[:, :1])], axis=-1)
-    lifted = tf.pad(lifted, [[0, chunks * size - num_queries], [0, 0]])
-    lifted = tf.reshape(lifted, [chunks, size, query.shape[-1] + 1])
 
     def chunk(rows):
         product = tf.matmul(prepared.keys, rows, transpose_b=True)
         return search(tf.reshape(product, [SLOTS, -1, tf.shape(rows)[0]]))
 
-    return tf.map_fn(chunk, lifted, fn_output_signature=dtype, parallel_iterations=1)
+    return tf.map_fn(chunk, _chunks(query, multiples * _QUERIES_MULTIPLE),
+                     fn_output_signature=dtype, parallel_iterations=1)
+
+
+def _chunks(query, largest):
+    """Queries [Q, C] as factors [chunks, q, C + 1] of the product with keys, q at most `largest`.
+
+    The last chunk is padded with zero queries.
+    """
+    num_queries = query.shape[0] if query.shape[0] is not None else tf.shape(query)[0]
+    chunks = _at_least_one(_divide_up(num_queries, largest))
+    # All chunks alike, or the last one might be padding for the most part.
+    size = _divide_up(num_queries, chunks * _QUERIES_MULTIPLE) * _QUERIES_MULTIPLE
+    # [-2 q, 1] times [r, |r|^2] is |q - r|^2 - |q|^2, so the norms cost no pass of their own.
+    lifted = tf.concat([-2.0 * query, tf.ones_like(query[:, :1])], axis=-1)
+    lifted = tf.pad(lifted, [[0, chunks * size - num_queries], [0, 0]])
+    return tf.reshape(lifted, [chunks, size, query.shape[-1] + 1])
 
 
 def _k_smallest(product, objects, num_objects, k):
@@ -277,6 +318,10 @@ def _repeat_farthest(distances):
     real = distances < ABSENT / 2
     farthest = tf.reduce_max(tf.where(real, distances, -ABSENT), axis=-1, keepdims=True)
     return tf.where(real, distances, farthest)
+
+
+def _divide_up(value, divisor):
+    return (value + divisor - 1) // divisor
 
 
 def _at_least_one(value):

@@ -122,12 +122,24 @@ def test_half_precision_accumulates_in_float32(dtype, implementation):
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-def test_chunks_do_not_show(monkeypatch):
-    query, reference, labels = frames(7, 11, 13)
-    whole = matching.global_matching(query, reference, labels, 3, 2)
-    monkeypatch.setattr(reference_search, "_PRODUCT_ENTRIES", 1000)
-    parts = matching.global_matching(query, reference, labels, 3, 2)
-    np.testing.assert_allclose(parts, whole, atol=1e-6)
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("static,compiled", [(False, False), (True, False), (True, True)])
+def test_blocks_of_queries_and_columns_do_not_show(k, static, compiled, monkeypatch):
+    """With room for 32 queries and two columns at a time."""
+    monkeypatch.setattr(reference_search, "_BLOCK_QUERIES", 32)
+    monkeypatch.setattr(reference_search, "_PRODUCT_ENTRIES", 2 * 32 * reference_search.SLOTS)
+    # Without the functions' own traces, which may be older than these sizes.
+    monkeypatch.setattr(reference_search, "nearest", reference_search.nearest.python_function)
+    query, reference, labels = frames(7, 11, 29)
+    expected = naive_global(query, reference.reshape(-1, 5), labels.ravel(), 3, k)
+    shape = query.shape if static else [None, None, 5]
+
+    @tf.function(jit_compile=compiled, input_signature=[
+        tf.TensorSpec(shape), tf.TensorSpec(shape), tf.TensorSpec(shape[:2], tf.int32)])
+    def match(query, reference, labels):
+        return matching.global_matching(query, reference, labels, 3, k)
+
+    np.testing.assert_allclose(match(query, reference, labels), expected, atol=1e-5)
 
 
 def test_unknown_sizes_and_number_of_objects_in_a_graph():
