@@ -14,7 +14,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import matching, reference_search, resize
+from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 
 
 class FrameState(NamedTuple):
@@ -75,10 +75,10 @@ class StreamingSteps:
         self._max_reference_pixels = max_reference_pixels
         self._local_matching = local_matching
 
-    def reference_spec(self) -> reference_search.Reference:
+    def reference_spec(self) -> sorted_reference.Reference:
         """Types and shapes of the reference, sizes dynamic."""
         channels = self.model.config.embedding_dim
-        return reference_search.Reference(
+        return sorted_reference.Reference(
             tf.TensorSpec([None, channels + 1]), tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None], tf.int32))
 
@@ -135,7 +135,7 @@ class StreamingSteps:
         labels = label_ops.ids_to_channels(mask, ids)
         small = label_ops.shrink(labels, tf.shape(embedding)[:2], num_objects)
         small = tf.ensure_shape(small, embedding.shape[:2])
-        reference = reference_search.prepare(
+        reference = sorted_reference.prepare(
             tf.reshape(embedding, [-1, embedding.shape[-1]]),
             self._thinned(tf.reshape(small, [-1]), num_objects), num_objects)
         return reference, FrameState(
@@ -199,7 +199,7 @@ class StreamingSteps:
         small = label_ops.shrink(labels, tf.shape(previous.labels), num_objects)
         new = small >= num_known
         segments = self._thinned(tf.reshape(tf.where(new, small, -1), [-1]), num_objects)
-        reference = reference_search.extend(
+        reference = sorted_reference.extend(
             reference, tf.reshape(previous.embedding, [-1, previous.embedding.shape[-1]]),
             segments, num_objects)
         mask = tf.pad(previous.mask, [[0, 0], [0, 0], [0, num_objects - num_known]])
@@ -227,7 +227,7 @@ class StreamingSteps:
     def _thinned(self, labels, num_objects):
         if self._max_reference_pixels is None:
             return labels
-        return reference_search.subsample(labels, num_objects, self._max_reference_pixels, seed=0)
+        return sorted_reference.subsample(labels, num_objects, self._max_reference_pixels, seed=0)
 
 
 def _reduced(size, max_side):

@@ -18,7 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.ops import local_correlation, local_tiled, matching, reference_search
+from feelvos_tf.ops import (
+    local_correlation,
+    local_tiled,
+    matching,
+    reference_search,
+    sorted_reference,
+)
 
 EMBEDDING_DIM = 100
 BASE_SIZE = (120, 214)
@@ -108,7 +114,7 @@ def _global_forms(case, slow) -> dict[str, Callable]:
 
     # Once a video, so it is not part of a frame's time.
     _, other, labels = _inputs(case)
-    prepared = reference_search.prepare(
+    prepared = sorted_reference.prepare(
         tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1]), n)
 
     def prepared_distances(k):

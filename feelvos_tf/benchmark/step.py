@@ -15,7 +15,7 @@ from feelvos_tf.benchmark import networks
 from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.modeling.feelvos import Feelvos
-from feelvos_tf.ops import matching, reference_search, resize
+from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.segmenter import VideoSegmenter
 from feelvos_tf.video.frames import read_image
 from feelvos_tf.video.masks import write_mask
@@ -95,7 +95,7 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
         labels = resize.resize_nearest(mask[np.newaxis, :, :, np.newaxis], size)[0, :, :, 0]
         labels = tf.cast(labels, tf.int32)
         flat = tf.reshape(embedding, [-1, embedding.shape[-1]])
-        reference = reference_search.prepare(flat, tf.reshape(labels, [-1]), n)
+        reference = sorted_reference.prepare(flat, tf.reshape(labels, [-1]), n)
 
         def global_matching(query, reference):
             return matching.squash(reference_search.nearest(query, reference, n))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from feelvos_tf.export import checks
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import reference_search
+from feelvos_tf.ops import sorted_reference
 from feelvos_tf.streaming import FrameState, StreamingSteps
 
 # Two computations of one frame's embedding may differ by rounding, far less than this share of
@@ -43,7 +43,7 @@ class State(NamedTuple):
 
     @property
     def reference(self):
-        return reference_search.Reference(
+        return sorted_reference.Reference(
             self.reference_keys, self.reference_pixels, self.reference_objects)
 
     @property
@@ -195,7 +195,7 @@ class Signatures:
         small = tf.unstack(self._steps.small_size(tf.stack(size)))
         objects = tf.size(state.object_ids)
         columns = checks.size_of(state.reference_objects, 0)
-        keys = reference_search.SLOTS * columns
+        keys = sorted_reference.SLOTS * columns
         expected = State(
             [self._num_channels], self._size, [*small, channels], small, [*small, objects],
             [keys, channels + 1], [keys], [None])

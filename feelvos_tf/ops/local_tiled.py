@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from feelvos_tf.ops.reference_search import ABSENT
+from feelvos_tf.ops.sorted_reference import ABSENT
 
 # Measured on two CPU cores: smaller tiles waste less outside the windows, larger ones feed
 # the matrix unit better; two tiles a step keep both cores busy and 2 MB of product in the cache.

@@ -14,7 +14,13 @@ from __future__ import annotations
 import tensorflow as tf
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.ops import local_correlation, local_shifted, local_tiled, reference_search
+from feelvos_tf.ops import (
+    local_correlation,
+    local_shifted,
+    local_tiled,
+    reference_search,
+    sorted_reference,
+)
 
 _LOCAL_SEARCHES = {
     "tiled": local_tiled.search,
@@ -74,7 +80,7 @@ def global_distances(query, reference, reference_labels, num_objects, k=1):
 
     @tf.custom_gradient
     def distances(query, reference):
-        prepared = reference_search.prepare(reference, labels, num_objects)
+        prepared = sorted_reference.prepare(reference, labels, num_objects)
         result = reference_search.nearest(query, prepared, num_objects, k)
 
         def gradient(upstream):

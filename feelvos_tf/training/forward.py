@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import matching, random_numbers, reference_search, resize
+from feelvos_tf.ops import matching, random_numbers, resize, sorted_reference
 from feelvos_tf.training.losses import ABSENT_LOGIT
 
 
@@ -79,7 +79,7 @@ def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
         count = num_channels if static else tf.reduce_sum(tf.cast(is_valid, tf.int32))
         reference = tf.reshape(small[0], [-1])
         if max_reference_pixels is not None:
-            reference = reference_search.subsample(reference, count, max_reference_pixels, seed)
+            reference = sorted_reference.subsample(reference, count, max_reference_pixels, seed)
         known, mask = small[1], label_ops.one_hot_mask(small[1], count)
         outputs, distances = [], []
         for t in range(2, num_frames):
