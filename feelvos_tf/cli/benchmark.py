@@ -33,7 +33,7 @@ _NETWORKS = flags.DEFINE_list(
     "come with the package, or a backbone in the default network.")
 _RESOLUTION = flags.DEFINE_list("resolutions", ["240p", "480p", "720p"], "For step.")
 _LENGTHS = flags.DEFINE_list("lengths", ["10", "30", "100", "300"], "For memory: frames.")
-_REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed runs; the fastest counts.", 1)
+_REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed runs at least; the fastest counts.", 1)
 _DATASET = flags.DEFINE_string("dataset", "davis2017", "For data: layout of the dataset.")
 _DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "For data: folder of the dataset.")
 _SPLIT = flags.DEFINE_string("split", "train", "For data: name of the split.")
