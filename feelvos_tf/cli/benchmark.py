@@ -89,14 +89,17 @@ def benchmark_matching(folder: pathlib.Path) -> None:
 
 def benchmark_step(folder: pathlib.Path) -> None:
     """Milliseconds of each stage of a frame."""
-    from feelvos_tf.benchmark import memory, report, step
+    from feelvos_tf.benchmark import memory, networks, report, step
 
+    networks.check(_NETWORKS.value)
+    resolutions = ["480p"] if _QUICK.value else _RESOLUTION.value
+    for resolution in resolutions:
+        if resolution not in step.RESOLUTIONS:
+            expected = ", ".join(step.RESOLUTIONS)
+            raise InputError(f"--resolutions has {resolution!r}, expected {expected}")
     stages = []
     for network in _NETWORKS.value:
-        for resolution in ["480p"] if _QUICK.value else _RESOLUTION.value:
-            if resolution not in step.RESOLUTIONS:
-                expected = ", ".join(step.RESOLUTIONS)
-                raise InputError(f"--resolutions has {resolution!r}, expected {expected}")
+        for resolution in resolutions:
             print(f"{network} at {resolution}, 2 objects and background")
             for stage in step.run(network, resolution, repetitions=_REPETITIONS.value):
                 stages.append(stage)
@@ -129,6 +132,7 @@ def benchmark_memory(folder: pathlib.Path) -> None:
         lengths = sorted(int(length) for length in _LENGTHS.value)
     except ValueError as error:
         raise InputError(f"--lengths is {','.join(_LENGTHS.value)}, expected numbers") from error
+    networks.check(_NETWORKS.value)
     clip = synthetic_clip(seed=0, num_frames=12, height=240, width=427, num_objects=3)
     results = {}
     for network in _NETWORKS.value:

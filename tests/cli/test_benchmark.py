@@ -1,0 +1,48 @@
+"""`feelvos-benchmark` from the outside: files, and wrong input told before anything is measured."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def benchmark(folder, *arguments):
+    """Runs the command; absl keeps one set of flags a process, so it gets one of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "feelvos_tf.cli.benchmark", f"--output={folder}", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_step_leaves_table_json_and_plot(tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra eval")
+    done = benchmark(tmp_path, "step", "--networks=shipped", "--resolutions=240p",
+                     "--repetitions=1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("shipped at 240p, 2 objects and background\n  decode ")
+    stored = json.loads((tmp_path / "step.json").read_text())
+    assert [r["stage"] for r in stored["results"]][-2:] == ["step", "step, fast"]
+    assert all(r["milliseconds"] > 0 for r in stored["results"])
+    assert "global matching" in (tmp_path / "step.md").read_text()
+    assert (tmp_path / "step.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["speed"], "no benchmark is called 'speed', expected one of matching, step"),
+    (["step", "--networks=shipped,vgg"], "network 'vgg' is unknown, expected one of shipped"),
+    (["step", "--resolutions=240p,9p"], "--resolutions has '9p', expected 240p"),
+    (["memory", "--networks=vgg"], "network 'vgg' is unknown"),
+    (["memory", "--lengths=few"], "--lengths is few, expected numbers"),
+    (["data"], "--dataset_dir is missing"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_wrong_input_is_one_line_and_nothing_is_measured(arguments, message, tmp_path):
+    done = benchmark(tmp_path / "out", *arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
