@@ -147,12 +147,14 @@ def run_experiment(params: cfg.ExperimentConfig, mode: str, model_dir: str, *,
 
 def _run(params, mode, model_dir, kept, strategy, say):
     chief = strategy.extended.should_checkpoint
+    task = task_factory.get_task(params.task, logging_dir=model_dir)
+    # Before the trainer asks for them: to an error raised in there gin adds words of its own.
+    task.open_data(train="train" in mode, evaluate="eval" in mode)
     if "train" in mode and chief:
         train_utils.serialize_config(params, model_dir)
     with strategy.scope():
         # Both inside the scope: the network's initial values are drawn once for all replicas.
         tf.keras.utils.set_random_seed(params.task.train_data.seed)
-        task = task_factory.get_task(params.task, logging_dir=model_dir)
         task.position = latest_position(model_dir)
         exporter = _best_model(params.trainer, model_dir, kept) if "eval" in mode else None
         trainer = Trainer(

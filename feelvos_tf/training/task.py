@@ -54,6 +54,21 @@ class FeelvosTrainingTask(base_task.Task):
                             if inputs.has_validation(data) else [])
         return self._videos
 
+    def open_data(self, train, evaluate):
+        """Opens the data of a run.
+
+        Args:
+          train: whether the run trains.
+          evaluate: whether it validates.
+
+        Raises:
+          InputError: data are missing or cannot be read.
+        """
+        if train:
+            _ = self.sources
+        if evaluate:
+            _ = self.videos
+
     def build_model(self):
         """Returns the network; frozen parts are not among its trainable variables."""
         model = build_model(configs.model_config(self.task_config.model))

@@ -205,8 +205,17 @@ def test_a_loss_that_is_no_number_stops_the_run(small_params, tmp_path):
     ("task: {init_checkpoint: missing.npz}", "missing.npz"),
 ])
 def test_what_is_missing_is_named(small_params, tmp_path, override, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as error:
         run.run_experiment(small_params(override), "train", str(tmp_path), say=str)
+    assert "configurable" not in str(error.value)  # gin's words about Model Garden's insides
+
+
+def test_data_that_cannot_be_read_leave_no_file(small_params, tmp_path):
+    params = small_params(
+        f"task: {{train_data: {{sources: [{{dataset: davis2017, root: '{tmp_path}'}}]}}}}")
+    with pytest.raises(InputError, match="train.txt"):
+        run.run_experiment(params, "train", str(tmp_path / "run"), say=str)
+    assert not (tmp_path / "run").exists()
 
 
 def test_evaluation_without_videos_or_checkpoint(small_params, tmp_path):
