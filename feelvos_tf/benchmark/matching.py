@@ -127,11 +127,10 @@ def _global_forms(case, slow) -> dict[str, Callable]:
     def product(query, other, labels):
         queries, keys = _blocks(query, 512), _blocks(other, 8192)
 
-        def one(rows, block):
-            return tf.matmul(block, rows, transpose_b=True)[0, 0]
-        return tf.map_fn(
-            lambda rows: tf.map_fn(lambda block: one(rows, block), keys, parallel_iterations=1),
-            queries, parallel_iterations=1)
+        def row_of_blocks(rows):
+            return tf.map_fn(lambda block: tf.matmul(block, rows, transpose_b=True)[0, 0], keys,
+                             parallel_iterations=1)
+        return tf.map_fn(row_of_blocks, queries, parallel_iterations=1)
 
     def naive(query, other, labels):
         keys, flags = tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1])
