@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from feelvos_tf.checkpoints import load_model, load_tf1_checkpoint
     from feelvos_tf.config import ModelConfig
     from feelvos_tf.modeling.feelvos import build_model
-    from feelvos_tf.segmenter import VideoSegmenter
+    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 __all__ = [
     "ModelConfig",
@@ -33,7 +33,7 @@ __all__ = [
 
 _HOMES = {
     "ModelConfig": "feelvos_tf.config",
-    "VideoSegmenter": "feelvos_tf.segmenter",
+    "VideoSegmenter": "feelvos_tf.streaming.segmenter",
     "build_model": "feelvos_tf.modeling.feelvos",
     "load_model": "feelvos_tf.checkpoints",
     "load_tf1_checkpoint": "feelvos_tf.checkpoints",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from feelvos_tf.segmenter import VideoSegmenter
+from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 _STATUS = pathlib.Path("/proc/self/status")
 

@@ -16,7 +16,7 @@ from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
-from feelvos_tf.segmenter import VideoSegmenter
+from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.video.frames import read_image
 from feelvos_tf.video.masks import write_mask
 

@@ -126,7 +126,7 @@ def benchmark_memory(folder: pathlib.Path) -> None:
     """Peak memory of a stream against its length."""
     from feelvos_tf.benchmark import memory, networks, report
     from feelvos_tf.data.synthetic import synthetic_clip
-    from feelvos_tf.segmenter import VideoSegmenter
+    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
     try:
         lengths = sorted(int(length) for length in _LENGTHS.value)

@@ -167,7 +167,7 @@ def _nearest_neighbor(path: str):
 
 def _segmenter(path: str, options: Mapping[str, int]):
     from feelvos_tf.checkpoints import load_model
-    from feelvos_tf.segmenter import VideoSegmenter
+    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
     return VideoSegmenter(load_model(path), **options)
 

@@ -106,7 +106,7 @@ def main(argv: list[str]) -> None:
 def _segmenter(checkpoint: str | os.PathLike[str]):
     """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
-    from feelvos_tf.segmenter import VideoSegmenter
+    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
     return VideoSegmenter(
         load_model(checkpoint),

@@ -31,7 +31,7 @@ from feelvos_tf.evaluation.evaluate import (
 )
 from feelvos_tf.evaluation.run_folder import write_json
 from feelvos_tf.modeling.feelvos import Feelvos
-from feelvos_tf.segmenter import VideoSegmenter
+from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 
 @dataclasses.dataclass(frozen=True)

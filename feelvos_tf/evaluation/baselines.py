@@ -1,4 +1,4 @@
-"""Methods to compare with, used like `feelvos_tf.segmenter.VideoSegmenter`."""
+"""Methods to compare with, used like `feelvos_tf.streaming.segmenter.VideoSegmenter`."""
 
 from __future__ import annotations
 

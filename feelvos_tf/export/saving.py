@@ -14,7 +14,7 @@ from feelvos_tf.export import description as descriptions
 from feelvos_tf.export.signatures import FixedShape, Signatures
 from feelvos_tf.export.warmup import write_warmup
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
-from feelvos_tf.streaming import StreamingSteps
+from feelvos_tf.streaming.steps import StreamingSteps
 
 MODEL_NAME = "feelvos"
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from feelvos_tf.export import checks
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import sorted_reference
-from feelvos_tf.streaming import FrameState, StreamingSteps
+from feelvos_tf.streaming.steps import FrameState, StreamingSteps
 
 # Two computations of one frame's embedding may differ by rounding, far less than this share of
 # the largest value; two frames of a video differ by more.

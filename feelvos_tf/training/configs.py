@@ -115,7 +115,7 @@ class ValidationData(hyperparams.Config):
     Attributes:
       source: the dataset; no dataset is validated on where its root is empty (but synthetic).
       limit: take the first so many videos; 0 for all.
-      max_side: see `feelvos_tf.segmenter.VideoSegmenter`.
+      max_side: see `feelvos_tf.streaming.segmenter.VideoSegmenter`.
     """
 
     source: Source = dataclasses.field(default_factory=lambda: Source(split="val"))

@@ -15,7 +15,7 @@ from feelvos_tf.evaluation import protocols, reports, running
 from feelvos_tf.evaluation.baselines import NearestNeighbor
 from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.ops import resize
-from feelvos_tf.segmenter import VideoSegmenter
+from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.training import configs, forward, initialization, inputs, losses
 
 

@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_LINES = 30.0  # of progress, where there is no terminal to draw
 
 
 class Segmenter(Protocol):
-    """What is asked of a method; see `feelvos_tf.segmenter.VideoSegmenter`."""
+    """What is asked of a method; see `feelvos_tf.streaming.segmenter.VideoSegmenter`."""
 
     def reset(self, frame: np.ndarray, mask: np.ndarray) -> None: ...
 

@@ -17,7 +17,7 @@ from feelvos_tf.config import ModelConfig
 from feelvos_tf.data.synthetic import synthetic_clip, write_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import build_model
-from feelvos_tf.segmenter import VideoSegmenter
+from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask, write_mask
 from feelvos_tf.video.segment import segment_video

@@ -12,7 +12,7 @@ from feelvos_tf.data import synthetic
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import ablation, baselines, evaluate
 from feelvos_tf.modeling.feelvos import build_model
-from feelvos_tf.segmenter import VideoSegmenter
+from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 TINY = ModelConfig(depth_multiplier=0.125, atrous_rates=(), aspp_filters=8, decoder_filters=8,
                    embedding_dim=4, head_filters=6, head_layers=1, head_kernel_size=3, window=2)

@@ -16,7 +16,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.ops import resize
-from feelvos_tf.streaming import StreamingSteps
+from feelvos_tf.streaming.steps import StreamingSteps
 
 
 @dataclasses.dataclass(frozen=True)
