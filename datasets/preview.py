@@ -14,11 +14,11 @@ import tempfile
 from absl import flags
 from PIL import Image
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.cli import app
 from feelvos_tf.data import preview, readers, synthetic
 from feelvos_tf.data.sources import RecordSource, TreeSource
 from feelvos_tf.data.triplets import TripletConfig, make_triplets
+from feelvos_tf.files import replaced_when_done
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum(

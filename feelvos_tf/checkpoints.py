@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf import bundled
-from feelvos_tf.atomic import replaced_when_done
+from feelvos_tf import presets
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.modeling.layers import ConvUnit
 
@@ -171,7 +171,7 @@ def load_model(path: str | os.PathLike | None = None) -> Feelvos:
     """Builds the network that a file of `save_model` describes and gives it its weights.
 
     Args:
-      path: the file; by default the weights that come with the package, see `bundled`.
+      path: the file; by default the weights that come with the package, see `presets`.
 
     Returns:
       The network, in float32.
@@ -179,7 +179,7 @@ def load_model(path: str | os.PathLike | None = None) -> Feelvos:
     Raises:
       InputError: the file is missing, damaged, of another kind, or does not fit its own config.
     """
-    path = bundled.checkpoint() if path is None else pathlib.Path(path)
+    path = presets.checkpoint() if path is None else pathlib.Path(path)
     if not path.is_file():
         hint = ""
         if pathlib.Path(f"{path}.index").is_file():

@@ -12,8 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.version import __version__
 
 

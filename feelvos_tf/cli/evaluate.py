@@ -34,7 +34,7 @@ from collections.abc import Mapping
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import bundled
+from feelvos_tf import presets
 from feelvos_tf.cli import app
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import evaluate, protocols
@@ -140,7 +140,7 @@ def _check_flags() -> None:
 
 
 def _checkpoint() -> str:
-    return _CHECKPOINT.value or str(bundled.checkpoint())
+    return _CHECKPOINT.value or str(presets.checkpoint())
 
 
 def _method():

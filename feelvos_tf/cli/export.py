@@ -18,7 +18,7 @@ import pathlib
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import bundled
+from feelvos_tf import presets
 from feelvos_tf.cli import app
 
 _CHECKPOINT = flags.DEFINE_string(
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.export import FixedShape, export_model
 
-    checkpoint = pathlib.Path(_CHECKPOINT.value or bundled.checkpoint())
+    checkpoint = pathlib.Path(_CHECKPOINT.value or presets.checkpoint())
     export_model(
         load_model(checkpoint), _OUTPUT.value, weights=_WEIGHTS_NAME.value or checkpoint.name,
         max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,

@@ -40,7 +40,7 @@ import os
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import bundled
+from feelvos_tf import presets
 from feelvos_tf.cli import app, demo
 from feelvos_tf.evaluation.evaluate import checkpoint_identity
 from feelvos_tf.video.segment import Summary, segment_video
@@ -83,7 +83,7 @@ _DEMO = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
     """Segments as the flags say."""
     del argv
-    checkpoint = _CHECKPOINT.value or bundled.checkpoint()
+    checkpoint = _CHECKPOINT.value or presets.checkpoint()
     if _DEMO.value:
         if _VIDEO.value or _MASK.value or _RESUME.value:
             raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume")

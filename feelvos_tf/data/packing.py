@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from PIL import Image
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.data import records
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video import read_image
 
 

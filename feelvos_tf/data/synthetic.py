@@ -13,9 +13,9 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.data.textures import Texture, make_texture, mixed, rgb, sample, smooth_noise
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video.masks import MAX_ID, write_mask
 
 _NOISE_LEVELS = 2.0  # standard deviation of the camera noise, of 255

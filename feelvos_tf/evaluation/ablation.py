@@ -18,7 +18,6 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.checkpoints import load_model
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
@@ -30,6 +29,7 @@ from feelvos_tf.evaluation.evaluate import (
     evaluate_method,
 )
 from feelvos_tf.evaluation.run_folder import write_json
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, protocols
 from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import read_mask
 from feelvos_tf.video.overlay import contact_sheet, overlay

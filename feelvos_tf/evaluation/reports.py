@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics
 from feelvos_tf.evaluation.run_folder import write_json
 from feelvos_tf.evaluation.scoring import ObjectScores, SequenceScores
+from feelvos_tf.files import replaced_when_done
 
 GLOBAL_COLUMNS = (
     "J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")

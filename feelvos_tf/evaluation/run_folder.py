@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols
 from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.files import replaced_when_done
 
 
 def write_json(path: Path, values) -> None:

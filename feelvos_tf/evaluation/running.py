@@ -1,8 +1,8 @@
 """Runs a method over a dataset, frame by frame, and scores it on the way.
 
-A method is anything that behaves like `feelvos_tf.streaming.segmenter.VideoSegmenter`: `reset(frame, mask)`
-starts a video, `step(frame)` returns its labels, `add_objects(mask)` brings in objects in the
-frame just stepped. One frame is in memory at a time, whatever a video's length.
+A method is anything that behaves like `feelvos_tf.streaming.segmenter.VideoSegmenter`:
+`reset(frame, mask)` starts a video, `step(frame)` returns its labels, `add_objects(mask)` brings
+in objects in the frame just stepped. One frame is in memory at a time, whatever a video's length.
 """
 
 from __future__ import annotations

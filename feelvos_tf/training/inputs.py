@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.data import synthetic
 from feelvos_tf.data.readers import read_dataset
 from feelvos_tf.data.sources import RecordSource, TreeSource
 from feelvos_tf.data.triplets import make_triplets
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.training.configs import SYNTHETIC, Source, TrainData, ValidationData
 
 _LIST = "ImageSets/2017"  # write_clip's layout

@@ -8,8 +8,8 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video.antialiasing import looks_smoothed
 from feelvos_tf.video.images import DAMAGED, PNG_SIGNATURE, decode_image, read_bytes
 

@@ -10,8 +10,8 @@ import threading
 import numpy as np
 from PIL import Image
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video.overlay import contact_sheet, overlay
 from feelvos_tf.video.writers import VideoFileWriter
 

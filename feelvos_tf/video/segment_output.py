@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video.masks import read_mask
 from feelvos_tf.video.writers import MaskFolderWriter
 

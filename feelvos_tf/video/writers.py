@@ -11,8 +11,8 @@ import threading
 
 import numpy as np
 
-from feelvos_tf.atomic import replaced_when_done
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video.masks import read_mask, write_mask
 from feelvos_tf.video.video_file import import_av
 

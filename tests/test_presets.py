@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from feelvos_tf import VideoSegmenter, bundled, load_model
+from feelvos_tf import VideoSegmenter, load_model, presets
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation.metrics import region_similarity
@@ -26,19 +26,19 @@ def test_default_weights_follow_objects():
 
 
 def test_small_enough_to_ship_and_described():
-    path = bundled.checkpoint()
+    path = presets.checkpoint()
     assert path.stat().st_size < 15e6
-    assert bundled.NAME in (path.parent / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert presets.NAME in (path.parent / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_a_changed_file_is_refused(tmp_path, monkeypatch):
-    path = bundled.checkpoint()
-    monkeypatch.setattr(bundled, "_FOLDER", tmp_path)
+    path = presets.checkpoint()
+    monkeypatch.setattr(presets, "_FOLDER", tmp_path)
     with pytest.raises(InputError, match="npz: cannot be read"):
-        bundled.checkpoint()
+        presets.checkpoint()
     (tmp_path / path.name).write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match="SHA256SUMS: cannot be read"):
-        bundled.checkpoint()
+        presets.checkpoint()
     (tmp_path / "SHA256SUMS").write_text((path.parent / "SHA256SUMS").read_text())
     with pytest.raises(InputError, match="install the package again"):
         load_model()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from feelvos_tf.atomic import replaced_when_done
+from feelvos_tf.files import replaced_when_done
 
 
 def test_atomic_file_is_complete_or_absent(tmp_path):

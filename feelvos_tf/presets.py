@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pathlib
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import sha256
 
 # The name changes with the weights, so that results can say which ones they are from.
 NAME = "mobilenet_v2_small-1"
 _FOLDER = pathlib.Path(__file__).resolve().parent / "weights"
 _SUMS = "SHA256SUMS"
-
-
-def sha256(path: str | os.PathLike[str]) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal digits.
-
-    Raises:
-      InputError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read, {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def checkpoint() -> pathlib.Path:

@@ -1,11 +1,14 @@
-"""Files that are either complete or absent."""
+"""What is done to files everywhere: whole or not at all, and what they are told apart by."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import pathlib
 from collections.abc import Iterator
+
+from feelvos_tf.errors import InputError
 
 
 @contextlib.contextmanager
@@ -32,3 +35,19 @@ def replaced_when_done(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal digits.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read, {error.strerror}") from error
+    return digest.hexdigest()
