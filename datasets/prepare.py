@@ -18,11 +18,12 @@ from absl import flags
 from tqdm import tqdm
 
 from feelvos_tf.cli import app
-from feelvos_tf.data import checks, packing, readers
+from feelvos_tf.data import checks, layouts
 from feelvos_tf.errors import InputError
+from feelvos_tf.triplets import packing
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("dataset", "davis2017", readers.DATASETS, "Layout of --dataset_dir.")
+flags.DEFINE_enum("dataset", "davis2017", layouts.DATASETS, "Layout of --dataset_dir.")
 flags.DEFINE_string("dataset_dir", None, "Folder of the dataset.")
 flags.DEFINE_string("split", "", "Split, such as train, val or test-dev.")
 flags.DEFINE_string("resolution", "480p", "480p or Full-Resolution, for DAVIS.")
@@ -96,7 +97,7 @@ def main(argv) -> int:
         return verify(FLAGS.verify)
     if FLAGS.dataset_dir is None:
         raise app.app.UsageError("--dataset_dir is missing")
-    videos = readers.read_dataset(
+    videos = layouts.read_dataset(
         FLAGS.dataset,
         FLAGS.dataset_dir,
         FLAGS.split,

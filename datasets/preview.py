@@ -15,14 +15,15 @@ from absl import flags
 from PIL import Image
 
 from feelvos_tf.cli import app
-from feelvos_tf.data import preview, readers, synthetic
-from feelvos_tf.data.sources import RecordSource, TreeSource
-from feelvos_tf.data.triplets import TripletConfig, make_triplets
+from feelvos_tf.data import layouts, synthetic
 from feelvos_tf.files import replaced_when_done
+from feelvos_tf.triplets import preview
+from feelvos_tf.triplets.clip_sources import RecordSource, TreeSource
+from feelvos_tf.triplets.stream import TripletConfig, make_triplets
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum(
-    "dataset", "synthetic", [*readers.DATASETS, "synthetic"], "Layout of --dataset_dir."
+    "dataset", "synthetic", [*layouts.DATASETS, "synthetic"], "Layout of --dataset_dir."
 )
 flags.DEFINE_string("dataset_dir", None, "Folder of the dataset; synthetic needs none.")
 flags.DEFINE_string("split", "", "Split of the dataset.")
@@ -42,7 +43,7 @@ def _synthetic(folder: pathlib.Path) -> TreeSource:
     for number in range(4):
         clip = synthetic.synthetic_clip(FLAGS.seed + number, 8, 240, 320, num_objects=2)
         synthetic.write_clip(clip, folder, f"clip{number}")
-    videos = readers.read_dataset("folder", folder, objects=False)
+    videos = layouts.read_dataset("folder", folder, objects=False)
     return TreeSource("synthetic", videos)
 
 
@@ -53,7 +54,7 @@ def _source(scratch: pathlib.Path):
         return _synthetic(scratch)
     if FLAGS.dataset_dir is None:
         raise app.app.UsageError(f"--dataset={FLAGS.dataset} needs --dataset_dir")
-    videos = readers.read_dataset(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.split, objects=False)
+    videos = layouts.read_dataset(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.split, objects=False)
     return TreeSource(FLAGS.dataset, videos, still=FLAGS.dataset == "stills")
 
 

@@ -8,16 +8,15 @@ at stride 4 with window 15 and 3 channels.
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
+import pathlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from feelvos_tf.benchmark import matching_memory, report
+from feelvos_tf.benchmark.matching_cases import EMBEDDING_DIM, TRAINING_SIZE, Case, cases, inputs
 from feelvos_tf.benchmark.timing import fastest
-from feelvos_tf.errors import InputError
 from feelvos_tf.ops import (
     local_correlation,
     local_tiled,
@@ -25,22 +24,6 @@ from feelvos_tf.ops import (
     reference_search,
     sorted_reference,
 )
-
-EMBEDDING_DIM = 100
-BASE_SIZE = (120, 214)
-SIZES = (BASE_SIZE, (135, 240), (180, 320), (270, 480))
-WINDOWS = (7, 15)
-OBJECTS = (1, 3, 10, 30)
-TRAINING_SIZE = (117, 117)  # stride 4 of the 465x465 crops
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """What is matched: a frame of `size` (h, w) at stride 4, `objects` channels, a window."""
-
-    size: tuple[int, int] = BASE_SIZE
-    window: int = 15
-    objects: int = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,16 +48,6 @@ class Row:
     difference: float | None
 
 
-def cases(quick: bool) -> list[Case]:
-    """The base case, then its variations one at a time; `quick` has the base case alone."""
-    varied = [Case()]
-    if not quick:
-        varied += [Case(size=size) for size in SIZES if size != BASE_SIZE]
-        varied += [Case(window=window) for window in WINDOWS if window != 15]
-        varied += [Case(objects=objects) for objects in OBJECTS if objects != 3]
-    return varied
-
-
 def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Row]:
     """Measures every form on one case, yielding rows as they are done.
 
@@ -83,12 +56,12 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
       repetitions: timed runs; the fastest counts.
       slow: whether the naive, shifted and correlation forms run too.
     """
-    inputs = _inputs(case)
+    given = inputs(case)
     for kind, forms in (("global", _global_forms(case, slow)),
                         ("local", _local_forms(case.objects, case.window, slow))):
         floor = ours = None
         for name, form in forms.items():
-            milliseconds, result = _timed(tf.function(form), inputs, repetitions)
+            milliseconds, result = _timed(tf.function(form), given, repetitions)
             difference = None
             if name == "matrix product":
                 floor = milliseconds
@@ -99,21 +72,11 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
             yield Row(kind, name, case, milliseconds, milliseconds / floor, difference)
 
 
-def _inputs(case):
-    rng = np.random.RandomState(0)
-    shape = (*case.size, EMBEDDING_DIM)
-    query, other = (tf.constant(0.1 * rng.rand(*shape).astype(np.float32)) for _ in range(2))
-    # Blobs, as masks are: a few thousand pixels each, all objects present.
-    rows, columns = np.indices(case.size)
-    blobs = (rows * 5 // case.size[0]) * 6 + columns * 6 // case.size[1]
-    return query, other, tf.constant(blobs % case.objects, tf.int32)
-
-
 def _global_forms(case, slow) -> dict[str, Callable]:
     n = case.objects
 
     # Once a video, so it is not part of a frame's time.
-    _, other, labels = _inputs(case)
+    _, other, labels = inputs(case)
     prepared = sorted_reference.prepare(
         tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1]), n)
 
@@ -205,59 +168,50 @@ def _timed(function, arguments, repetitions):
     return fastest(run, repetitions), result
 
 
-MEMORY_FORMS = ("global", "global, k=3", "tiled", "shifted", "correlation")
 
-
-def peak_memory(form: str, case: Case, training: bool) -> float:
-    """Extra memory in MB that matching takes at its peak, measured in a process of its own.
+def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) -> None:
+    """Measures every implementation and writes matching.md, .json and .png.
 
     Args:
-      form: one of MEMORY_FORMS.
-      case: what to match.
-      training: whether the backward pass is included.
-
-    Raises:
-      InputError: the child process failed; the message ends with its own.
+      folder: where to; made where it is missing.
+      quick: the base case alone.
+      repetitions: timed runs at least.
     """
-    specification = json.dumps({
-        "form": form, "size": case.size, "window": case.window, "objects": case.objects,
-        "training": training})
-    child = subprocess.run(
-        [sys.executable, "-m", "feelvos_tf.benchmark.matching", specification],
-        capture_output=True, text=True, check=False)
-    if child.returncode:
-        reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        raise InputError(f"measuring the memory of {form} failed: {reason}")
-    return float(child.stdout.split()[-1])
-
-
-def _measure_memory(specification):
-    """The child's part of `peak_memory`: prints MB."""
-    from feelvos_tf.benchmark.memory import peak_mb, reset_peak
-
-    form, n = specification["form"], specification["objects"]
-    case = Case(tuple(specification["size"]), specification["window"], n)
-
-    def match(query, other, labels):
-        if form.startswith("global"):
-            return matching.global_matching(query, other, labels, n, 3 if "k=3" in form else 1)
-        return matching.local_matching(query, other, labels, n, case.window, form)
-
-    def both(query, other, labels):
-        with tf.GradientTape() as tape:
-            tape.watch([query, other])
-            loss = tf.reduce_sum(match(query, other, labels))
-        return tape.gradient(loss, [query, other])[0]
-
-    run = tf.function(both if specification["training"] else match)
-    # A tiny case first: compiling and the thread pools are not what is measured.
-    run(*_inputs(dataclasses.replace(case, size=(17, 19))))
-    inputs = _inputs(case)
-    concrete = run.get_concrete_function(*inputs)
-    before = reset_peak()
-    np.asarray(concrete(*inputs))
-    print(peak_mb() - before)
-
-
-if __name__ == "__main__":
-    _measure_memory(json.loads(sys.argv[1]))
+    rows = []
+    for case in cases(quick):
+        print(f"frame {case.size[0]}x{case.size[1]} at stride 4, window {case.window}, "
+              f"{case.objects} objects")
+        # Beyond the base case the slow forms would take most of an hour and say nothing new.
+        # Global matching is quadratic: once is enough where a run takes seconds.
+        once = case.size > (150, 0)
+        for row in run_case(case, 1 if once else repetitions, slow=case == Case()):
+            rows.append(row)
+            print(f"  {row.kind:7} {row.name:20} {row.milliseconds:9.1f} ms "
+                  f"{row.floor_ratio:6.2f} x floor", flush=True)
+    memory = []
+    for training, case in ((False, Case()), (True, Case(size=TRAINING_SIZE))):
+        for form in matching_memory.FORMS:
+            if form == "correlation" and not local_correlation.is_available():
+                continue
+            megabytes = matching_memory.peak_memory(form, case, training)
+            memory.append({"form": form, "training": training, "megabytes": megabytes})
+            kind = "forward and backward, 117x117" if training else "forward, 480p"
+            print(f"  peak extra memory of {form:12} {kind:30} {megabytes:7.0f} MB", flush=True)
+    table = report.markdown_table(
+        ["kind", "form", "frame", "window", "objects", "ms", "x floor", "difference"],
+        [[r.kind, r.name, f"{r.case.size[0]}x{r.case.size[1]}", r.case.window, r.case.objects,
+          r.milliseconds, r.floor_ratio, r.difference] for r in rows])
+    table += "\n\n" + report.markdown_table(
+        ["form", "pass", "peak extra MB"],
+        [[m["form"], "forward and backward" if m["training"] else "forward", m["megabytes"]]
+         for m in memory])
+    report.write(folder, "matching", {"time": [dataclasses.asdict(r) for r in rows],
+                                      "memory": memory}, table)
+    curves = {}
+    for row in rows:
+        if row.name in ("exact", "tiled") and row.case.window == 15 and row.case.objects == 3:
+            pixels = row.case.size[0] * row.case.size[1]
+            curves.setdefault(row.kind, []).append((pixels, row.milliseconds))
+    report.plot(folder / "matching.png", curves, "Matching against the size of the frame",
+                "pixels at stride 4", "milliseconds",
+                guides={"global: quadratic": 2, "local: linear": 1})

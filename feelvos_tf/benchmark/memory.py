@@ -1,14 +1,10 @@
-"""Peak memory: of this process, and of a stream against its length."""
+"""Memory of this process: the one way in which it is measured."""
 
 from __future__ import annotations
 
 import pathlib
 import resource
-from collections.abc import Iterator
-
-import numpy as np
-
-from feelvos_tf.streaming.segmenter import VideoSegmenter
+import sys
 
 _STATUS = pathlib.Path("/proc/self/status")
 
@@ -19,7 +15,9 @@ def peak_mb() -> float:
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Kilobytes on Linux, bytes on macOS.
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def reset_peak() -> float:
@@ -31,23 +29,3 @@ def reset_peak() -> float:
     if clear.exists():
         clear.write_text("5")
     return peak_mb()
-
-
-def stream(segmenter: VideoSegmenter, frames: np.ndarray, mask: np.ndarray,
-           lengths: list[int]) -> Iterator[tuple[int, float]]:
-    """Runs a clip over and over as one long video.
-
-    Args:
-      segmenter: the engine.
-      frames: uint8 [T, H, W, 3].
-      mask: integers [H, W], of the first frame.
-      lengths: ascending numbers of frames at which to look.
-
-    Yields:
-      (frames done, peak memory of the process so far in MB).
-    """
-    segmenter.reset(frames[0], mask)
-    for t in range(1, lengths[-1] + 1):
-        segmenter.step(frames[t % len(frames)])
-        if t in lengths:
-            yield t, peak_mb()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from feelvos_tf.benchmark import networks
+from feelvos_tf.benchmark import memory, networks, report
 from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.data.synthetic import synthetic_clip
+from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -116,3 +117,46 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
             return tf.argmax(full[0], axis=-1, output_type=tf.int32)
         yield "upsampling", compiled(upsample, head(decoded[0], distance))
         yield "encode", lambda: write_mask(pathlib.Path(folder) / "mask.png", mask)
+
+
+def measure(folder: pathlib.Path, names: Sequence[str], resolutions: Sequence[str],
+            repetitions: int = 3) -> None:
+    """Measures networks at resolutions and writes step.md, .json and .png.
+
+    Args:
+      folder: where to; made where it is missing.
+      names: of `networks`.
+      resolutions: keys of RESOLUTIONS.
+      repetitions: timed runs at least.
+
+    Raises:
+      InputError: an unknown name, told before anything is measured.
+    """
+    networks.check(names)
+    for resolution in resolutions:
+        if resolution not in RESOLUTIONS:
+            raise InputError(f"resolution {resolution!r} is unknown, expected one of "
+                             f"{', '.join(RESOLUTIONS)}")
+    stages = []
+    for network in names:
+        for resolution in resolutions:
+            print(f"{network} at {resolution}, 2 objects and background")
+            for stage in run(network, resolution, repetitions=repetitions):
+                stages.append(stage)
+                print(f"  {stage.stage:20} {stage.milliseconds:9.1f} ms", flush=True)
+    columns = list(dict.fromkeys((s.network, s.resolution) for s in stages))
+    values = {(s.network, s.resolution, s.stage): s.milliseconds for s in stages}
+    table = report.markdown_table(
+        ["ms", *(f"{network} {resolution}" for network, resolution in columns)],
+        [[name, *(values[(*column, name)] for column in columns)]
+         for name in dict.fromkeys(s.stage for s in stages)])
+    table += f"\n\npeak memory of the process: {memory.peak_mb():.0f} MB"
+    print(table)
+    report.write(folder, "step", [dataclasses.asdict(s) for s in stages], table)
+    curves = {}
+    for s in stages:
+        if s.stage.startswith("step"):
+            height, width = RESOLUTIONS[s.resolution]
+            curves.setdefault(f"{s.network}, {s.stage}", []).append(
+                (height * width / 1e6, s.milliseconds))
+    report.plot(folder / "step.png", curves, "One step", "megapixels", "milliseconds")

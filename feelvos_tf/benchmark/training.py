@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 from official.core import config_definitions, task_factory, train_utils
 
+from feelvos_tf.benchmark import memory, report
 from feelvos_tf.benchmark.timing import fastest
-from feelvos_tf.data import stills
-from feelvos_tf.data.draws import Draws
-from feelvos_tf.data.labels import remap_to_reference
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.training import forward
+from feelvos_tf.training.run import read_params
+from feelvos_tf.triplets import stills
+from feelvos_tf.triplets.draws import Draws
+from feelvos_tf.triplets.label_maps import remap_to_reference
 
 _OBJECTS = 2
 
@@ -111,3 +114,33 @@ def _batch(batch_size: int, num_frames: int, crop: int, max_objects: int) -> dic
 def _finished(function):
     """The function, which then returns when its results are there."""
     return lambda: [tensor.numpy() for tensor in tf.nest.flatten(function())]
+
+
+def measure(folder: pathlib.Path, experiment: str, crops: Sequence[int],
+            repetitions: int = 3) -> None:
+    """Measures a training step and writes training.md and .json.
+
+    Args:
+      folder: where to; made where it is missing.
+      experiment: name of a registered experiment.
+      crops: sides of the square crops.
+      repetitions: timed runs at least.
+
+    Raises:
+      InputError: an unknown experiment.
+    """
+    params = read_params(experiment)
+    stages = []
+    for crop in crops:
+        print(f"{experiment}, {params.task.train_data.global_batch_size} clips of {crop}x{crop}")
+        for stage in run(params, crop, repetitions):
+            stages.append(stage)
+            print(f"  {stage.stage:22} {stage.milliseconds:9.1f} ms", flush=True)
+    values = {(s.crop, s.stage): s.milliseconds for s in stages}
+    table = report.markdown_table(
+        ["ms", *(f"{crop}x{crop}" for crop in crops)],
+        [[name, *(values[crop, name] for crop in crops)]
+         for name in dict.fromkeys(s.stage for s in stages)])
+    table += f"\n\npeak memory of the process: {memory.peak_mb():.0f} MB"
+    print(table)
+    report.write(folder, "training", [dataclasses.asdict(s) for s in stages], table)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from feelvos_tf.data.readers import read_dataset
+from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, plots, protocols, reports, running, scoring
 from feelvos_tf.evaluation.run_folder import RunFolder

@@ -13,9 +13,9 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 from feelvos_tf.config import ModelConfig
-from feelvos_tf.data.readers import DATASETS
-from feelvos_tf.data.triplets import TripletConfig
+from feelvos_tf.data.layouts import DATASETS
 from feelvos_tf.errors import InputError
+from feelvos_tf.triplets.stream import TripletConfig
 
 SYNTHETIC = "synthetic"
 FREEZABLE = ("none", "backbone", "deeplab")
@@ -55,7 +55,7 @@ class Source(hyperparams.Config):
     """Videos to read.
 
     Attributes:
-      dataset: layout, see `feelvos_tf.data.readers.read_dataset`; or "synthetic".
+      dataset: layout, see `feelvos_tf.data.layouts.read_dataset`; or "synthetic".
       root: folder of the dataset; of synthetic clips, where to keep them (by default in the
         folder of the run).
       split: name of the split.
@@ -84,7 +84,7 @@ class TrainData(hyperparams.Config):
       sources: the datasets.
       global_batch_size: clips a step, over all devices.
       seed: of the stream.
-      Others: see `feelvos_tf.data.triplets.TripletConfig`.
+      Others: see `feelvos_tf.triplets.stream.TripletConfig`.
     """
 
     sources: List[Source] = dataclasses.field(default_factory=list)  # noqa: UP006

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from feelvos_tf.data import synthetic
-from feelvos_tf.data.readers import read_dataset
-from feelvos_tf.data.sources import RecordSource, TreeSource
-from feelvos_tf.data.triplets import make_triplets
+from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.training.configs import SYNTHETIC, Source, TrainData, ValidationData
+from feelvos_tf.triplets.clip_sources import RecordSource, TreeSource
+from feelvos_tf.triplets.stream import make_triplets
 
 _LIST = "ImageSets/2017"  # write_clip's layout
 

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 
 from feelvos_tf import build_model
-from feelvos_tf.benchmark import matching, memory, networks, report, step
+from feelvos_tf.benchmark import (
+    matching,
+    matching_cases,
+    matching_memory,
+    memory,
+    networks,
+    report,
+    step,
+)
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
 
-SMALL = matching.Case(size=(11, 17), window=2, objects=3)
+SMALL = matching_cases.Case(size=(11, 17), window=2, objects=3)
 
 
 def test_every_form_of_matching_is_measured_and_agrees():
@@ -25,19 +33,19 @@ def test_every_form_of_matching_is_measured_and_agrees():
 
 
 def test_cases_vary_one_thing_at_a_time():
-    base = matching.Case()
-    for case in matching.cases(quick=False):
+    base = matching_cases.Case()
+    for case in matching_cases.cases(quick=False):
         changed = [name for name in ("size", "window", "objects")
                    if getattr(case, name) != getattr(base, name)]
         assert len(changed) <= 1
-    assert matching.cases(quick=True) == [base]
+    assert matching_cases.cases(quick=True) == [base]
 
 
 def test_memory_is_measured_in_a_process_of_its_own():
-    few = matching.peak_memory("tiled", SMALL, training=True)
+    few = matching_memory.peak_memory("tiled", SMALL, training=True)
     assert 0 <= few < 100
     with pytest.raises(InputError, match="memory of nothing failed"):
-        matching.peak_memory("nothing", SMALL, training=False)
+        matching_memory.peak_memory("nothing", SMALL, training=False)
 
 
 def test_peak_memory_sees_what_is_freed_again():

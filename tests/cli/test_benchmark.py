@@ -35,7 +35,7 @@ def test_step_leaves_table_json_and_plot(tmp_path):
 @pytest.mark.parametrize("arguments,message", [
     (["speed"], "no benchmark is called 'speed', expected one of matching, step"),
     (["step", "--networks=shipped,vgg"], "network 'vgg' is unknown, expected one of shipped"),
-    (["step", "--resolutions=240p,9p"], "--resolutions has '9p', expected 240p"),
+    (["step", "--resolutions=240p,9p"], "resolution '9p' is unknown, expected one of 240p"),
     (["memory", "--networks=vgg"], "network 'vgg' is unknown"),
     (["memory", "--lengths=few"], "--lengths is few, expected numbers"),
     (["data"], "--dataset_dir is missing"),

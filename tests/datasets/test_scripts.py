@@ -10,7 +10,7 @@ import pytest
 from absl import flags
 from PIL import Image
 
-from feelvos_tf.data import readers, synthetic
+from feelvos_tf.data import layouts, synthetic
 from feelvos_tf.errors import InputError
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "datasets"
@@ -142,6 +142,6 @@ def test_drawn_clips_read_as_a_dataset(tmp_path, capsys):
     run(load("draw"), output=str(tmp_path), count=3, num_frames=2, height=40, width=60,
         min_objects=1, max_objects=2, seed=5)
     assert capsys.readouterr().out.splitlines()[-1] == "clip7: 2 frames, 1 objects (3 of 3)"
-    videos = readers.read_dataset("davis2017", tmp_path, "val")
+    videos = layouts.read_dataset("davis2017", tmp_path, "val")
     assert [(v.name, len(v.first_frame)) for v in videos] == [
         ("clip5", 1), ("clip6", 2), ("clip7", 1)]

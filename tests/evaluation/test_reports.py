@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from feelvos_tf.data import synthetic
-from feelvos_tf.data.readers import read_dataset
+from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, plots, reports
 from feelvos_tf.evaluation.scoring import ObjectScores, SequenceScores

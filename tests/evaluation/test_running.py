@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from feelvos_tf.data import synthetic
-from feelvos_tf.data.readers import read_dataset
+from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import baselines, protocols, running, scoring
 from feelvos_tf.evaluation.run_folder import RunFolder
@@ -206,7 +206,7 @@ def test_labels_of_another_size_are_refused(tree):
 def test_a_killed_run_goes_on_where_it_was(tree):
     script = textwrap.dedent(f"""
         import os, signal
-        from feelvos_tf.data.readers import read_dataset
+        from feelvos_tf.data.layouts import read_dataset
         from feelvos_tf.evaluation import baselines, running
         from feelvos_tf.evaluation.run_folder import RunFolder
 

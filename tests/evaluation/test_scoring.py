@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from feelvos_tf.data import synthetic
-from feelvos_tf.data.readers import read_dataset
+from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, protocols, scoring
 from feelvos_tf.video.masks import read_mask, write_mask

@@ -15,10 +15,9 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from feelvos_tf.data import augment, damage, paste, reading, stills
-from feelvos_tf.data import labels as label_maps
-from feelvos_tf.data.draws import Draws
 from feelvos_tf.errors import InputError
+from feelvos_tf.triplets import augment, clips, damage, label_maps, paste, stills
+from feelvos_tf.triplets.draws import Draws
 
 # Elements over which the shares of several sources come out exactly.
 _MIX = 1000
@@ -270,7 +269,7 @@ class _Maker:
             # The release never takes the last frame as the current one; here every pair counts.
             first = draws.integer("first", length - count + 2)
             frames = tf.concat([reference[tf.newaxis], first + tf.range(count - 1)], axis=0)
-        images, labels, readable = reading.read_clip(source, video, frames)
+        images, labels, readable = clips.read_clip(source, video, frames)
         if source.still:
             images, labels = stills.animate(images[0], labels[0], count, draws.child("motion"))
         name = tf.strings.join(

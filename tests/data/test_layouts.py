@@ -5,7 +5,7 @@ import pytest
 from data_trees import write_video
 from PIL import Image
 
-from feelvos_tf.data.readers import read_dataset
+from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from feelvos_tf.data import augment
-from feelvos_tf.data.draws import Draws
 from feelvos_tf.ops import resize
+from feelvos_tf.triplets import augment
+from feelvos_tf.triplets.draws import Draws
 
 
 def window(size, offset, flip):

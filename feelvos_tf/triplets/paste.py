@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from feelvos_tf.data.draws import Draws
-from feelvos_tf.data.labels import IGNORE
+from feelvos_tf.triplets.draws import Draws
+from feelvos_tf.triplets.label_maps import IGNORE
 
 # An object is placed with its middle up to this share of the frame away from where it was, and
 # follows its own motion from there. The reference and the other frames are placed apart.

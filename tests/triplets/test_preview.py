@@ -1,8 +1,8 @@
 import numpy as np
 
-from feelvos_tf.data.benchmark import benchmark_triplets
-from feelvos_tf.data.preview import triplet_sheet
-from feelvos_tf.data.triplets import TripletConfig, make_triplets
+from feelvos_tf.benchmark.triplets import benchmark_triplets
+from feelvos_tf.triplets.preview import triplet_sheet
+from feelvos_tf.triplets.stream import TripletConfig, make_triplets
 
 SMALL = TripletConfig(crop_size=(49, 65), min_object_pixels=1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf.data.labels import IGNORE
+from feelvos_tf.triplets.label_maps import IGNORE
 from feelvos_tf.video import contact_sheet, overlay
 
 _ROLES = ("reference", "previous", "current")

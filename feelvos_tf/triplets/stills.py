@@ -13,9 +13,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf.data.draws import Draws
-from feelvos_tf.data.labels import IGNORE
 from feelvos_tf.ops import resize
+from feelvos_tf.triplets.draws import Draws
+from feelvos_tf.triplets.label_maps import IGNORE
 
 # Largest motion of the camera, and of the object against it, in one draw. Shifts and elastic
 # displacements are shares of the image's side.

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from feelvos_tf.data.draws import Draws
-from feelvos_tf.data.labels import IGNORE
 from feelvos_tf.ops import resize
+from feelvos_tf.triplets.draws import Draws
+from feelvos_tf.triplets.label_maps import IGNORE
 
 # The middle of 0..255, which the network's input scaling maps to 0.
 MEAN_PIXEL = 127.5

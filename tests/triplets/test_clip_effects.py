@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from feelvos_tf.data import damage, paste, stills
-from feelvos_tf.data.draws import Draws
+from feelvos_tf.triplets import damage, paste, stills
+from feelvos_tf.triplets.draws import Draws
 
 
 def disk_mask(height=120, width=100, center=(60, 45), radius=24, value=3):

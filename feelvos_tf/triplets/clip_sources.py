@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from feelvos_tf.data import records
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
+from feelvos_tf.triplets import tfrecords
 
 
 class TreeSource:
@@ -82,7 +82,7 @@ class RecordSource:
         max_bad_share: float = 0.01,
     ):
         self.name, self.weight, self.still = name, weight, still
-        entries = records.index_shards(pattern, max_bad_share=max_bad_share)
+        entries = tfrecords.index_shards(pattern, max_bad_share=max_bad_share)
         if not entries:
             raise InputError(f"{pattern}: holds no video")
         self.names = [entry.name for entry in entries]
@@ -101,7 +101,7 @@ class RecordSource:
             header_bytes=span[0],
             footer_bytes=span[2],
         ).get_single_element()
-        images, masks = records.parse_video(data)
+        images, masks = tfrecords.parse_video(data)
         return tf.gather(images, frames), tf.gather(masks, frames)
 
     def describe(self, video, frames):

@@ -3,10 +3,11 @@ import pytest
 import tensorflow as tf
 from data_trees import video_of, write_video
 
-from feelvos_tf.data import checks, packing, readers, records
-from feelvos_tf.data.sources import RecordSource, TreeSource
-from feelvos_tf.data.triplets import TripletConfig, make_triplets
+from feelvos_tf.data import checks, layouts
 from feelvos_tf.errors import InputError
+from feelvos_tf.triplets import packing, tfrecords
+from feelvos_tf.triplets.clip_sources import RecordSource, TreeSource
+from feelvos_tf.triplets.stream import TripletConfig, make_triplets
 from feelvos_tf.video import read_image
 
 SMALL = TripletConfig(crop_size=(49, 65), min_object_pixels=1, max_objects=4)
@@ -88,9 +89,9 @@ def test_trees_and_records_give_equal_triplets(tree, tmp_path, seed):
 
 def test_files_of_the_original_converter_are_read(shared):
     folder = shared / "golden" / "tfrecord"
-    entries = records.index_shards(str(folder / "val-*.tfrecord"), max_bad_share=0)
+    entries = tfrecords.index_shards(str(folder / "val-*.tfrecord"), max_bad_share=0)
     assert [(entry.name, entry.num_frames) for entry in entries] == [("bus", 5), ("swing", 4)]
-    videos = readers.read_dataset("davis2017", folder, "val")
+    videos = layouts.read_dataset("davis2017", folder, "val")
     assert [video.first_frame for video in videos] == [{1: 0, 2: 0}] * 2
     source = RecordSource("golden", str(folder / "val-*.tfrecord"))
     for number, video in enumerate(videos):
@@ -115,7 +116,7 @@ def test_files_of_the_original_converter_are_read(shared):
 
 def test_ours_equals_the_original_record(shared, tmp_path):
     folder = shared / "golden" / "tfrecord"
-    videos = readers.read_dataset("davis2017", folder, "val")
+    videos = layouts.read_dataset("davis2017", folder, "val")
     (path,) = packing.pack(videos, tmp_path, "val", 1)
     pairs = zip(tf.data.TFRecordDataset(str(path)),
                 tf.data.TFRecordDataset(str(folder / "val-00000-of-00001.tfrecord")))
@@ -162,14 +163,14 @@ def test_shards_hold_every_video_once(tree, count):
 def test_a_broken_shard_is_named_and_costs_only_what_is_behind(tree, tmp_path, caplog):
     packing.pack(tree, tmp_path / "out", "train", 2)
     first, second = sorted((tmp_path / "out").iterdir())
-    whole = records.index_shards(str(second))
+    whole = tfrecords.index_shards(str(second))
     data = bytearray(second.read_bytes())
     data[whole[1].offset - 12] ^= 1  # the length of its second record
     second.write_bytes(data)
     pattern = str(tmp_path / "out" / "train-*")
     with pytest.raises(InputError, match="more than the allowed share"):
-        records.index_shards(pattern)
-    found = records.index_shards(pattern, max_bad_share=0.9)
+        tfrecords.index_shards(pattern)
+    found = tfrecords.index_shards(pattern, max_bad_share=0.9)
     assert [entry.name for entry in found] == ["clip0", "clip1", "clip2"]
     with pytest.raises(InputError, match="unreadable"):
         packing.verify_shard(second)
@@ -180,7 +181,7 @@ def test_a_broken_shard_is_named_and_costs_only_what_is_behind(tree, tmp_path, c
 def test_damage_within_a_record_is_found_by_verifying(tree, tmp_path):
     (path,) = packing.pack(tree, tmp_path / "out", "train", 1)
     data = bytearray(path.read_bytes())
-    data[records.index_shards(str(path))[3].offset + 1500] ^= 0xFF
+    data[tfrecords.index_shards(str(path))[3].offset + 1500] ^= 0xFF
     path.write_bytes(data)
     with pytest.raises(InputError, match="clip3 is damaged"):
         packing.verify_shard(path)
@@ -188,15 +189,15 @@ def test_damage_within_a_record_is_found_by_verifying(tree, tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        records.index_shards(str(tmp_path / "train-*"))
+        tfrecords.index_shards(str(tmp_path / "train-*"))
     (tmp_path / "text").write_text("this is no TFRecord at all")
     with pytest.raises(InputError, match="bytes are unreadable"):
-        records.index_shards(str(tmp_path / "text"))
+        tfrecords.index_shards(str(tmp_path / "text"))
     path = str(tmp_path / "other.tfrecord")
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(b"not a protocol buffer")
     with pytest.raises(InputError, match="bytes are unreadable"):
-        records.index_shards(path)
+        tfrecords.index_shards(path)
 
 
 def test_checks_find_each_kind_of_damage(tree):

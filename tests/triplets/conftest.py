@@ -3,7 +3,7 @@
 import pytest
 from data_trees import video_of, write_video
 
-from feelvos_tf.data.sources import TreeSource
+from feelvos_tf.triplets.clip_sources import TreeSource
 
 
 @pytest.fixture(scope="session")

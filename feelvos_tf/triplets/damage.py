@@ -20,8 +20,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf.data.draws import Draws
-from feelvos_tf.data.labels import IGNORE
+from feelvos_tf.triplets.draws import Draws
+from feelvos_tf.triplets.label_maps import IGNORE
 
 # Shift: share of the square root of the bounding box's height times width.
 _MAX_SHIFT = 0.05

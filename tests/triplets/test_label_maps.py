@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from feelvos_tf.data.labels import remap_to_reference
 from feelvos_tf.ops import resize
+from feelvos_tf.triplets.label_maps import remap_to_reference
 
 
 def naive(labels, min_pixels):

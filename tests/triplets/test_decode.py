@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from feelvos_tf.data import decode
-from feelvos_tf.data.reading import attempt
+from feelvos_tf.triplets import decode
+from feelvos_tf.triplets.clips import attempt
 
 
 def encode(image, **options):

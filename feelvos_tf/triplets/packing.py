@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from PIL import Image
 
-from feelvos_tf.data import records
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
+from feelvos_tf.triplets import tfrecords
 from feelvos_tf.video import read_image
 
 
@@ -54,7 +54,7 @@ def pack_video(video: Video) -> tf.train.SequenceExample:
         masks.append(buffer.getvalue())
     if size is None:
         raise InputError(f"{video.name}: no frame has a mask, nothing to pack")
-    return records.make_example(video.name, images, masks, size, binary=video.binary)
+    return tfrecords.make_example(video.name, images, masks, size, binary=video.binary)
 
 
 def pack(
@@ -115,7 +115,7 @@ def _is_complete(path: pathlib.Path, members: Sequence[Video]) -> bool:
     if not path.is_file():
         return False
     try:
-        entries = records.index_shards(os.fspath(path), max_bad_share=0.0)
+        entries = tfrecords.index_shards(os.fspath(path), max_bad_share=0.0)
     except InputError:
         return False
     found = [(entry.name, entry.num_frames) for entry in entries]
@@ -131,11 +131,11 @@ def verify_shard(path: str | os.PathLike[str]) -> list[str]:
     Raises:
       InputError: damaged.
     """
-    names = [entry.name for entry in records.index_shards(os.fspath(path), max_bad_share=0.0)]
+    names = [entry.name for entry in tfrecords.index_shards(os.fspath(path), max_bad_share=0.0)]
     intact = 0
     try:
         for data in tf.data.TFRecordDataset(os.fspath(path)):
-            for group in records.parse_video(data):
+            for group in tfrecords.parse_video(data):
                 for encoded in group.numpy():
                     with Image.open(io.BytesIO(encoded), formats=["JPEG", "PNG"]) as image:
                         image.load()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from feelvos_tf.data import decode
+from feelvos_tf.triplets import decode
 
 
 def read_clip(source, video, frames):

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from data_trees import STEP, video_of, write_video
 
-from feelvos_tf.data import triplets
-from feelvos_tf.data.draws import Draws
-from feelvos_tf.data.sources import TreeSource
-from feelvos_tf.data.triplets import TripletConfig, make_triplets
 from feelvos_tf.errors import InputError
+from feelvos_tf.triplets import stream
+from feelvos_tf.triplets.clip_sources import TreeSource
+from feelvos_tf.triplets.draws import Draws
+from feelvos_tf.triplets.stream import TripletConfig, make_triplets
 
 SMALL = TripletConfig(crop_size=(49, 65), min_object_pixels=1, max_objects=4)
 
@@ -116,7 +116,7 @@ def test_every_video_once_a_pass(coordinate_source):
 def test_sources_are_mixed_by_weight(coordinate_videos):
     first = TreeSource("first", coordinate_videos[:2], weight=3.0)
     second = TreeSource("second", coordinate_videos[2:], weight=1.0)
-    maker = triplets._Maker([first, second], SMALL, 3, np.array([0.75, 0.25]))
+    maker = stream._Maker([first, second], SMALL, 3, np.array([0.75, 0.25]))
     choose = tf.data.Dataset.range(2000).map(lambda i: maker._choose(Draws(3, i), i))
     chosen = np.array(list(choose.as_numpy_iterator()))
     assert chosen[:1000, 0].sum() == chosen[1000:, 0].sum() == 250

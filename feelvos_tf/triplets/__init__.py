@@ -1,0 +1,1 @@
+"""The training stream: clips drawn from datasets, decoded, augmented, made into triplets."""
