@@ -40,7 +40,9 @@ def has_shape(name: str, tensor, expected: Sequence, words: str | None = None) -
       expected: a number, an int32 scalar or None (any) for each dimension.
       words: how the message names the expected shape; by default the numbers.
     """
-    wanted = tf.stack([-1 if size is None else size for size in expected])
+    # A scalar has no dimensions, and nothing cannot be stacked.
+    wanted = tf.stack([-1 if size is None else size for size in expected]) if expected else (
+        tf.zeros([0], tf.int32))
     shape = tf.shape(tensor)
     rank = len(expected)
     found = tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]

@@ -19,6 +19,9 @@ DIMENSIONS = {
     "N": "objects and background, at least 2",
     "C": "channels of the embedding",
     "K": "slots for reference pixels, a multiple of 16",
+    "F": "frames that the memory keeps; only where the export has a memory, as M and S",
+    "M": "columns of the memory, by the size of the frames and the number of objects",
+    "S": "slots of a column",
 }
 _SHAPES = {
     "image": ("H", "W", 3), "mask": ("H", "W"), "confidences": ("H", "W"),
@@ -26,6 +29,8 @@ _SHAPES = {
     "previous_embedding": ("h", "w", "C"), "previous_labels": ("h", "w"),
     "previous_mask": ("h", "w", "N"), "reference_keys": ("K", "C+1"), "reference_pixels": ("K",),
     "reference_objects": ("K/16",),
+    "memory_keys": ("F", "S", "M", "C+1"), "memory_objects": ("F", "M"), "memory_frames": ("F",),
+    "memory_steps": (),
 }
 _MEANINGS = {
     "image": "RGB, 0 to 255",
@@ -39,6 +44,10 @@ _MEANINGS = {
     "reference_keys": "embeddings of the reference pixels and their squared norms",
     "reference_pixels": "where each comes from, -1 for an empty slot",
     "reference_objects": "channel of each column of 16 slots, -1 for none",
+    "memory_keys": "embeddings of the remembered pixels and their squared norms",
+    "memory_objects": "channel of each of its columns, -1 for none",
+    "memory_frames": "the step that each remembered frame comes from, 0 for none yet",
+    "memory_steps": "steps since the video began",
 }
 _MASKS = {
     "initialize": "ids of all objects, 0 for background; any ids up to 255",
@@ -65,7 +74,8 @@ def describe(functions: Mapping, settings: Mapping[str, Any]) -> dict[str, Any]:
         "exported_by": {"feelvos_tf": __version__, "tensorflow": tf.__version__},
         **settings,
         "dimensions": {**DIMENSIONS, "C": settings["config"]["embedding_dim"]},
-        "state": list(State._fields),
+        "state": [name for name in State._fields
+                  if name in functions["initialize"].structured_outputs],
         "signatures": {
             name: {
                 "purpose": PURPOSES[name],

@@ -52,7 +52,7 @@ def example_requests(functions: Mapping, fixed: FixedShape | None) -> list:
         return functions[name](**{key: tf.constant(value) for key, value in inputs.items()})
 
     def state(outputs):
-        return {name: outputs[name].numpy() for name in State._fields}
+        return {name: outputs[name].numpy() for name in State._fields if name in outputs}
 
     requests = [("initialize", {"image": image, "mask": mask})]
     begun = call("initialize", image=image, mask=mask)
