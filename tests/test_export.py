@@ -18,9 +18,9 @@ from feelvos_tf.checkpoints import named_variables, save_model
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import FixedShape, export_model, saving
-from feelvos_tf.export.signatures import State
 from feelvos_tf.export.warmup import FILE
 from feelvos_tf.ops import resize
+from feelvos_tf.streaming.state import State
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SERVING = ROOT / "experiments" / "serving"

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from feelvos_tf.export.signatures import State
+from feelvos_tf.streaming.state import State
 from feelvos_tf.version import __version__
 
 DIMENSIONS = {

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from feelvos_tf.export import checks
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import sorted_reference
-from feelvos_tf.streaming import memory as memories
-from feelvos_tf.streaming.steps import FrameState, StreamingSteps, VideoState
+from feelvos_tf.streaming import state as states
+from feelvos_tf.streaming.state import State
+from feelvos_tf.streaming.steps import StreamingSteps
 
 # Two computations of one frame's embedding may differ by rounding, far less than this share of
 # the largest value; two frames of a video differ by more.
@@ -23,47 +23,6 @@ class FixedShape(NamedTuple):
     height: int
     width: int
     num_objects: int  # background not counted
-
-
-class State(NamedTuple):
-    """What a call returns for the next one, by the names of inputs and outputs.
-
-    The last four are None, and no inputs and outputs, where the export has no memory.
-    """
-
-    object_ids: tf.Tensor  # int32 [N], the first is 0, the background
-    labels: tf.Tensor  # uint8 [H, W], ids
-    previous_embedding: tf.Tensor  # float32 [h, w, C]
-    previous_labels: tf.Tensor  # int32 [h, w], channels
-    previous_mask: tf.Tensor  # float32 [h, w, N]
-    reference_keys: tf.Tensor  # float32 [K, C + 1]
-    reference_pixels: tf.Tensor  # int32 [K]
-    reference_objects: tf.Tensor  # int32 [K / SLOTS]
-    memory_keys: tf.Tensor | None = None  # float32 [F, SLOTS, M, C + 1]
-    memory_objects: tf.Tensor | None = None  # int32 [F, M]
-    memory_frames: tf.Tensor | None = None  # int32 [F]
-    memory_steps: tf.Tensor | None = None  # int32 scalar
-
-    @classmethod
-    def of(cls, ids, labels, video: VideoState) -> State:
-        """Gathers the state from what StreamingSteps hands back."""
-        frame = video.frame
-        return cls(ids, labels, frame.embedding, frame.labels, frame.mask, *video.reference,
-                   *video.memory)
-
-    def by_name(self) -> dict[str, tf.Tensor]:
-        """The tensors that there are."""
-        return {name: value for name, value in self._asdict().items() if value is not None}
-
-    @property
-    def video(self) -> VideoState:
-        """The state as StreamingSteps takes it."""
-        memory = () if self.memory_keys is None else memories.MemoryState(
-            self.memory_keys, self.memory_objects, self.memory_frames, self.memory_steps)
-        return VideoState(
-            sorted_reference.Reference(
-                self.reference_keys, self.reference_pixels, self.reference_objects),
-            FrameState(self.previous_embedding, self.previous_labels, self.previous_mask), memory)
 
 
 class Signatures:
@@ -111,8 +70,7 @@ class Signatures:
         if self._fixed is not None:
             outputs = begun.structured_outputs
             return {name: outputs[name] for name in State._fields if name in outputs}
-        return State.of(tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.uint8),
-                        self._steps.state_spec()).by_name()
+        return states.specs(self._steps)
 
     def _initialize(self, image, mask):
         image = self._checked_image(checks.without_shape(image))
@@ -205,25 +163,12 @@ class Signatures:
         image = self._checked_image(checks.without_shape(image))
         state = State(**{name: checks.without_shape(tensor)
                          for name, tensor in state.by_name().items()})
-        dim = self._steps.model.config.embedding_dim
         size = [checks.size_of(state.labels, axis) for axis in range(2)]
-        small = tf.unstack(self._steps.small_size(tf.stack(size)))
         objects = tf.size(state.object_ids)
-        slots = sorted_reference.SLOTS
-        keys = slots * checks.size_of(state.reference_objects, 0)
-        expected = State(
-            [self._num_channels], self._size, [*small, dim], small, [*small, objects],
-            [keys, dim + 1], [keys], [None])
-        whole = ["previous_labels", "reference_objects"]
-        memory = self._steps.memory
-        if memory is not None:
-            columns = memories.num_columns(memory, small[0] * small[1], objects)
-            expected = expected._replace(
-                memory_keys=[memory.frames, slots, columns, dim + 1],
-                memory_objects=[memory.frames, columns], memory_frames=[memory.frames],
-                memory_steps=[])
-            whole.append("memory_objects")
-        rules = [checks.has_shape(f"{name} in the state", tensor, getattr(expected, name))
+        expected = states.shapes(
+            self._steps, [objects], size, checks.size_of(state.reference_objects, 0))
+        expected["object_ids"], expected["labels"] = [self._num_channels], self._size
+        rules = [checks.has_shape(f"{name} in the state", tensor, expected[name])
                  for name, tensor in state.by_name().items()]
         ids = tf.reshape(state.object_ids, [-1])
         rules.append(checks.holds(
@@ -231,11 +176,13 @@ class Signatures:
                                                          | (tf.range(objects) == 0) & (ids == 0))
             & (tf.size(tf.unique(ids)[0]) == objects),
             "object_ids in the state are {}, expected 0, then different ids from 1 to 255", ids))
-        if memory is not None:
+        if state.memory_steps is not None:
             rules.append(checks.holds(
                 state.memory_steps >= 0, "memory_steps in the state is {}, expected 0 or more",
                 state.memory_steps))
-        for name in whole:
+        for name in ("previous_labels", "reference_objects", "memory_objects"):
+            if getattr(state, name) is None:
+                continue
             values = getattr(state, name)
             rules.append(checks.holds(
                 (tf.reduce_max(values) < objects) & (tf.reduce_min(values) >= -1),

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf.export.signatures import FixedShape, State
+from feelvos_tf.export.signatures import FixedShape
+from feelvos_tf.streaming.state import State
 
 FILE = "assets.extra/tf_serving_warmup_requests"
 _SIZE = (97, 129)  # of the frames where the export takes any

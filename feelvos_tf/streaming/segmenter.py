@@ -8,6 +8,7 @@ previous frame and, where there is a memory, a bounded number of pixels of other
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,9 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.ops import resize
+from feelvos_tf.streaming import state as states
 from feelvos_tf.streaming.memory import Memory
+from feelvos_tf.streaming.state import State
 from feelvos_tf.streaming.steps import StreamingSteps
 
 
@@ -179,20 +182,49 @@ class VideoSegmenter:
         self._labels = np.where(mask > 0, mask, self._labels)
         return self._labels
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything kept between frames, as plain arrays by name; see `streaming.state`.
+
+            state = segmenter.state()
+            ...                        # later, or in another process
+            segmenter.restore(state)   # the next step gives what it would have given
+
+        Raises:
+          InputError: no video has begun.
+        """
+        self._check_begun()
+        return states.plain(State.of(self._ids, self._labels, self._state))
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from what `state` gave, here or in one with the same network and options.
+
+        Raises:
+          InputError: the state is none that a segmenter with these options gives.
+        """
+        found = states.checked(state, self._steps)
+        self._ids, self._labels = found.object_ids.copy(), found.labels.copy()
+        self._size = self._labels.shape
+        self._state = tf.nest.map_structure(tf.constant, found.video)
+
     def resume(self, frame: np.ndarray, labels: np.ndarray) -> None:
         """Takes a frame and its known labels as the previous frame, the reference staying.
 
-        An interrupted run goes on as if it had not stopped: `reset` with the first frame, then
-        `resume` with the last one finished. (Labels of a step hold all that the next one uses,
-        unless the network was built with previous_mask="probabilities".)
+        An interrupted run without a memory goes on as if it had not stopped: `reset` with the
+        first frame, then `resume` with the last one finished. (Labels of a step hold all that the
+        next one uses, unless the network was built with previous_mask="probabilities".) With a
+        memory, `state` and `restore` do that.
 
         Args:
           frame: uint8 [H, W, 3], RGB.
           labels: integers [H, W]: ids; those not tracked belong to no object.
 
         Raises:
-          InputError: as `step`; or the network feeds probabilities back, which labels do not hold.
+          InputError: as `step`; or the network feeds probabilities back, or there is a memory,
+            which labels do not hold.
         """
+        if self._steps.memory is not None:
+            raise InputError("a segmenter with a memory cannot resume from labels, which do not "
+                             "hold it; restore(state) can")
         if self.model.config.previous_mask == "probabilities":
             raise InputError("a network with previous_mask='probabilities' cannot resume "
                              "from labels")
