@@ -179,14 +179,10 @@ def remember(state: MemoryState, memory: Memory, embedding, probabilities) -> Me
     steps = state.steps + 1
 
     def keep():
-        channels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-        sure = tf.reduce_max(probabilities, axis=-1) > memory.min_confidence
-        num_channels = probabilities.shape[-1] or tf.shape(probabilities)[-1]
-        labels = sorted_reference.subsample(
-            tf.reshape(tf.where(sure, channels, -1), [-1]), num_channels, memory.max_pixels,
-            seed=tf.stack([0, steps]))
         packed = sorted_reference.prepare(
-            tf.reshape(embedding, [-1, embedding.shape[-1]]), labels, num_channels)
+            tf.reshape(embedding, [-1, embedding.shape[-1]]),
+            confident_labels(probabilities, memory, tf.stack([0, steps])),
+            probabilities.shape[-1] or tf.shape(probabilities)[-1])
         columns = state.objects.shape[1] or tf.shape(state.objects)[1]
         keys = tf.reshape(packed.keys, [SLOTS, -1, packed.keys.shape[-1]])
         place = [[(steps // memory.every - 1) % memory.frames]]
@@ -200,6 +196,24 @@ def remember(state: MemoryState, memory: Memory, embedding, probabilities) -> Me
     kept = tf.cond(steps % memory.every == 0, keep, lambda: state[:3])
     kept = [tf.ensure_shape(new, old.shape) for new, old in zip(kept, state)]
     return MemoryState(*kept, steps)
+
+
+def confident_labels(probabilities, memory: Memory, seed):
+    """The pixels of a frame that are kept, under their predicted channel.
+
+    Args:
+      probabilities: float32 [h, w, N].
+      memory: what to remember.
+      seed: int32 [2], of the draw.
+
+    Returns:
+      int32 [h * w]: channels, -1 for a pixel that is not kept.
+    """
+    channels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+    sure = tf.reduce_max(probabilities, axis=-1) > memory.min_confidence
+    num_channels = probabilities.shape[-1] or tf.shape(probabilities)[-1]
+    return sorted_reference.subsample(
+        tf.reshape(tf.where(sure, channels, -1), [-1]), num_channels, memory.max_pixels, seed)
 
 
 def num_columns(memory: Memory, num_pixels, num_channels):
