@@ -9,12 +9,12 @@ import shutil
 
 import tensorflow as tf
 
+from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import description as descriptions
 from feelvos_tf.export.signatures import FixedShape, Signatures
 from feelvos_tf.export.warmup import write_warmup
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
-from feelvos_tf.streaming.memory import Memory
 from feelvos_tf.streaming.steps import StreamingSteps
 
 MODEL_NAME = "feelvos"

@@ -11,74 +11,13 @@ padding, as in the sorted reference. So a stream is never traced again while its
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from feelvos_tf.errors import InputError
+from feelvos_tf.config import Memory
 from feelvos_tf.ops import reference_search, sorted_reference
 from feelvos_tf.ops.sorted_reference import ABSENT, SLOTS
-
-# Bounds of Memory's numbers: far beyond what helps, and small enough for any machine.
-_MOST_FRAMES = 64
-_MOST_PIXELS = 65536
-
-
-@dataclasses.dataclass(frozen=True)
-class Memory:
-    """What is remembered of a video.
-
-        segmenter = VideoSegmenter(model, memory=Memory(every=5, frames=4))
-
-    Attributes:
-      every: a frame is looked at after every so many steps.
-      frames: so many of these frames are kept; the newest replaces the oldest.
-      max_pixels: at most so many random pixels of a channel are kept of a frame; the draw is
-        seeded.
-      min_confidence: a pixel is kept where its largest probability exceeds this, 0 to 1.
-
-    Raises:
-      InputError: a number is out of range.
-    """
-
-    every: int = 5
-    frames: int = 4
-    max_pixels: int = 512
-    min_confidence: float = 0.9
-
-    def __post_init__(self):
-        for name, most in (("every", None), ("frames", _MOST_FRAMES),
-                           ("max_pixels", _MOST_PIXELS)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"memory: {name} is {value!r}, expected a whole number, 1 or more")
-            if most is not None and value > most:
-                raise InputError(f"memory: {name} is {value}, expected at most {most}")
-        confidence = self.min_confidence
-        if (isinstance(confidence, bool) or not isinstance(confidence, (int, float))
-                or not 0 <= confidence <= 1):
-            raise InputError(f"memory: min_confidence is {confidence!r}, expected 0 to 1")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Memory:
-        """The opposite of `to_dict`; what is missing keeps its default.
-
-        Raises:
-          InputError: no mapping, an unknown name or a number out of range.
-        """
-        names = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(values, Mapping):
-            raise InputError(f"memory is {values!r}, expected {', '.join(names)}")
-        unknown = sorted(set(values) - set(names))
-        if unknown:
-            raise InputError(f"memory: {unknown[0]!r} is unknown, expected {', '.join(names)}")
-        return cls(**values)
 
 
 class MemoryState(NamedTuple):

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.ops import resize
 from feelvos_tf.streaming import state as states
-from feelvos_tf.streaming.memory import Memory
 from feelvos_tf.streaming.state import State
 from feelvos_tf.streaming.steps import StreamingSteps
 

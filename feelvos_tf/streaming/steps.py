@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.streaming import memory as memories
-from feelvos_tf.streaming.memory import Memory, MemoryState
+from feelvos_tf.streaming.memory import MemoryState
 
 
 class FrameState(NamedTuple):

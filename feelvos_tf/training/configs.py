@@ -12,10 +12,9 @@ from typing import List, Optional  # noqa: UP035  (Model Garden reads these at r
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
-from feelvos_tf.config import ModelConfig
+from feelvos_tf.config import Memory, ModelConfig
 from feelvos_tf.data.layouts import DATASETS
 from feelvos_tf.errors import InputError
-from feelvos_tf.streaming.memory import Memory
 from feelvos_tf.triplets.stream import TripletConfig
 
 SYNTHETIC = "synthetic"

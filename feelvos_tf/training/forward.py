@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from feelvos_tf.config import Memory
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, random_numbers, resize, sorted_reference
-from feelvos_tf.streaming.memory import Memory, confident_labels
+from feelvos_tf.streaming.memory import confident_labels
 from feelvos_tf.training.losses import ABSENT_LOGIT
 
 

@@ -8,10 +8,10 @@ import tensorflow as tf
 from streaming_models import build, run
 
 from feelvos_tf import VideoSegmenter
+from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.streaming import memory as memories
-from feelvos_tf.streaming.memory import Memory
 
 ALL = Memory(every=1, frames=3, max_pixels=4096, min_confidence=0.0)
 
@@ -208,3 +208,11 @@ def test_a_network_without_global_matching_has_no_memory():
     with pytest.raises(InputError, match="a memory needs a network with first_frame_matching"):
         VideoSegmenter(build(first_frame_matching=False), memory=Memory())
     assert Memory.from_dict(Memory(every=7).to_dict()) == Memory(every=7)
+
+
+def test_a_command_line_names_a_memory():
+    assert Memory.parse("none") is None
+    assert Memory.parse("every=3, min_confidence=0.5") == Memory(every=3, min_confidence=0.5)
+    for text in ("", "every", "every=x", "every=3;frames=2", "size=1", "None"):
+        with pytest.raises(InputError, match="memory: "):
+            Memory.parse(text)

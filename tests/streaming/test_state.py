@@ -5,10 +5,10 @@ import pytest
 from streaming_models import build, run
 
 from feelvos_tf import VideoSegmenter
+from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.streaming import state as states
-from feelvos_tf.streaming.memory import Memory
 
 MEMORY = Memory(every=2, frames=2, max_pixels=50, min_confidence=0.3)
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 from streaming_models import build
 
 from feelvos_tf import VideoSegmenter
+from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
-from feelvos_tf.streaming.memory import Memory
 
 pytest.importorskip("official", reason="needs the extra train")
 
