@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import PART_FILES
 from feelvos_tf.video import segment
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask, write_mask
@@ -178,9 +179,10 @@ def test_resume_after_a_kill_that_left_holes_and_damage(frames, several, tmp_pat
     run(frames, several, out)
     (out / "frame6.png").unlink()  # while frame7.png is there
     (out / "frame11.png").write_bytes((out / "frame11.png").read_bytes()[:40])
-    (out / ".frame6.png.part").write_bytes(b"half")
+    (out / PART_FILES.replace("*", "0123")).write_bytes(b"half")
     summary, _ = run(frames, several, out, resume=True)
     assert summary.kept == 6
+    assert not list(out.glob(".*"))
     assert_same(masks(out), masks(tmp_path / "whole"))
 
 
@@ -195,14 +197,16 @@ def test_resume_of_a_finished_or_new_run(frames, first, tmp_path):
 def test_masks_of_another_run_are_not_resumed(frames, first, tmp_path):
     out = tmp_path / "out"
     run(frames, first, out, settings={"sha256": "a"})
-    with pytest.raises(InputError, match="run.json.*sha256 a, but now it is b"):
+    with pytest.raises(InputError, match="run.json: sha256 is 'a', now it is 'b'; --overwrite"):
         run(frames, first, out, settings={"sha256": "b"}, resume=True)
     write_mask(first, square(2, 201))
-    with pytest.raises(InputError, match="run.json: .*made with masks"):
+    with pytest.raises(InputError, match="run.json: masks is "):
         run(frames, first, out, settings={"sha256": "a"}, resume=True)
     (out / "run.json").unlink()
-    with pytest.raises(InputError, match="run.json: cannot be read"):
-        run(frames, first, out, resume=True)
+    for options in ({"resume": True}, {"overwrite": True}, {}):
+        with pytest.raises(InputError, match=r"frame0.png: is there already \(and 12 more\), and "
+                                             "no run.json says that feelvos-segment wrote it"):
+            run(frames, first, out, **options)
 
 
 def test_finished_mask_with_a_strange_id(frames, first, tmp_path):
@@ -365,25 +369,24 @@ def test_method_that_cannot_resume_leaves_what_is_finished(frames, first, tmp_pa
     assert_same(masks(tmp_path / "out"), before)
 
 
-def test_full_disk_leaves_whole_files_only(frames, first, tmp_path):
+def test_full_disk_leaves_whole_files_only(frames, first, tmp_path, full_disk, monkeypatch):
     out = tmp_path / "out"
-    out.mkdir()
-    (out / ".frame6.png.part").symlink_to("/dev/full")
+    full_disk("frame6.png")
     with pytest.raises(InputError, match=r"frame6.png: cannot be written \(No space left"):
         run(frames, first, out)
     assert set(masks(out)) >= {f"frame{i}" for i in range(6)}
     assert not (out / "frame6.png").exists()
-    assert not list(out.glob(".*.part"))
+    assert not list(out.glob(".*"))
+    monkeypatch.undo()
     run(frames, first, out, resume=True)
     run(frames, first, tmp_path / "whole")
     assert_same(masks(out), masks(tmp_path / "whole"))
 
 
-def test_full_disk_for_pictures(frames, first, tmp_path):
+def test_full_disk_for_pictures(frames, first, tmp_path, full_disk):
     for name in ("contact_sheet.jpg", "overlay.mp4"):
         out = tmp_path / name.split(".")[0]
-        out.mkdir()
-        (out / f".{name}.part").symlink_to("/dev/full")
+        full_disk(name)
         with pytest.raises(InputError, match=name):
             run(frames, first, out, overlay=True)
         assert not (out / name).exists()
@@ -418,7 +421,8 @@ def test_single_mask_named_like_a_later_frame_is_noted(frames, first, tmp_path):
 def test_run_file_says_what_the_masks_are_from(frames, several, tmp_path):
     run(frames, several, tmp_path / "out", settings={"max_side": 640})
     values = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert values["size"] == [24, 32]
-    assert values["max_side"] == 640
-    assert {name: ids[:-1] for name, ids in values["masks"].items()} == {
+    assert values["program"] == "feelvos-segment"
+    assert values["made_from"]["size"] == [24, 32]
+    assert values["made_from"]["max_side"] == 640
+    assert {name: ids[:-1] for name, ids in values["made_from"]["masks"].items()} == {
         "frame2": [3, 9], "frame5": [40], "frame9": [7]}
