@@ -137,11 +137,11 @@ class OutputFolder:
         Raises:
           InputError: the file cannot be written.
         """
-        self._files.update(names)
+        self._files.update([RUN_FILE, *names])
         self.values.update(values)
         try:
             write_json(self.path / RUN_FILE, {
-                "program": self._program, **self.values, "files": sorted(self._files)})
+                "program": self._program, **self.values, "files": sorted(self._files - {RUN_FILE})})
         except OSError as error:
             raise InputError(f"{self.path / RUN_FILE}: cannot be written "
                              f"({error.strerror or error})") from error

@@ -102,7 +102,7 @@ class SegmentOutput:
             for name in self._left():
                 (self.folder / name).unlink()
         self._output.values.pop("objects", None)
-        self._output.record([RUN_FILE, *self._masks, *self._pictures], made_from=self._made_from)
+        self._output.record([*self._masks, *self._pictures], made_from=self._made_from)
 
     def stored(self, name: str) -> np.ndarray | None:
         """The finished mask of a frame, uint8 [H, W]; None where there is none that is valid."""

@@ -1,11 +1,11 @@
 """Whole videos through the engine of feelvos-segment: files, late objects, resuming, bad input."""
 
 import json
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from segment_runs import SIZE, Noisy, assert_same, masks, run, square
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import PART_FILES
@@ -14,96 +14,6 @@ from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask, write_mask
 from feelvos_tf.video.segment import segment_video
 from feelvos_tf.video.writers import VideoFileWriter
-
-SIZE = (24, 32)
-
-
-class Noisy:
-    """A segmenter whose labels depend on all that a real one keeps between frames."""
-
-    def __init__(self, stop_at=None, error=KeyboardInterrupt):
-        self.steps = 0
-        self._stop_at = stop_at
-        self._error = error
-
-    def reset(self, frame, mask):
-        self._ids = sorted(set(np.unique(mask).tolist()))
-        self._reference = [zlib.crc32(frame.tobytes()), zlib.crc32(mask.tobytes())]
-        self._frame, self._labels = frame, mask
-
-    def step(self, frame):
-        if self.steps == self._stop_at:
-            raise self._error
-        self.steps += 1
-        state = [zlib.crc32(array.tobytes()) for array in (frame, self._frame, self._labels)]
-        rng = np.random.default_rng([*self._reference, *state])
-        labels = np.roll(self._labels, 1, axis=1)
-        labels[rng.integers(SIZE[0], size=9), rng.integers(SIZE[1], size=9)] = rng.choice(self._ids)
-        self._frame, self._labels = frame, labels
-        return labels
-
-    def add_objects(self, mask):
-        assert not set(np.unique(mask).tolist()) & set(self._ids) - {0}
-        self._ids += sorted(set(np.unique(mask).tolist()) - {0})
-        self._reference += [zlib.crc32(self._frame.tobytes()), zlib.crc32(mask.tobytes())]
-        self._labels = np.where(mask > 0, mask, self._labels)
-        return self._labels
-
-    def resume(self, frame, labels):
-        self._frame, self._labels = frame, labels
-
-
-@pytest.fixture
-def frames(tmp_path):
-    """A folder of twelve frames, frame0.jpg to frame11.jpg."""
-    folder = tmp_path / "frames"
-    folder.mkdir()
-    rng = np.random.default_rng(3)
-    for i in range(12):
-        image = rng.integers(0, 256, SIZE + (3,), np.uint8)
-        Image.fromarray(image).save(folder / f"frame{i}.jpg", quality=95)
-    return folder
-
-
-def square(*ids):
-    """A mask with an object of 6x4 pixels for each id."""
-    mask = np.zeros(SIZE, np.uint8)
-    for i, value in enumerate(ids):
-        mask[4 + 2 * i : 10 + 2 * i, 7 * i : 7 * i + 4] = value
-    return mask
-
-
-@pytest.fixture
-def first(tmp_path):
-    write_mask(tmp_path / "first.png", square(2, 200))
-    return tmp_path / "first.png"
-
-
-@pytest.fixture
-def several(tmp_path):
-    """Masks of frames 2 (ids 3, 9), 5 (9 again, 40 is new) and 8 (nothing new), 9 (7 is new)."""
-    folder = tmp_path / "several"
-    folder.mkdir()
-    for index, ids in ((1, ()), (2, (3, 9)), (5, (9, 40)), (8, (3, 9)), (9, (7,))):
-        write_mask(folder / f"frame{index}.png", square(*ids))
-    return folder
-
-
-def run(video, mask, output, segmenter=None, **options):
-    lines = []
-    summary = segment_video(video, mask, output, lambda: segmenter or Noisy(), say=lines.append,
-                            **options)
-    return summary, lines
-
-
-def masks(folder):
-    return {path.stem: read_mask(path) for path in folder.glob("frame*.png")}
-
-
-def assert_same(first, second):
-    assert sorted(first) == sorted(second)
-    for name, mask in first.items():
-        np.testing.assert_array_equal(mask, second[name], name)
 
 
 def test_one_palette_mask_a_frame_named_like_it(frames, first, tmp_path):
