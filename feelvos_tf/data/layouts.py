@@ -101,7 +101,11 @@ def _lines(path: pathlib.Path) -> list[str]:
 
 
 def _listed_names(path: pathlib.Path) -> list[str]:
-    return [check_name(line, path, "video") for line in _lines(path)]
+    names = [check_name(line, path, "video") for line in _lines(path)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path}: lists {twice} twice, expected each video once")
+    return names
 
 
 def _split_names(root: pathlib.Path, split: str, year: str) -> list[str]:
