@@ -19,7 +19,6 @@ from feelvos_tf.cli import export
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import FixedShape
 
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -243,7 +243,8 @@ def test_bad_input_is_named(model, clip):
 @pytest.mark.parametrize("options,message", [
     ({"max_side": 0}, "max_side is 0"), ({"max_side": "640"}, "max_side is '640'"),
     ({"max_side": 64.0}, "max_side is 64.0"), ({"ignore_label": "255"}, "ignore_label is '255'"),
-    ({"memory": 4}, "memory is 4, expected a Memory"), ({"max_reference_pixels": 0}, "max_reference_pixels"),
+    ({"memory": 4}, "memory is 4, expected a Memory"),
+    ({"max_reference_pixels": 0}, "max_reference_pixels"),
     ({"ignore_label": 0}, "ignore_label is 0"), ({"local_matching": "fast"}, "'fast'"),
     ({"mixed_precision": "float8"}, "precision is 'float8'")])
 def test_bad_options_are_named(model, options, message):
