@@ -18,9 +18,10 @@ import tensorflow as tf
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
+from feelvos_tf.modeling.feelvos import FrameState
 from feelvos_tf.ops import sorted_reference
 from feelvos_tf.streaming import memory as memories
-from feelvos_tf.streaming.steps import FrameState, StreamingSteps, VideoState
+from feelvos_tf.streaming.steps import StreamingSteps, VideoState
 
 # Of the names, shapes and meanings below; a state of another version is refused.
 VERSION = 1

@@ -13,19 +13,11 @@ import tensorflow as tf
 from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
-from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.memory import MemoryState
-
-
-class FrameState(NamedTuple):
-    """The previous frame as matching needs it; h and w are the size at stride 4."""
-
-    embedding: tf.Tensor  # float32 [h, w, C]
-    labels: tf.Tensor  # int32 [h, w], channels
-    mask: tf.Tensor  # float32 [h, w, N], one-hot labels or probabilities
 
 
 class VideoState(NamedTuple):
@@ -169,34 +161,25 @@ class StreamingSteps:
           state: of the frame before.
           ids: int32 [N].
         """
-        config, previous = self.model.config, state.frame
         num_channels = _num_channels(ids)
         features, embedding = self._embed_one(frame)
-        small_size = tf.shape(embedding)[:2]
         details = {}
-        if config.first_frame_matching:
-            details.update(self._match_reference(embedding, state, num_channels))
-        if config.previous_frame_matching != "none":
-            details["previous_distance"] = self.model.match_previous(
-                embedding, previous.embedding, previous.labels, num_channels,
-                self._local_matching)
-        logits = self.model.segment(
-            features, details.get("global_distance"), previous.mask,
-            details.get("previous_distance"), num_channels)
+        if self.model.config.first_frame_matching:
+            details = self._match_reference(embedding, state, num_channels)
+        logits, previous_distance = self.model.segment_next(
+            features, embedding, details.get("global_distance"), state.frame, num_channels,
+            self._local_matching)
+        if previous_distance is not None:
+            details["previous_distance"] = previous_distance
         details["logits"] = logits
         details["probabilities"] = tf.nn.softmax(logits)
-        full = resize.resize_bilinear(logits[tf.newaxis], tf.shape(frame)[:2])[0]
-        channels = tf.argmax(full, axis=-1, output_type=tf.int32)
-        small = _shrink_by_nearest(channels, small_size)
-        mask = details["probabilities"]
-        if config.previous_mask != "probabilities":
-            mask = label_ops.one_hot_mask(small, num_channels)
+        following, channels, full = self.model.follow(embedding, logits, tf.shape(frame)[:2])
         memory = state.memory
         if self.memory is not None:
             memory = memories.remember(
                 memory, self.memory, embedding, details["probabilities"])
-        following = VideoState(state.reference, FrameState(embedding, small, mask), memory)
-        return Advance(following, channels, full, details)
+        return Advance(
+            VideoState(state.reference, following, memory), channels, full, details)
 
     def _match_reference(self, embedding, state: VideoState, num_channels):
         """Distances to the given frames and the memory, and where the nearest pixel is from."""
@@ -254,7 +237,7 @@ class StreamingSteps:
         """
         _, embedding = self._embed_one(frame)
         channels = label_ops.ids_to_channels(labels, ids)
-        small = _shrink_by_nearest(channels, tf.shape(embedding)[:2])
+        small = label_ops.shrink_by_nearest(channels, tf.shape(embedding)[:2])
         return state._replace(frame=FrameState(
             embedding, small, label_ops.one_hot_mask(small, tf.size(ids))))
 
@@ -274,11 +257,6 @@ def _reduced(size, max_side):
 def _num_channels(ids):
     """Number of channels, an integer where it is static."""
     return tf.size(ids) if ids.shape[0] is None else ids.shape[0]
-
-
-def _shrink_by_nearest(labels, size):
-    """Channels [H, W] -> [h, w] as the released code does it, small objects may vanish."""
-    return resize.resize_nearest(labels[tf.newaxis, :, :, tf.newaxis], size)[0, :, :, 0]
 
 
 def _size(labels):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from feelvos_tf.config import Memory
-from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, random_numbers, resize, sorted_reference
 from feelvos_tf.streaming.memory import confident_labels
@@ -85,7 +85,8 @@ def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
         if max_reference_pixels is not None:
             reference = sorted_reference.subsample(reference, count, max_reference_pixels, seed)
         remembered = []
-        known, mask = small[1], label_ops.one_hot_mask(small[1], count)
+        previous = FrameState(
+            embeddings[1], small[1], label_ops.one_hot_mask(small[1], count))
         outputs, distances = [], []
         for t in range(2, num_frames):
             from_first = None
@@ -95,19 +96,14 @@ def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
                 for frame, pixels in remembered:
                     from_first = tf.minimum(from_first, matching.global_matching(
                         embeddings[t], frame, pixels, count, config.k_nearest_neighbors))
-            from_previous = model.match_previous(embeddings[t], embeddings[t - 1], known, count)
-            logits = model.segment(features[t], from_first, mask, from_previous, count)
+            logits, from_previous = model.segment_next(
+                features[t], embeddings[t], from_first, previous, count)
             logits = tf.where(is_valid[:count], logits, ABSENT_LOGIT)
             outputs.append(pad(logits, ABSENT_LOGIT))
             distances.append([tf.ones([*size, num_channels]) if d is None else pad(d, 1.0)
                               for d in (from_first, from_previous)])
             if t + 1 < num_frames:
-                full = resize.resize_bilinear(logits[tf.newaxis], full_size)
-                found = tf.argmax(full, axis=-1, output_type=tf.int32)[..., tf.newaxis]
-                known = resize.resize_nearest(found, size)[0, :, :, 0]
-                mask = label_ops.one_hot_mask(known, count)
-                if config.previous_mask == "probabilities":
-                    mask = tf.nn.softmax(logits)
+                previous, _, _ = model.follow(embeddings[t], logits, full_size)
                 if memory is not None and (t - 1) % memory.every == 0:
                     pixels = confident_labels(tf.nn.softmax(logits), memory, seed + t)
                     remembered = [*remembered, (embeddings[t], pixels)][-memory.frames:]

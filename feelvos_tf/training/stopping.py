@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Who stops a program may send the signal to it and once more to its group, as `timeout` does.
+_SECONDS_OF_ONE_SIGNAL = 5.0
 
 
 class Stopped(Exception):
@@ -13,7 +16,7 @@ class Stopped(Exception):
 
 
 class StopSignals:
-    """Takes the first signal down while its block runs; the second does what it did before.
+    """Takes the first signal down while its block runs; a later one does what it did before.
 
         with StopSignals() as signals:
             ...
@@ -27,6 +30,7 @@ class StopSignals:
 
     def __init__(self):
         self.received = None
+        self._when = None
         self._before = {}
 
     def __enter__(self) -> StopSignals:
@@ -41,9 +45,12 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _take(self, number, frame):
-        self.received = number
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
+        now = time.monotonic()
+        if self.received is None:
+            self.received, self._when = number, now
+        elif now - self._when > _SECONDS_OF_ONE_SIGNAL:
+            self.received = number
+            self.deliver()
 
     def check(self) -> None:
         """Raises Stopped if a signal has come."""
@@ -53,4 +60,5 @@ class StopSignals:
     def deliver(self) -> None:
         """Sends the signal that was taken down once more, if there was one."""
         if self.received is not None:
+            self.__exit__()
             signal.raise_signal(self.received)

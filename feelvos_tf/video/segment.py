@@ -10,32 +10,21 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import Frame, FrameSource, open_frames, prefetch
-from feelvos_tf.video.given_masks import GivenMask, GivenMasks
-from feelvos_tf.video.pictures import Pictures
+from feelvos_tf.video.frames import FolderFrames, Frame, FrameSource, open_frames, prefetch
+from feelvos_tf.video.given_masks import GivenMasks
+from feelvos_tf.video.pictures import Pictures, picture_names
 from feelvos_tf.video.segment_output import SegmentOutput
+from feelvos_tf.video.sightings import Sightings
+from feelvos_tf.video.tracker import Segmenter, Tracker
 
 _WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
 _SECONDS_BETWEEN_LINES = 30.0  # of progress, where there is no terminal to draw a bar in
-
-
-class Segmenter(Protocol):
-    """What is asked of a method; see `feelvos_tf.streaming.segmenter.VideoSegmenter`."""
-
-    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None: ...
-
-    def step(self, frame: np.ndarray) -> np.ndarray: ...
-
-    def add_objects(self, mask: np.ndarray) -> np.ndarray: ...
-
-    def resume(self, frame: np.ndarray, labels: np.ndarray) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +65,8 @@ def segment_video(
     overwrite: bool = False,
     on_error: str = "stop",
     ignore_label: int | None = None,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
     say: Callable[[str], None] = print,
 ) -> Summary:
@@ -95,9 +86,11 @@ def segment_video(
       contact_sheet: also write contact_sheet.jpg, frames from all over the video.
       resume: go on after the masks that `output` holds. The result is the same as that of a run
         that was never stopped.
-      overwrite: start anew where `output` holds masks.
+      overwrite: remove what an earlier run left in `output`, and start anew.
       on_error: "stop" or "skip", what an unreadable frame does; a skipped frame gets no mask.
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
+      inputs: further files that the method reads and that must not be written over.
+      go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
         a line to `say` now and then.
       say: takes lines for people.
@@ -118,108 +111,41 @@ def segment_video(
         given = GivenMasks(mask, names, size, ignore_label)
         for line in given.notes:
             say(line)
-        folder = SegmentOutput(
-            output, names, size, _identity(size, given, settings), resume=resume,
-            overwrite=overwrite, inputs=[source.path, pathlib.Path(mask)])
-        tracker = _Tracker(make_segmenter(), given)
+        sightings = Sightings({entry.name: entry.ids for entry in given.entries})
         run = None
         try:
-            with folder, Pictures(
-                    folder.folder, len(names), overlay=overlay, contact_sheet=contact_sheet,
-                    frame_rate=source.frame_rate) as pictures:
-                run = _Run(folder, tracker, pictures, resume)
-                for _ in _progress(run.frames(source), len(names), progress, say):
-                    pass
-                tracker.finish(source)
+            with SegmentOutput(
+                    output, names, size, _identity(size, given, settings), resume=resume,
+                    overwrite=overwrite, pictures=picture_names(overlay, contact_sheet),
+                    inputs=_files_read(source, given, mask, inputs)) as folder:
+                tracker = Tracker(make_segmenter(), given)
+                folder.begin()
+                with Pictures(
+                        folder.folder, len(names), overlay=overlay, contact_sheet=contact_sheet,
+                        frame_rate=source.frame_rate) as pictures:
+                    run = _Run(folder, tracker, pictures, sightings, resume)
+                    for _ in _progress(run.frames(source), len(names), progress, say):
+                        pass
+                    tracker.finish(source)
+                folder.finish(sightings.to_dict())
         except BaseException:
             if run is not None and run.kept + run.computed:
-                say(f"finished masks stay in {folder.folder}; the same command with --resume "
-                    "goes on after them")
+                say(f"finished masks stay in {folder.folder}; {go_on}")
             raise
+        for line in sightings.lines():
+            say(line)
     return run.summary(len(source))
-
-
-class _Tracker:
-    """Takes a segmenter through a video whose first frames may have their masks already."""
-
-    def __init__(self, segmenter: Segmenter, given: GivenMasks):
-        self._segmenter = segmenter
-        self._given = given
-        self._start = given.entries[0].index
-        self._waiting = list(given.entries)
-        self._known: set[int] = {0}
-        # A frame with its stored mask that the segmenter has not been told of.
-        self._last: tuple[Frame, np.ndarray] | None = None
-
-    def segment(self, frame: Frame) -> np.ndarray:
-        """Computes the labels of the next frame, uint8 [H, W]."""
-        if frame.index < self._start:
-            return np.zeros(frame.image.shape[:2], np.uint8)
-        entry = self._entry_of(frame)
-        if entry is self._given.entries[0]:
-            return self._begin(frame, entry)
-        self._catch_up()
-        labels = self._segmenter.step(frame.image)
-        return labels if entry is None else self._add(entry)
-
-    def restore(self, frame: Frame, labels: np.ndarray) -> None:
-        """Takes the next frame with the labels that `segment` once returned for it."""
-        if frame.index < self._start:
-            return
-        entry = self._entry_of(frame)
-        if entry is not None:
-            self._known.update(entry.ids)
-        strangers = set(np.unique(labels).tolist()) - self._known
-        if strangers:
-            raise InputError(f"the finished mask of frame {frame.name} holds id "
-                             f"{min(strangers)}, which no mask given has up to there")
-        if entry is self._given.entries[0]:
-            self._begin(frame, entry)
-        elif entry is not None:
-            # The reference takes in this frame's embedding.
-            self._segmenter.resume(frame.image, labels)
-            self._add(entry)
-            self._last = None
-        else:
-            self._last = frame, labels
-
-    def finish(self, source: FrameSource) -> None:
-        """Raises InputError where a given mask's frame never came."""
-        if self._waiting:
-            raise InputError(_frame_missing(self._waiting[0], f"{source.path} has no such frame"))
-
-    def _entry_of(self, frame: Frame) -> GivenMask | None:
-        if not self._waiting or frame.index < self._waiting[0].index:
-            return None
-        if frame.index > self._waiting[0].index:
-            raise InputError(_frame_missing(self._waiting[0], "that frame cannot be read"))
-        return self._waiting.pop(0)
-
-    def _begin(self, frame: Frame, entry: GivenMask) -> np.ndarray:
-        mask = self._given.read(entry)
-        with _named(entry):
-            self._segmenter.reset(frame.image, mask)
-        self._known.update(entry.ids)
-        return np.where(np.isin(mask, entry.ids), mask, 0).astype(np.uint8)
-
-    def _add(self, entry: GivenMask) -> np.ndarray:
-        with _named(entry):
-            return self._segmenter.add_objects(self._given.read(entry))
-
-    def _catch_up(self) -> None:
-        if self._last is not None:
-            frame, labels = self._last
-            self._segmenter.resume(frame.image, labels)
-            self._last = None
 
 
 class _Run:
     """Takes frames to masks, and counts."""
 
-    def __init__(self, output: SegmentOutput, tracker: _Tracker, pictures: Pictures, resume: bool):
+    def __init__(self, output: SegmentOutput, tracker: Tracker, pictures: Pictures,
+                 sightings: Sightings, resume: bool):
         self._output = output
         self._tracker = tracker
         self._pictures = pictures
+        self._sightings = sightings
         self._resume = resume
         self.kept = self.computed = 0
         self._began = self._warm = None
@@ -239,6 +165,7 @@ class _Run:
                 else:
                     self._tracker.restore(frame, labels)
                     self.kept += 1
+                self._sightings.add(frame.name, labels)
                 self._pictures.add(frame.index, frame.name, frame.image, labels)
                 yield frame
 
@@ -270,17 +197,10 @@ def _identity(size, given: GivenMasks, settings) -> dict[str, Any]:
     return {"size": list(size), "masks": masks, **(settings or {})}
 
 
-def _frame_missing(entry: GivenMask, reason: str) -> str:
-    return f"{entry.path}: brings in objects in frame {entry.name}, but {reason}"
-
-
-@contextlib.contextmanager
-def _named(entry: GivenMask) -> Iterator[None]:
-    """Puts the file of a mask in front of what the segmenter has against it."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{entry.path}: {error}") from error
+def _files_read(source: FrameSource, given: GivenMasks, mask, inputs) -> list:
+    """Every file that a run reads, and the folders that it lists."""
+    frames = source.files if isinstance(source, FolderFrames) else []
+    return [source.path, *frames, mask, *(entry.path for entry in given.entries), *inputs]
 
 
 def _progress(frames: Iterator[Frame], total: int, show: bool, say) -> Iterator[Frame]:
