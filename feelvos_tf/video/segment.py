@@ -19,6 +19,7 @@ from tqdm import tqdm
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.frames import Frame, FrameSource, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMask, GivenMasks
+from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.pictures import Pictures
 from feelvos_tf.video.segment_output import SegmentOutput
 
@@ -76,6 +77,8 @@ def segment_video(
     overwrite: bool = False,
     on_error: str = "stop",
     ignore_label: int | None = None,
+    mask_threshold: int | None = None,
+    snap_mask: bool = False,
     progress: bool = False,
     say: Callable[[str], None] = print,
 ) -> Summary:
@@ -98,6 +101,8 @@ def segment_video(
       overwrite: start anew where `output` holds masks.
       on_error: "stop" or "skip", what an unreadable frame does; a skipped frame gets no mask.
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
+      mask_threshold: see `read_mask`'s `threshold`.
+      snap_mask: see `read_mask`'s `snap`.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
         a line to `say` now and then.
       say: takes lines for people.
@@ -114,8 +119,9 @@ def segment_video(
         size = source.size
         # A video file's names are known beforehand, its exact length is not.
         names = source.names or [f"{index:05d}" for index in range(len(source))]
-        say(f"video {source.path}: {len(names)} frames of {size[1]}x{size[0]} (width x height)")
-        given = GivenMasks(mask, names, size, ignore_label)
+        say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
+        given = GivenMasks(mask, names, size, ignore_label, threshold=mask_threshold,
+                           snap=snap_mask)
         for line in given.notes:
             say(line)
         folder = SegmentOutput(
