@@ -161,7 +161,7 @@ def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") 
     arrays[CONFIG_KEY] = np.frombuffer(json.dumps(model.config.to_dict()).encode(), np.uint8)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_when_done(path) as temporary, open(temporary, "wb") as file:
+        with replaced_when_done(path, durable=True) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
@@ -17,6 +20,13 @@ _FILE_ERRORS = (
     "ResourceExhaustedError",
 )
 
+# Who stops a command may send the signal to it and once more to its group, as `timeout` does.
+_SECONDS_OF_ONE_SIGTERM = 5.0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
 
 def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None,
         max_arguments: int = 0) -> None:
@@ -24,8 +34,8 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
 
     The exit code is what `main` returns (None counts as 0). It is 1 after a flag that cannot be
     used, `InputError`, an error of the operating system (missing file, full disk) or one of
-    TensorFlow's own forms of these, and 130 after Ctrl-C; each prints `error: ...` on one line
-    to stderr. Any other exception is a bug and keeps its traceback.
+    TensorFlow's own forms of these, 130 after Ctrl-C and 143 after SIGTERM; each prints
+    `error: ...` on one line to stderr. Any other exception is a bug and keeps its traceback.
 
     `--help` prints the docstring of `main`'s module and that module's flags, and exits with 0.
 
@@ -40,11 +50,14 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
     """
 
     def guarded_main(arguments: list[str]) -> None:
+        _prepare_process()
         try:
             surplus = arguments[1 + max_arguments:]
             if surplus:
                 raise app.UsageError(f"unexpected argument {surplus[0]!r}; see --help")
             sys.exit(main(arguments))
+        except Terminated:
+            _fail("terminated", exit_code=128 + signal.SIGTERM)
         except KeyboardInterrupt:
             _fail("interrupted", exit_code=130)
         except BrokenPipeError:
@@ -67,6 +80,22 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
             _fail(f"{error} (see --help)")
 
     app.run(guarded_main, argv=argv, flags_parser=parse_flags)
+
+
+def _prepare_process() -> None:
+    """Makes SIGTERM an exception, and file names that are no UTF-8 printable."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    last = float("-inf")
+
+    def terminate(number, frame) -> None:
+        nonlocal last
+        now = time.monotonic()
+        again, last = now - last < _SECONDS_OF_ONE_SIGTERM, now
+        if not again:  # else files that are being put in order would stay half done
+            raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def _fail(message: str, exit_code: int = 1) -> None:

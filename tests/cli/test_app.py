@@ -101,6 +101,29 @@ def test_interrupt(command):
     assert (result.returncode, result.stderr) == (130, "error: interrupted\n")
 
 
+def test_termination_is_as_ctrl_c_with_a_code_of_its_own(command):
+    result = command("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "--name=a")
+    assert (result.returncode, result.stderr) == (143, "error: terminated\n")
+
+
+def test_what_is_being_put_in_order_is_not_stopped_by_the_same_signal_twice(command):
+    body = """
+    import os, signal
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)  # as `timeout` does
+        print("in order")"""
+    result = command(body, "--name=a")
+    assert (result.returncode, result.stdout) == (143, "in order\n")
+    assert result.stderr == "error: terminated\n"
+
+
+def test_names_that_are_no_utf8_can_be_printed(command):
+    result = command(r"import os; print('wrote', os.fsdecode(b'\xff.png'))", "--name=a")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "wrote \\udcff.png\n", "")
+
+
 def test_bugs_keep_their_traceback(command):
     result = command("raise ZeroDivisionError", "--name=a")
     assert result.returncode == 1
