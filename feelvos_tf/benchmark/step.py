@@ -19,7 +19,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.streaming.segmenter import VideoSegmenter
-from feelvos_tf.video.frames import read_image
+from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import write_mask
 
 RESOLUTIONS = {"240p": (240, 427), "480p": (480, 854), "720p": (720, 1280)}

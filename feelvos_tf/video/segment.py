@@ -17,7 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import FolderFrames, Frame, FrameSource, open_frames, prefetch
+from feelvos_tf.video.frame_source import Frame, FrameSource
+from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.kept_state import Kept

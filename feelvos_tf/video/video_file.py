@@ -12,7 +12,7 @@ import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.completeness import Completeness
-from feelvos_tf.video.frames import Frame, FrameSource
+from feelvos_tf.video.frame_source import Frame, FrameSource
 
 _logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import natural_key, open_frames, prefetch, read_image
+from feelvos_tf.video.frames import natural_key, open_frames, prefetch
+from feelvos_tf.video.images import read_image
 
 
 def save(path, value=0, size=(6, 8)):
