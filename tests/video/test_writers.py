@@ -190,7 +190,7 @@ def test_video_on_a_full_disk(tmp_path, full_disk):
 
 
 def test_frames_of_another_size_or_type_end_the_video(tmp_path):
-    with pytest.raises(InputError, match=r"a\.mp4: frame of 8x6 .* expected 6x8"):
+    with pytest.raises(InputError, match=r"a\.mp4: frame of 6x8 .* expected 8x6 "):
         with VideoFileWriter(tmp_path / "a.mp4") as writer:
             writer.write(np.zeros((6, 8, 3), np.uint8))
             writer.write(np.zeros((8, 6, 3), np.uint8))
