@@ -18,7 +18,7 @@ _LEAST_CHROMA = 0.1  # in Oklab, where grey is 0
 _LEVELS = 16  # of red, green and blue that are tried
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def object_colors() -> np.ndarray:
     """Returns the colors, uint8 [256, 3] in RGB, one row an id; row 0 is black and not drawn.
 
