@@ -46,7 +46,8 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import presets
-from feelvos_tf.cli import app, demo
+from feelvos_tf.cli import app, demo, memory_flag
+from feelvos_tf.config import Memory
 from feelvos_tf.evaluation.evaluate import checkpoint_identity
 from feelvos_tf.video.segment import Summary, segment_video
 
@@ -97,27 +98,30 @@ def main(argv: list[str]) -> None:
     """Segments as the flags say."""
     del argv
     checkpoint = _CHECKPOINT.value or presets.checkpoint()
+    memory = memory_flag.chosen(checkpoint)
+    make_segmenter = functools.partial(_segmenter, checkpoint, memory)
     if _DEMO.value:
         if _VIDEO.value or _MASK.value or _RESUME.value:
             raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume")
-        _conclude(demo.run_demo(_OUTPUT.value, functools.partial(_segmenter, checkpoint), say=_say))
+        _conclude(demo.run_demo(_OUTPUT.value, make_segmenter, say=_say))
         return
     for flag in (_VIDEO, _MASK):
         if not flag.value:
             raise absl_app.UsageError(f"give --{flag.name} (or --demo alone); see --help")
     settings = {**checkpoint_identity(checkpoint), "max_side": _MAX_SIDE.value,
                 "ignore_label": _IGNORE_LABEL.value, "mixed_precision": _MIXED_PRECISION.value,
-                "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
+                "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
+                "memory": memory_flag.described(memory)}
     del settings["checkpoint"]  # a file that was moved is still the same
     _conclude(segment_video(
-        _VIDEO.value, _MASK.value, _OUTPUT.value, functools.partial(_segmenter, checkpoint),
+        _VIDEO.value, _MASK.value, _OUTPUT.value, make_segmenter,
         settings=settings, overlay=_OVERLAY.value, contact_sheet=_CONTACT_SHEET.value,
         resume=_RESUME.value, overwrite=_OVERWRITE.value, on_error=_ON_ERROR.value,
         ignore_label=_IGNORE_LABEL.value, mask_threshold=_MASK_THRESHOLD.value,
         snap_mask=_SNAP_MASK.value, inputs=[checkpoint], progress=True, say=_say))
 
 
-def _segmenter(checkpoint: str | os.PathLike[str]):
+def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None):
     """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -125,7 +129,8 @@ def _segmenter(checkpoint: str | os.PathLike[str]):
     return VideoSegmenter(
         load_model(checkpoint),
         max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
-        max_reference_pixels=_MAX_REFERENCE_PIXELS.value, mixed_precision=_MIXED_PRECISION.value)
+        max_reference_pixels=_MAX_REFERENCE_PIXELS.value, memory=memory,
+        mixed_precision=_MIXED_PRECISION.value)
 
 
 def _conclude(summary: Summary) -> None:
