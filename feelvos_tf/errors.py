@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line that names the file or argument, what was found and what was
     expected, so that a command line can print it as it is.
     """
+
+    def __init__(self, message: object):
+        # What is quoted, such as the name of a file, may hold line breaks.
+        super().__init__(" ".join(str(message).splitlines()))
