@@ -91,7 +91,7 @@ def after(checks: Sequence[Check], tensors):
 
     Args:
       checks: see `has_shape` and `holds`; all are evaluated, so none may rely on another.
-      tensors: any structure.
+      tensors: any structure; None in it stays None.
     """
     conditions = tf.stack([condition for condition, _ in checks])
 
@@ -103,4 +103,5 @@ def after(checks: Sequence[Check], tensors):
 
     passed = tf.cond(tf.reduce_all(conditions), lambda: tf.constant(True), fail)
     with tf.control_dependencies([passed]):
-        return tf.nest.map_structure(tf.identity, tensors)
+        return tf.nest.map_structure(
+            lambda tensor: None if tensor is None else tf.identity(tensor), tensors)
