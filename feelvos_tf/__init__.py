@@ -18,11 +18,12 @@ from feelvos_tf.version import __version__
 
 if TYPE_CHECKING:
     from feelvos_tf.checkpoints import load_model, load_tf1_checkpoint
-    from feelvos_tf.config import ModelConfig
+    from feelvos_tf.config import Memory, ModelConfig
     from feelvos_tf.modeling.feelvos import build_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 __all__ = [
+    "Memory",
     "ModelConfig",
     "VideoSegmenter",
     "__version__",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Memory": "feelvos_tf.config",
     "ModelConfig": "feelvos_tf.config",
     "VideoSegmenter": "feelvos_tf.streaming.segmenter",
     "build_model": "feelvos_tf.modeling.feelvos",

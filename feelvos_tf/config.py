@@ -1,4 +1,4 @@
-"""The description of a network: what decides its variables and what it computes."""
+"""Descriptions: of a network (its variables, what it computes), and of what a stream remembers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ BACKBONES = ("mobilenet_v2", "xception_65")
 OUTPUT_STRIDES = (8, 16)
 PREVIOUS_FRAME_MATCHING = ("local", "global", "none")
 PREVIOUS_MASK = ("labels", "probabilities", "none")
+# Bounds of Memory's numbers: far beyond what helps, and small enough for any machine.
+_MOST_FRAMES = 64
+_MOST_PIXELS = 65536
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,3 +141,77 @@ class ModelConfig:
         import yaml
 
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """What is remembered of a video.
+
+        segmenter = VideoSegmenter(model, memory=Memory(every=5, frames=4))
+
+    Attributes:
+      every: a frame is looked at after every so many steps.
+      frames: so many of these frames are kept; the newest replaces the oldest.
+      max_pixels: at most so many random pixels of a channel are kept of a frame; the draw is
+        seeded.
+      min_confidence: a pixel is kept where its largest probability exceeds this, 0 to 1.
+
+    Raises:
+      InputError: a number is out of range.
+    """
+
+    every: int = 5
+    frames: int = 4
+    max_pixels: int = 512
+    min_confidence: float = 0.9
+
+    def __post_init__(self):
+        for name, most in (("every", None), ("frames", _MOST_FRAMES),
+                           ("max_pixels", _MOST_PIXELS)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"memory: {name} is {value!r}, expected a whole number, 1 or more")
+            if most is not None and value > most:
+                raise InputError(f"memory: {name} is {value}, expected at most {most}")
+        confidence = self.min_confidence
+        if (isinstance(confidence, bool) or not isinstance(confidence, (int, float))
+                or not 0 <= confidence <= 1):
+            raise InputError(f"memory: min_confidence is {confidence!r}, expected 0 to 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def parse(cls, text: str) -> Memory | None:
+        """Reads what a command line says: "none", or numbers as in "every=5,frames=4".
+
+        Raises:
+          InputError: something else, or a number out of range.
+        """
+        if text == "none":
+            return None
+        values = {}
+        for part in text.split(","):
+            name, _, value = part.strip().partition("=")
+            try:
+                values[name] = float(value) if name == "min_confidence" else int(value)
+            except ValueError as error:
+                raise InputError(f"memory: {part!r} is no NAME=NUMBER; expected none or numbers "
+                                 "as in every=5,frames=4") from error
+        return cls.from_dict(values)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Memory:
+        """The opposite of `to_dict`; what is missing keeps its default.
+
+        Raises:
+          InputError: no mapping, an unknown name or a number out of range.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(values, Mapping):
+            raise InputError(f"memory is {values!r}, expected {', '.join(names)}")
+        unknown = sorted(set(values) - set(names))
+        if unknown:
+            raise InputError(f"memory: {unknown[0]!r} is unknown, expected {', '.join(names)}")
+        return cls(**values)

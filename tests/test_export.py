@@ -18,9 +18,9 @@ from feelvos_tf.checkpoints import named_variables, save_model
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import FixedShape, export_model, saving
-from feelvos_tf.export.signatures import State
 from feelvos_tf.export.warmup import FILE
 from feelvos_tf.ops import resize
+from feelvos_tf.streaming.state import State
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SERVING = ROOT / "experiments" / "serving"
@@ -227,7 +227,7 @@ def test_runs_on_the_other_stack(mobilenet, tmp_path):
 
 
 @pytest.mark.compat
-def test_wrong_input_is_one_clear_line(streamed):
+def test_wrong_input_is_one_clear_line(mobilenet, streamed):
     messages = streamed[2]["messages"]
     expected = {
         "rank": "image is [97 3], expected [H, W, 3]",
@@ -249,7 +249,8 @@ def test_wrong_input_is_one_clear_line(streamed):
     # TensorFlow's own, before the graph runs.
     assert re.search("expected to be a uint8 tensor but is a float tensor", messages["dtype"])
     states = [text for name, text in messages.items() if name.startswith("state")]
-    assert len(states) == 2 * len(State._fields)
+    described = json.loads((mobilenet.folder / "signatures.json").read_text())
+    assert len(states) == 2 * len(described["state"])
     for text in states:
         assert re.fullmatch(r"\w+ in the state is \[[\d ]+\], expected \[[\d? ]+\]", text), text
 
@@ -279,6 +280,49 @@ def test_description_tells_the_truth(mobilenet, loaded):
                 assert f"| {key} | {spec.dtype.name} |" in readme
                 if spec.shape.rank is not None and tensors[key]["shape"][0] != "...":
                     assert len(tensors[key]["shape"]) == spec.shape.rank
+
+
+def test_described_sizes_are_those_of_what_the_export_returns(mobilenet, loaded):
+    described = json.loads((mobilenet.folder / "signatures.json").read_text())
+    frames, mask = mobilenet.clip["frames"], mobilenet.clip["first"]
+    outputs = loaded.signatures["initialize"](
+        image=tf.constant(frames[0]), mask=tf.constant(mask))
+    height, width = mask.shape
+    sizes = {"H": height, "W": width, "h": (height - 1) // 4 + 1, "w": (width - 1) // 4 + 1,
+             "N": len(set(np.unique(mask)) | {0}), "C": described["dimensions"]["C"],
+             "K": len(outputs["reference_pixels"])}
+
+    def size(entry):
+        """An entry such as 3, "K", "C+1" or "K/32" as a number."""
+        if isinstance(entry, int):
+            return entry
+        letter, sign, number = re.fullmatch(r"(\w)(?:([+/])(\d+))?", entry).groups()
+        return {None: lambda: sizes[letter], "+": lambda: sizes[letter] + int(number),
+                "/": lambda: sizes[letter] / int(number)}[sign]()
+
+    for name in ("initialize", "step"):
+        if name == "step":
+            outputs = loaded.signatures["step"](image=tf.constant(frames[1]), **state_of(outputs))
+        for key, entry in described["signatures"][name]["outputs"].items():
+            assert [size(part) for part in entry["shape"]] == outputs[key].shape.as_list(), key
+
+    columns = len(outputs["reference_objects"])
+    slots = sizes["K"] // columns
+    readme = (mobilenet.folder / "README.md").read_text()
+    assert f"channel of each column of {slots} slots" in readme
+    assert f"slots for reference pixels, a multiple of {slots}\n" in readme
+    # All keys of a column are of one object, which holds for no other number of slots.
+    pixels = outputs["reference_pixels"].numpy().reshape(slots, columns)
+    small = resize_labels(mask, height, width)
+    channels = np.searchsorted(outputs["object_ids"], small.ravel())
+    kept = np.where(pixels >= 0, channels[pixels], outputs["reference_objects"].numpy())
+    np.testing.assert_array_equal(kept, np.broadcast_to(outputs["reference_objects"], kept.shape))
+
+
+def resize_labels(mask, height, width):
+    """The mask at stride 4, every fourth pixel: these sizes are 4 n + 1."""
+    assert height % 4 == width % 4 == 1
+    return mask[::4, ::4]
 
 
 def test_saved_model_cli_shows_the_signatures(mobilenet):
@@ -355,7 +399,7 @@ def test_options_are_the_segmenters(mobilenet, tmp_path):
 
 
 def state_of(outputs):
-    return {name: outputs[name] for name in State._fields}
+    return {name: outputs[name] for name in State._fields if name in outputs}
 
 
 def test_fixed_shape_is_compiled(mobilenet, tmp_path):

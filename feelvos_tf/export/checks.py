@@ -40,7 +40,9 @@ def has_shape(name: str, tensor, expected: Sequence, words: str | None = None) -
       expected: a number, an int32 scalar or None (any) for each dimension.
       words: how the message names the expected shape; by default the numbers.
     """
-    wanted = tf.stack([-1 if size is None else size for size in expected])
+    # A scalar has no dimensions, and nothing cannot be stacked.
+    wanted = tf.stack([-1 if size is None else size for size in expected]) if expected else (
+        tf.zeros([0], tf.int32))
     shape = tf.shape(tensor)
     rank = len(expected)
     found = tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]
@@ -89,7 +91,7 @@ def after(checks: Sequence[Check], tensors):
 
     Args:
       checks: see `has_shape` and `holds`; all are evaluated, so none may rely on another.
-      tensors: any structure.
+      tensors: any structure; None in it stays None.
     """
     conditions = tf.stack([condition for condition, _ in checks])
 
@@ -101,4 +103,5 @@ def after(checks: Sequence[Check], tensors):
 
     passed = tf.cond(tf.reduce_all(conditions), lambda: tf.constant(True), fail)
     with tf.control_dependencies([passed]):
-        return tf.nest.map_structure(tf.identity, tensors)
+        return tf.nest.map_structure(
+            lambda tensor: None if tensor is None else tf.identity(tensor), tensors)

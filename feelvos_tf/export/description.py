@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from feelvos_tf.export.signatures import State
+from feelvos_tf.ops.sorted_reference import SLOTS
+from feelvos_tf.streaming.state import State
 from feelvos_tf.version import __version__
 
 DIMENSIONS = {
@@ -18,14 +19,19 @@ DIMENSIONS = {
     "w": "width at stride 4",
     "N": "objects and background, at least 2",
     "C": "channels of the embedding",
-    "K": "slots for reference pixels, a multiple of 16",
+    "K": f"slots for reference pixels, a multiple of {SLOTS}",
+    "F": "frames that the memory keeps; only where the export has a memory, as M and S",
+    "M": "columns of the memory, by the size of the frames and the number of objects",
+    "S": f"slots of a column, {SLOTS}",
 }
 _SHAPES = {
     "image": ("H", "W", 3), "mask": ("H", "W"), "confidences": ("H", "W"),
     "embeddings": ("...", "h", "w", "C"), "object_ids": ("N",), "labels": ("H", "W"),
     "previous_embedding": ("h", "w", "C"), "previous_labels": ("h", "w"),
     "previous_mask": ("h", "w", "N"), "reference_keys": ("K", "C+1"), "reference_pixels": ("K",),
-    "reference_objects": ("K/16",),
+    "reference_objects": (f"K/{SLOTS}",),
+    "memory_keys": ("F", "S", "M", "C+1"), "memory_objects": ("F", "M"), "memory_frames": ("F",),
+    "memory_steps": (),
 }
 _MEANINGS = {
     "image": "RGB, 0 to 255",
@@ -38,7 +44,11 @@ _MEANINGS = {
     "previous_mask": "the same, one-hot or as probabilities",
     "reference_keys": "embeddings of the reference pixels and their squared norms",
     "reference_pixels": "where each comes from, -1 for an empty slot",
-    "reference_objects": "channel of each column of 16 slots, -1 for none",
+    "reference_objects": f"channel of each column of {SLOTS} slots, -1 for none",
+    "memory_keys": "embeddings of the remembered pixels and their squared norms",
+    "memory_objects": "channel of each of its columns, -1 for none",
+    "memory_frames": "the step that each remembered frame comes from, 0 for none yet",
+    "memory_steps": "steps since the video began",
 }
 _MASKS = {
     "initialize": "ids of all objects, 0 for background; any ids up to 255",
@@ -65,7 +75,8 @@ def describe(functions: Mapping, settings: Mapping[str, Any]) -> dict[str, Any]:
         "exported_by": {"feelvos_tf": __version__, "tensorflow": tf.__version__},
         **settings,
         "dimensions": {**DIMENSIONS, "C": settings["config"]["embedding_dim"]},
-        "state": list(State._fields),
+        "state": [name for name in State._fields
+                  if name in functions["initialize"].structured_outputs],
         "signatures": {
             name: {
                 "purpose": PURPOSES[name],

@@ -9,6 +9,7 @@ import shutil
 
 import tensorflow as tf
 
+from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import description as descriptions
 from feelvos_tf.export.signatures import FixedShape, Signatures
@@ -21,8 +22,8 @@ MODEL_NAME = "feelvos"
 
 def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str,
                  max_side: int | None = None, ignore_label: int | None = None,
-                 max_reference_pixels: int | None = None, mixed_precision: str | None = None,
-                 fixed: FixedShape | None = None) -> None:
+                 max_reference_pixels: int | None = None, memory: Memory | None = None,
+                 mixed_precision: str | None = None, fixed: FixedShape | None = None) -> None:
     """Writes a SavedModel that streams with explicit state, README.md and signatures.json.
 
     The module holds no Keras objects and no Python: a program with TensorFlow alone, or
@@ -35,6 +36,7 @@ def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str
       max_side: as in VideoSegmenter.
       ignore_label: as in VideoSegmenter.
       max_reference_pixels: as in VideoSegmenter; it bounds the state's size too.
+      memory: as in VideoSegmenter; it becomes part of the state.
       mixed_precision: as in VideoSegmenter.
       fixed: compile `step` by XLA for these sizes; it must not come with max_side. Labels may
         then differ in pixels where two objects are equally likely.
@@ -52,12 +54,14 @@ def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str
     _check_fixed(fixed, max_side)
     if mixed_precision is not None:
         model = with_precision(model, mixed_precision)
-    steps = StreamingSteps(model, max_side=max_side, max_reference_pixels=max_reference_pixels)
+    steps = StreamingSteps(
+        model, max_side=max_side, max_reference_pixels=max_reference_pixels, memory=memory)
     functions = Signatures(steps, ignore_label, fixed).functions()
     description = descriptions.describe(functions, {
         "weights": weights, "config": model.config.to_dict(),
         "options": {"max_side": max_side, "ignore_label": ignore_label,
                     "max_reference_pixels": max_reference_pixels,
+                    "memory": None if memory is None else memory.to_dict(),
                     "mixed_precision": mixed_precision,
                     "fixed": None if fixed is None else fixed._asdict()}})
     text = json.dumps(description, indent=2) + "\n"

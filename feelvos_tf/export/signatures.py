@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from feelvos_tf.export import checks
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import sorted_reference
-from feelvos_tf.streaming.steps import FrameState, StreamingSteps
+from feelvos_tf.streaming import state as states
+from feelvos_tf.streaming.state import State
+from feelvos_tf.streaming.steps import StreamingSteps
 
 # Two computations of one frame's embedding may differ by rounding, far less than this share of
 # the largest value; two frames of a video differ by more.
@@ -22,33 +23,6 @@ class FixedShape(NamedTuple):
     height: int
     width: int
     num_objects: int  # background not counted
-
-
-class State(NamedTuple):
-    """What a call returns for the next one, by the names of inputs and outputs."""
-
-    object_ids: tf.Tensor  # int32 [N], the first is 0, the background
-    labels: tf.Tensor  # uint8 [H, W], ids
-    previous_embedding: tf.Tensor  # float32 [h, w, C]
-    previous_labels: tf.Tensor  # int32 [h, w], channels
-    previous_mask: tf.Tensor  # float32 [h, w, N]
-    reference_keys: tf.Tensor  # float32 [K, C + 1]
-    reference_pixels: tf.Tensor  # int32 [K]
-    reference_objects: tf.Tensor  # int32 [K / 16]
-
-    @classmethod
-    def of(cls, ids, labels, reference, frame):
-        """Gathers the state from what StreamingSteps hands back."""
-        return cls(ids, labels, frame.embedding, frame.labels, frame.mask, *reference)
-
-    @property
-    def reference(self):
-        return sorted_reference.Reference(
-            self.reference_keys, self.reference_pixels, self.reference_objects)
-
-    @property
-    def frame(self):
-        return FrameState(self.previous_embedding, self.previous_labels, self.previous_mask)
 
 
 class Signatures:
@@ -82,7 +56,7 @@ class Signatures:
 
         begun = traced(self._initialize, image, mask)
         state = []
-        for name, spec in zip(State._fields, self._state_specs(begun)):
+        for name, spec in self._state_specs(begun).items():
             state.append(tf.TensorSpec(spec.shape, spec.dtype, name))
         functions = {"initialize": begun, "step": traced(self._step, image, *state)}
         if self._fixed is None:
@@ -95,10 +69,8 @@ class Signatures:
     def _state_specs(self, begun):
         if self._fixed is not None:
             outputs = begun.structured_outputs
-            return [outputs[name] for name in State._fields]
-        return State.of(
-            tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.uint8),
-            self._steps.reference_spec(), self._steps.frame_spec())
+            return {name: outputs[name] for name in State._fields if name in outputs}
+        return states.specs(self._steps)
 
     def _initialize(self, image, mask):
         image = self._checked_image(checks.without_shape(image))
@@ -114,20 +86,20 @@ class Signatures:
         rules.append(self._room(tf.size(objects), tf.shape(mask)))
         image, mask, objects = checks.after(rules, (image, mask, objects))
         ids = tf.ensure_shape(tf.concat([[0], objects], axis=0), [self._num_channels])
-        reference, frame = self._steps.begin(self._sized(image), mask, ids)
+        video = self._steps.begin(self._sized(image), mask, ids)
         known = label_ops.ids_to_channels(mask, ids) != label_ops.NO_OBJECT
         labels = tf.where(known, mask, tf.zeros_like(mask))
-        return State.of(ids, labels, reference, frame)._asdict()
+        return State.of(ids, labels, video).by_name()
 
     def _step(self, image, *state):
         image, state = self._checked_state(image, State(*state))
-        result = self._advance(self._sized(image), state.reference, state.frame, state.object_ids)
+        result = self._advance(self._sized(image), state.video, state.object_ids)
         labels = tf.cast(tf.gather(state.object_ids, result.channels), tf.uint8)
         best = tf.reduce_max(result.full_logits, axis=-1, keepdims=True)
         # The largest softmax without the rest: exp(0) over the sum.
         probability = 1.0 / tf.reduce_sum(tf.exp(result.full_logits - best), axis=-1)
-        following = State.of(state.object_ids, labels, state.reference, result.frame)
-        return {**following._asdict(),
+        following = State.of(state.object_ids, labels, result.state)
+        return {**following.by_name(),
                 "confidences": tf.cast(tf.round(255.0 * probability), tf.uint8)}
 
     def _add_objects(self, image, mask, *state):
@@ -151,9 +123,9 @@ class Signatures:
         ], (mask, new, state))
         mask = tf.where(label_ops.ids_to_channels(mask, new) >= 0, mask, tf.zeros_like(mask))
         ids = tf.concat([state.object_ids, new], axis=0)
-        reference, frame = self._steps.extend(mask, state.reference, state.frame, ids, num_known)
+        video = self._steps.extend(mask, state.video, ids, num_known)
         labels = tf.where(mask > 0, mask, state.labels)
-        return State.of(ids, labels, reference, frame)._asdict()
+        return State.of(ids, labels, video).by_name()
 
     def _embed(self, image):
         image = checks.without_shape(image)
@@ -187,27 +159,30 @@ class Signatures:
 
     def _checked_state(self, image, state):
         """Image and state, if the state is one that a call has returned for such frames."""
-        static = [tensor.shape for tensor in state]
+        static = {name: tensor.shape for name, tensor in state.by_name().items()}
         image = self._checked_image(checks.without_shape(image))
-        state = State(*(checks.without_shape(tensor) for tensor in state))
-        channels = self._steps.model.config.embedding_dim
+        state = State(**{name: checks.without_shape(tensor)
+                         for name, tensor in state.by_name().items()})
         size = [checks.size_of(state.labels, axis) for axis in range(2)]
-        small = tf.unstack(self._steps.small_size(tf.stack(size)))
         objects = tf.size(state.object_ids)
-        columns = checks.size_of(state.reference_objects, 0)
-        keys = sorted_reference.SLOTS * columns
-        expected = State(
-            [self._num_channels], self._size, [*small, channels], small, [*small, objects],
-            [keys, channels + 1], [keys], [None])
-        rules = [checks.has_shape(f"{name} in the state", tensor, shape) for name, tensor, shape
-                 in zip(State._fields, state, expected)]
+        expected = states.shapes(
+            self._steps, [objects], size, checks.size_of(state.reference_objects, 0))
+        expected["object_ids"], expected["labels"] = [self._num_channels], self._size
+        rules = [checks.has_shape(f"{name} in the state", tensor, expected[name])
+                 for name, tensor in state.by_name().items()]
         ids = tf.reshape(state.object_ids, [-1])
         rules.append(checks.holds(
             (checks.size_of(ids, 0) > 1) & tf.reduce_all((ids > 0) & (ids < 256)
                                                          | (tf.range(objects) == 0) & (ids == 0))
             & (tf.size(tf.unique(ids)[0]) == objects),
             "object_ids in the state are {}, expected 0, then different ids from 1 to 255", ids))
-        for name in ("previous_labels", "reference_objects"):
+        if state.memory_steps is not None:
+            rules.append(checks.holds(
+                state.memory_steps >= 0, "memory_steps in the state is {}, expected 0 or more",
+                state.memory_steps))
+        for name in ("previous_labels", "reference_objects", "memory_objects"):
+            if getattr(state, name) is None:
+                continue
             values = getattr(state, name)
             rules.append(checks.holds(
                 (tf.reduce_max(values) < objects) & (tf.reduce_min(values) >= -1),
@@ -218,8 +193,8 @@ class Signatures:
             "the image is {}, but the frames of the video are {} (width x height)",
             checks.Size(tf.shape(image)), checks.Size(tf.stack(size))))
         image, state = checks.after(rules, (image, state))
-        for tensor, shape in zip(state, static):
-            tensor.set_shape(shape)
+        for name, tensor in state.by_name().items():
+            tensor.set_shape(static[name])
         return self._sized(image), state
 
     def _room(self, num_objects, size):

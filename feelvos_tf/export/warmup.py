@@ -15,7 +15,8 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf.export.signatures import FixedShape, State
+from feelvos_tf.export.signatures import FixedShape
+from feelvos_tf.streaming.state import State
 
 FILE = "assets.extra/tf_serving_warmup_requests"
 _SIZE = (97, 129)  # of the frames where the export takes any
@@ -52,7 +53,7 @@ def example_requests(functions: Mapping, fixed: FixedShape | None) -> list:
         return functions[name](**{key: tf.constant(value) for key, value in inputs.items()})
 
     def state(outputs):
-        return {name: outputs[name].numpy() for name in State._fields}
+        return {name: outputs[name].numpy() for name in State._fields if name in outputs}
 
     requests = [("initialize", {"image": image, "mask": mask})]
     begun = call("initialize", image=image, mask=mask)

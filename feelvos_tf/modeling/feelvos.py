@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from feelvos_tf.config import ModelConfig
@@ -9,9 +11,17 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DeepLab
 from feelvos_tf.modeling.heads import SegmentationHead, embedding_head
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import matching
+from feelvos_tf.ops import matching, resize
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+class FrameState(NamedTuple):
+    """A frame as the next one is compared with it; h and w are the size at stride 4."""
+
+    embedding: tf.Tensor  # floats [h, w, C]
+    labels: tf.Tensor  # int32 [h, w], channels
+    mask: tf.Tensor  # float32 [h, w, N], one-hot labels or probabilities
 
 
 class Feelvos(tf.keras.Model):
@@ -94,6 +104,51 @@ class Feelvos(tf.keras.Model):
             objects = tf.zeros(tf.stack([num_objects, shape[0], shape[1], 0]))
         return tf.cast(self.head(features, objects), tf.float32)
 
+    def segment_next(self, features, embedding, global_distance, previous: FrameState,
+                     num_channels, implementation="auto"):
+        """Computes the logits of a frame from those before it: one turn of the recurrence.
+
+        Args:
+          features: floats [h, w, decoder_filters].
+          embedding: floats [h, w, C].
+          global_distance: float32 [h, w, N] in 0..1, to the reference; None where switched off.
+          previous: the frame before.
+          num_channels: N, integer or int32 scalar.
+          implementation: of local matching.
+
+        Returns:
+          logits: float32 [h, w, N].
+          previous_distance: float32 [h, w, N] in 0..1, or None where switched off.
+        """
+        previous_distance = self.match_previous(
+            embedding, previous.embedding, previous.labels, num_channels, implementation)
+        logits = self.segment(
+            features, global_distance, previous.mask, previous_distance, num_channels)
+        return logits, previous_distance
+
+    def follow(self, embedding, logits, size):
+        """Decides the labels of a frame: the other half of the recurrence.
+
+        Args:
+          embedding: floats [h, w, C].
+          logits: float32 [h, w, N].
+          size: (H, W) of the frame, integers or an int32 vector.
+
+        Returns:
+          the frame as the previous one of the next, a FrameState; hard labels or, where the
+            config says so, probabilities.
+          channels: int32 [H, W].
+          full_logits: float32 [H, W, N].
+        """
+        full = resize.resize_bilinear(logits[tf.newaxis], size)[0]
+        channels = tf.argmax(full, axis=-1, output_type=tf.int32)
+        labels = label_ops.shrink_by_nearest(channels, tf.shape(embedding)[:2])
+        if self.config.previous_mask == "probabilities":
+            mask = tf.nn.softmax(logits)
+        else:
+            mask = label_ops.one_hot_mask(labels, logits.shape[-1] or tf.shape(logits)[-1])
+        return FrameState(embedding, labels, mask), channels, full
+
     def call(self, inputs, training=False):
         """Segments the last frame of each triplet.
 
@@ -126,9 +181,11 @@ class Feelvos(tf.keras.Model):
                 global_distance = matching.global_matching(
                     query, reference, reference_labels, num_objects,
                     self.config.k_nearest_neighbors)
-            return self.segment(
-                features, global_distance, label_ops.one_hot_mask(previous_labels, num_objects),
-                self.match_previous(query, previous, previous_labels, num_objects), num_objects)
+            mask = label_ops.one_hot_mask(previous_labels, num_objects)
+            logits, _ = self.segment_next(
+                features, query, global_distance, FrameState(previous, previous_labels, mask),
+                num_objects)
+            return logits
 
         # Not in parallel: one triplet's distances are in memory at a time.
         return tf.map_fn(

@@ -53,7 +53,7 @@ def shrink(labels, size, num_objects):
       int32 [h, w].
     """
     full = tf.shape(labels)
-    small = resize.resize_nearest(labels[tf.newaxis, :, :, tf.newaxis], size)[0, :, :, 0]
+    small = shrink_by_nearest(labels, size)
     h, w = tf.shape(small)[0], tf.shape(small)[1]
     present = _counts(labels, num_objects)
     lost = tf.reshape(tf.where((present > 0) & (_counts(small, num_objects) == 0)), [-1])
@@ -82,6 +82,19 @@ def shrink(labels, size, num_objects):
         lambda i, _: i < tf.size(lost), keep, (0, small),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, None])))
     return small
+
+
+def shrink_by_nearest(labels, size):
+    """Shrinks a label map as the released code does it; small objects may vanish.
+
+    Args:
+      labels: int32 [H, W].
+      size: (h, w), integers or an int32 vector.
+
+    Returns:
+      int32 [h, w].
+    """
+    return resize.resize_nearest(labels[tf.newaxis, :, :, tf.newaxis], size)[0, :, :, 0]
 
 
 def _counts(labels, num_objects):

@@ -1,21 +1,25 @@
 """VideoSegmenter, the streaming engine: one frame in, its labels out, constant memory.
 
 It owns what the network does not know: time. Kept between frames are the reference pixels (of the
-first frame, and of later frames where objects were added) and the embedding and labels of the
-previous frame, nothing else.
+first frame, and of later frames where objects were added), the embedding and labels of the
+previous frame and, where there is a memory, a bounded number of pixels of other frames.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
+from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.ops import resize
+from feelvos_tf.streaming import state as states
+from feelvos_tf.streaming.state import State
 from feelvos_tf.streaming.steps import StreamingSteps
 
 
@@ -32,6 +36,8 @@ class StepResult:
       global_distance: float32 [h, w, N] in 0..1, to the reference; None where switched off.
       previous_distance: float32 [h, w, N] in 0..1, to the previous frame; None where switched off.
       previous_labels: int32 [h, w], channels of the previous frame, -1 for none.
+      reference_frame: int32 [h, w, N], where the nearest reference pixel comes from: 0 for a given
+        frame, t for the t-th frame stepped, which the memory holds; None without a memory.
     """
 
     labels: np.ndarray
@@ -42,6 +48,7 @@ class StepResult:
     global_distance: np.ndarray | None
     previous_distance: np.ndarray | None
     previous_labels: np.ndarray
+    reference_frame: np.ndarray | None
 
 
 class VideoSegmenter:
@@ -64,6 +71,7 @@ class VideoSegmenter:
         included) for global matching, as the released code does in training; the draw is seeded.
         None keeps all, which is exact.
       local_matching: implementation, see `matching.local_matching`.
+      memory: what joins the reference on the way, see `Memory`; None for nothing, as published.
       mixed_precision: "mixed_float16" or "mixed_bfloat16" computes the network in that type;
         matching stays in float32. None leaves the model as it is.
 
@@ -73,18 +81,18 @@ class VideoSegmenter:
 
     def __init__(self, model: Feelvos, *, max_side: int | None = None,
                  ignore_label: int | None = None, max_reference_pixels: int | None = None,
-                 local_matching: str = "auto", mixed_precision: str | None = None):
+                 local_matching: str = "auto", memory: Memory | None = None,
+                 mixed_precision: str | None = None):
         if ignore_label is not None and not 1 <= ignore_label <= 255:
             raise InputError(f"ignore_label is {ignore_label}, expected 1 to 255")
         self.model = model if mixed_precision is None else with_precision(model, mixed_precision)
         self._steps = StreamingSteps(
             self.model, max_side=max_side, max_reference_pixels=max_reference_pixels,
-            local_matching=local_matching)
+            local_matching=local_matching, memory=memory)
         self._ignore_label = ignore_label
         self._size = None
         self._ids = None
-        self._reference = None
-        self._previous = None
+        self._state = None
         self._labels = None
         self._compile()
 
@@ -114,7 +122,7 @@ class VideoSegmenter:
         self._check_room(len(ids), size)
         self._size = size
         self._ids = np.array([0, *ids], np.int32)
-        self._reference, self._previous = self._begin(frame, mask, self._ids)
+        self._state = self._begin(frame, mask, self._ids)
         self._labels = np.where(np.isin(mask, self._ids), mask, 0).astype(np.uint8)
 
     def step(self, frame: np.ndarray, return_details: bool = False) -> np.ndarray | StepResult:
@@ -131,18 +139,18 @@ class VideoSegmenter:
           InputError: no video has begun, or the frame is not as described.
         """
         frame = self._next_frame(frame)
-        previous_labels = self._previous.labels
-        self._previous, labels, details = self._advance(
-            frame, self._reference, self._previous, self._ids)
+        previous_labels = self._state.frame.labels
+        self._state, labels, details = self._advance(frame, self._state, self._ids)
         self._labels = labels.numpy()
         if not return_details:
             return self._labels
         arrays = {name: value.numpy() for name, value in details.items()}
         return StepResult(
             labels=self._labels, object_ids=self._ids.copy(),
-            embeddings=self._previous.embedding.numpy(), previous_labels=previous_labels.numpy(),
+            embeddings=self._state.frame.embedding.numpy(), previous_labels=previous_labels.numpy(),
             global_distance=arrays.pop("global_distance", None),
-            previous_distance=arrays.pop("previous_distance", None), **arrays)
+            previous_distance=arrays.pop("previous_distance", None),
+            reference_frame=arrays.pop("reference_frame", None), **arrays)
 
     def add_objects(self, mask: np.ndarray) -> np.ndarray:
         """Adds objects in the frame handed over last; the others go on undisturbed.
@@ -169,32 +177,60 @@ class VideoSegmenter:
         self._check_room(len(self.object_ids) + len(new), self._size)
         mask = np.where(np.isin(mask, new), mask, 0).astype(np.uint8)
         ids = np.concatenate([self._ids, np.array(new, np.int32)])
-        self._reference, self._previous = self._extend(
-            mask, self._reference, self._previous, ids, len(self._ids))
+        self._state = self._extend(mask, self._state, ids, len(self._ids))
         self._ids = ids
         self._labels = np.where(mask > 0, mask, self._labels)
         return self._labels
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything kept between frames, as plain arrays by name; see `streaming.state`.
+
+            state = segmenter.state()
+            ...                        # later, or in another process
+            segmenter.restore(state)   # the next step gives what it would have given
+
+        Raises:
+          InputError: no video has begun.
+        """
+        self._check_begun()
+        return states.plain(State.of(self._ids, self._labels, self._state))
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from what `state` gave, here or in one with the same network and options.
+
+        Raises:
+          InputError: the state is none that a segmenter with these options gives.
+        """
+        found = states.checked(state, self._steps)
+        self._ids, self._labels = found.object_ids.copy(), found.labels.copy()
+        self._size = self._labels.shape
+        self._state = tf.nest.map_structure(tf.constant, found.video)
+
     def resume(self, frame: np.ndarray, labels: np.ndarray) -> None:
         """Takes a frame and its known labels as the previous frame, the reference staying.
 
-        An interrupted run goes on as if it had not stopped: `reset` with the first frame, then
-        `resume` with the last one finished. (Labels of a step hold all that the next one uses,
-        unless the network was built with previous_mask="probabilities".)
+        An interrupted run without a memory goes on as if it had not stopped: `reset` with the
+        first frame, then `resume` with the last one finished. (Labels of a step hold all that the
+        next one uses, unless the network was built with previous_mask="probabilities".) With a
+        memory, `state` and `restore` do that.
 
         Args:
           frame: uint8 [H, W, 3], RGB.
           labels: integers [H, W]: ids; those not tracked belong to no object.
 
         Raises:
-          InputError: as `step`; or the network feeds probabilities back, which labels do not hold.
+          InputError: as `step`; or the network feeds probabilities back, or there is a memory,
+            which labels do not hold.
         """
+        if self._steps.memory is not None:
+            raise InputError("a segmenter with a memory cannot resume from labels, which do not "
+                             "hold it; restore(state) can")
         if self.model.config.previous_mask == "probabilities":
             raise InputError("a network with previous_mask='probabilities' cannot resume "
                              "from labels")
         frame = self._next_frame(frame)
         labels = _checked_mask(labels, self._size)
-        self._previous = self._look(frame, labels, self._ids)
+        self._state = self._look(frame, labels, self._state, self._ids)
         self._labels = labels.astype(np.uint8)
 
     def _compile(self):
@@ -202,21 +238,21 @@ class VideoSegmenter:
         image = tf.TensorSpec([None, None, 3], tf.uint8)
         mask = tf.TensorSpec([None, None], tf.uint8)
         ids = tf.TensorSpec([None], tf.int32)
-        reference, previous = self._steps.reference_spec(), self._steps.frame_spec()
+        state = self._steps.state_spec()
 
-        def advance(frame, reference, previous, ids):
-            result = self._steps.advance(frame, reference, previous, ids)
+        def advance(frame, state, ids):
+            result = self._steps.advance(frame, state, ids)
             labels = tf.cast(tf.gather(ids, result.channels), tf.uint8)
-            return result.frame, labels, result.details
+            return result.state, labels, result.details
 
         def compiled(function, *signature):
             return tf.function(function, input_signature=signature, autograph=False)
 
         self._begin = compiled(self._steps.begin, image, mask, ids)
-        self._advance = compiled(advance, image, reference, previous, ids)
-        self._extend = compiled(self._steps.extend, mask, reference, previous, ids,
-                                tf.TensorSpec([], tf.int32))
-        self._look = compiled(self._steps.look, image, mask, ids)
+        self._advance = compiled(advance, image, state, ids)
+        self._extend = compiled(
+            self._steps.extend, mask, state, ids, tf.TensorSpec([], tf.int32))
+        self._look = compiled(self._steps.look, image, mask, state, ids)
 
     def _ids_in(self, mask):
         ids = np.unique(mask)

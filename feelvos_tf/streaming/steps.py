@@ -10,33 +10,37 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
-from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
+from feelvos_tf.streaming import memory as memories
+from feelvos_tf.streaming.memory import MemoryState
 
 
-class FrameState(NamedTuple):
-    """The previous frame as matching needs it; h and w are the size at stride 4."""
+class VideoState(NamedTuple):
+    """Everything that is kept of a video between frames."""
 
-    embedding: tf.Tensor  # float32 [h, w, C]
-    labels: tf.Tensor  # int32 [h, w], channels
-    mask: tf.Tensor  # float32 [h, w, N], one-hot labels or probabilities
+    reference: sorted_reference.Reference  # of the given frames
+    frame: FrameState
+    memory: MemoryState | tuple  # () where there is no memory
 
 
 class Advance(NamedTuple):
     """What `StreamingSteps.advance` computes for a frame.
 
     Attributes:
-      frame: the frame as the previous one of the next.
+      state: what the next frame is labeled with.
       channels: int32 [H, W], the channel of each pixel.
       full_logits: float32 [H, W, N], the logits at the frame's own size.
       details: "logits", "probabilities" and, where the network has them, "global_distance" and
-        "previous_distance", all float32 [h, w, N].
+        "previous_distance", all float32 [h, w, N]; with a memory also "reference_frame", int32
+        [h, w, N], the step that the nearest reference pixel comes from, 0 for a given frame.
     """
 
-    frame: FrameState
+    state: VideoState
     channels: tf.Tensor
     full_logits: tf.Tensor
     details: dict[str, tf.Tensor]
@@ -54,13 +58,15 @@ class StreamingSteps:
         frame's own size. None runs at full size.
       max_reference_pixels: keep at most this many random pixels of each object; None for all.
       local_matching: implementation, see `matching.local_matching`.
+      memory: what joins the reference on the way; None for nothing, as published.
 
     Raises:
-      InputError: an argument is out of range.
+      InputError: an argument is out of range, or a memory for a network without global matching.
     """
 
     def __init__(self, model: Feelvos, *, max_side: int | None = None,
-                 max_reference_pixels: int | None = None, local_matching: str = "auto"):
+                 max_reference_pixels: int | None = None, local_matching: str = "auto",
+                 memory: Memory | None = None):
         for name, value in (("max_side", max_side),
                             ("max_reference_pixels", max_reference_pixels)):
             if value is not None and value < 1:
@@ -68,25 +74,28 @@ class StreamingSteps:
         if local_matching not in matching.LOCAL_IMPLEMENTATIONS:
             expected = ", ".join(matching.LOCAL_IMPLEMENTATIONS)
             raise InputError(f"local_matching is {local_matching!r}, expected one of {expected}")
+        if memory is not None and not model.config.first_frame_matching:
+            raise InputError("a memory needs a network with first_frame_matching, which it "
+                             "would join")
         self.model = model
+        self.memory = memory
         # Traced once for all functions that call it, which halves the time to the first label.
         self._network = tf.function(model.embed, autograph=False)
         self.max_side = max_side
         self._max_reference_pixels = max_reference_pixels
         self._local_matching = local_matching
 
-    def reference_spec(self) -> sorted_reference.Reference:
-        """Types and shapes of the reference, sizes dynamic."""
-        channels = self.model.config.embedding_dim
-        return sorted_reference.Reference(
-            tf.TensorSpec([None, channels + 1]), tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([None], tf.int32))
-
-    def frame_spec(self) -> FrameState:
-        """Types and shapes of the previous frame, sizes dynamic."""
-        return FrameState(
-            tf.TensorSpec([None, None, self.model.config.embedding_dim]),
-            tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None, None]))
+    def state_spec(self) -> VideoState:
+        """Types and shapes of the state, sizes dynamic."""
+        dim = self.model.config.embedding_dim
+        return VideoState(
+            sorted_reference.Reference(
+                tf.TensorSpec([None, dim + 1]), tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([None], tf.int32)),
+            FrameState(
+                tf.TensorSpec([None, None, dim]), tf.TensorSpec([None, None], tf.int32),
+                tf.TensorSpec([None, None, None])),
+            () if self.memory is None else memories.state_spec(self.memory, dim))
 
     def small_size(self, size):
         """Size [h, w] at stride 4 of frames of a size, max_side heeded; both int32 [2]."""
@@ -119,115 +128,122 @@ class StreamingSteps:
         features, embeddings = self.embed(frame[tf.newaxis])
         return features[0], embeddings[0]
 
-    def begin(self, frame, mask, ids):
+    def begin(self, frame, mask, ids) -> VideoState:
         """Begins a video.
 
         Args:
           frame: uint8 [H, W, 3].
           mask: uint8 [H, W], ids; those not in `ids` belong to no object.
           ids: int32 [N], the id of each channel, the first is 0.
-
-        Returns:
-          A Reference and a FrameState.
         """
         _, embedding = self._embed_one(frame)
-        num_objects = _num_objects(ids)
+        num_channels = _num_channels(ids)
         labels = label_ops.ids_to_channels(mask, ids)
-        small = label_ops.shrink(labels, tf.shape(embedding)[:2], num_objects)
+        small = label_ops.shrink(labels, tf.shape(embedding)[:2], num_channels)
         small = tf.ensure_shape(small, embedding.shape[:2])
         reference = sorted_reference.prepare(
             tf.reshape(embedding, [-1, embedding.shape[-1]]),
-            self._thinned(tf.reshape(small, [-1]), num_objects), num_objects)
-        return reference, FrameState(
-            embedding, small, label_ops.one_hot_mask(small, num_objects))
+            self._thinned(tf.reshape(small, [-1]), num_channels), num_channels)
+        memory = ()
+        if self.memory is not None:
+            memory = memories.empty(
+                self.memory, _size(small), num_channels, embedding.shape[-1])
+        return VideoState(reference, FrameState(
+            embedding, small, label_ops.one_hot_mask(small, num_channels)), memory)
 
-    def advance(self, frame, reference, previous, ids) -> Advance:
+    def advance(self, frame, state: VideoState, ids) -> Advance:
         """Labels the next frame.
 
         Args:
           frame: uint8 [H, W, 3].
-          reference: Reference.
-          previous: FrameState of the frame before.
+          state: of the frame before.
           ids: int32 [N].
-
-        Returns:
-          An Advance.
         """
-        config = self.model.config
-        num_objects = _num_objects(ids)
+        num_channels = _num_channels(ids)
         features, embedding = self._embed_one(frame)
-        small_size = tf.shape(embedding)[:2]
         details = {}
-        if config.first_frame_matching:
-            distances = reference_search.nearest(
-                tf.reshape(embedding, [-1, embedding.shape[-1]]), reference, num_objects,
-                config.k_nearest_neighbors)
-            details["global_distance"] = tf.reshape(
-                matching.squash(distances), [*tf.unstack(small_size), num_objects])
-        if config.previous_frame_matching != "none":
-            details["previous_distance"] = self.model.match_previous(
-                embedding, previous.embedding, previous.labels, num_objects,
-                self._local_matching)
-        logits = self.model.segment(
-            features, details.get("global_distance"), previous.mask,
-            details.get("previous_distance"), num_objects)
+        if self.model.config.first_frame_matching:
+            details = self._match_reference(embedding, state, num_channels)
+        logits, previous_distance = self.model.segment_next(
+            features, embedding, details.get("global_distance"), state.frame, num_channels,
+            self._local_matching)
+        if previous_distance is not None:
+            details["previous_distance"] = previous_distance
         details["logits"] = logits
         details["probabilities"] = tf.nn.softmax(logits)
-        full = resize.resize_bilinear(logits[tf.newaxis], tf.shape(frame)[:2])[0]
-        channels = tf.argmax(full, axis=-1, output_type=tf.int32)
-        small = _shrink_by_nearest(channels, small_size)
-        mask = details["probabilities"]
-        if config.previous_mask != "probabilities":
-            mask = label_ops.one_hot_mask(small, num_objects)
-        return Advance(FrameState(embedding, small, mask), channels, full, details)
+        following, channels, full = self.model.follow(embedding, logits, tf.shape(frame)[:2])
+        memory = state.memory
+        if self.memory is not None:
+            memory = memories.remember(
+                memory, self.memory, embedding, details["probabilities"])
+        return Advance(
+            VideoState(state.reference, following, memory), channels, full, details)
 
-    def extend(self, mask, reference, previous, ids, num_known):
+    def _match_reference(self, embedding, state: VideoState, num_channels):
+        """Distances to the given frames and the memory, and where the nearest pixel is from."""
+        k = self.model.config.k_nearest_neighbors
+        query = tf.reshape(embedding, [-1, embedding.shape[-1]])
+        shape = [*tf.unstack(tf.shape(embedding)[:2]), num_channels]
+        distances = reference_search.nearest(query, state.reference, num_channels, k)
+        found = {}
+        if self.memory is not None:
+            remembered = memories.distances(query, state.memory, num_channels, k)
+            nearest = tf.argmin(remembered, axis=1, output_type=tf.int32)
+            least = tf.reduce_min(remembered, axis=1)
+            found["reference_frame"] = tf.reshape(
+                tf.where(least < distances, tf.gather(state.memory.frames, nearest), 0), shape)
+            distances = tf.minimum(distances, least)
+        found["global_distance"] = tf.reshape(matching.squash(distances), shape)
+        return found
+
+    def extend(self, mask, state: VideoState, ids, num_known) -> VideoState:
         """Adds objects to the frame labeled last.
 
         Args:
           mask: uint8 [H, W], ids of new objects, 0 elsewhere.
-          reference: Reference.
-          previous: FrameState of that frame.
+          state: of that frame.
           ids: int32 [N], the new objects' ids last.
           num_known: int32 scalar, channels that there were before.
-
-        Returns:
-          A Reference and a FrameState.
         """
-        num_objects = tf.size(ids)
+        num_channels = tf.size(ids)
+        previous = state.frame
         labels = label_ops.ids_to_channels(mask, ids)
-        small = label_ops.shrink(labels, tf.shape(previous.labels), num_objects)
+        small = label_ops.shrink(labels, tf.shape(previous.labels), num_channels)
         new = small >= num_known
-        segments = self._thinned(tf.reshape(tf.where(new, small, -1), [-1]), num_objects)
+        segments = self._thinned(tf.reshape(tf.where(new, small, -1), [-1]), num_channels)
         reference = sorted_reference.extend(
-            reference, tf.reshape(previous.embedding, [-1, previous.embedding.shape[-1]]),
-            segments, num_objects)
-        mask = tf.pad(previous.mask, [[0, 0], [0, 0], [0, num_objects - num_known]])
+            state.reference,
+            tf.reshape(previous.embedding, [-1, previous.embedding.shape[-1]]),
+            segments, num_channels)
+        mask = tf.pad(previous.mask, [[0, 0], [0, 0], [0, num_channels - num_known]])
         mask = tf.where(
-            new[:, :, tf.newaxis], label_ops.one_hot_mask(small, num_objects), mask)
-        return reference, FrameState(
-            previous.embedding, tf.where(new, small, previous.labels), mask)
+            new[:, :, tf.newaxis], label_ops.one_hot_mask(small, num_channels), mask)
+        memory = state.memory
+        if self.memory is not None:
+            memory = memories.extend(memory, self.memory, _size(small), num_channels)
+        return VideoState(reference, FrameState(
+            previous.embedding, tf.where(new, small, previous.labels), mask), memory)
 
-    def look(self, frame, labels, ids):
+    def look(self, frame, labels, state: VideoState, ids) -> VideoState:
         """Takes a frame with known labels as the previous one.
 
         Args:
           frame: uint8 [H, W, 3].
           labels: uint8 [H, W], ids.
+          state: of the video, whose reference and memory stay.
           ids: int32 [N].
-
-        Returns:
-          A FrameState.
         """
         _, embedding = self._embed_one(frame)
         channels = label_ops.ids_to_channels(labels, ids)
-        small = _shrink_by_nearest(channels, tf.shape(embedding)[:2])
-        return FrameState(embedding, small, label_ops.one_hot_mask(small, tf.size(ids)))
+        small = label_ops.shrink_by_nearest(channels, tf.shape(embedding)[:2])
+        return state._replace(frame=FrameState(
+            embedding, small, label_ops.one_hot_mask(small, tf.size(ids))))
 
-    def _thinned(self, labels, num_objects):
+    def _thinned(self, labels, num_channels):
         if self._max_reference_pixels is None:
             return labels
-        return sorted_reference.subsample(labels, num_objects, self._max_reference_pixels, seed=0)
+        return sorted_reference.subsample(
+            labels, num_channels, self._max_reference_pixels, seed=0)
 
 
 def _reduced(size, max_side):
@@ -236,11 +252,11 @@ def _reduced(size, max_side):
     return tf.where(longest > max_side, tf.maximum(1, size * max_side // longest), size)
 
 
-def _num_objects(ids):
+def _num_channels(ids):
     """Number of channels, an integer where it is static."""
     return tf.size(ids) if ids.shape[0] is None else ids.shape[0]
 
 
-def _shrink_by_nearest(labels, size):
-    """Channels [H, W] -> [h, w] as the released code does it, small objects may vanish."""
-    return resize.resize_nearest(labels[tf.newaxis, :, :, tf.newaxis], size)[0, :, :, 0]
+def _size(labels):
+    """(h, w) of channels [h, w], integers where they are static."""
+    return [labels.shape[axis] or tf.shape(labels)[axis] for axis in range(2)]

@@ -12,7 +12,7 @@ from typing import List, Optional  # noqa: UP035  (Model Garden reads these at r
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
-from feelvos_tf.config import ModelConfig
+from feelvos_tf.config import Memory, ModelConfig
 from feelvos_tf.data.layouts import DATASETS
 from feelvos_tf.errors import InputError
 from feelvos_tf.triplets.stream import TripletConfig
@@ -109,6 +109,25 @@ class TrainData(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class ClipMemory(hyperparams.Config):
+    """What joins the reference on the way, see `feelvos_tf.streaming.memory.Memory`.
+
+    Attributes:
+      frames: as there; 0 for no memory, as published.
+      every, max_pixels, min_confidence: as there.
+    """
+
+    frames: int = 0
+    every: int = 1
+    max_pixels: int = 512
+    min_confidence: float = 0.9
+
+    def memory(self) -> Optional[Memory]:  # noqa: UP045
+        """The Memory, or None."""
+        return Memory(**self.as_dict()) if self.frames else None
+
+
+@dataclasses.dataclass
 class ValidationData(hyperparams.Config):
     """Videos that are segmented and scored now and then.
 
@@ -116,11 +135,13 @@ class ValidationData(hyperparams.Config):
       source: the dataset; no dataset is validated on where its root is empty (but synthetic).
       limit: take the first so many videos; 0 for all.
       max_side: see `feelvos_tf.streaming.segmenter.VideoSegmenter`.
+      memory: to validate with; checkpoints of the run recommend it.
     """
 
     source: Source = dataclasses.field(default_factory=lambda: Source(split="val"))
     limit: int = 0
     max_side: Optional[int] = None  # noqa: UP045
+    memory: ClipMemory = dataclasses.field(default_factory=ClipMemory)
 
 
 @dataclasses.dataclass
@@ -165,6 +186,8 @@ class FeelvosTask(cfg.TaskConfig):
         whose distances, squashed, are all but 1 at the start, where they teach nothing; 0.25 brings
         them back. 1 as in the released code.
       max_reference_pixels: random reference pixels of an object in global matching.
+      memory: confident pixels of the network's own results join the reference for the later
+        frames of a clip, so that weights are trained for what they meet with a memory.
       bias_gradient_factor: of the gradients of biases.
       jit_compile: compile forward and backward pass by XLA; computes max_objects channels always.
       image_interval: steps between pictures for TensorBoard; 0 for none.
@@ -181,6 +204,7 @@ class FeelvosTask(cfg.TaskConfig):
     aspp_dropout: float = 0.1
     embedding_gain: float = 1.0
     max_reference_pixels: int = 1024
+    memory: ClipMemory = dataclasses.field(default_factory=ClipMemory)
     bias_gradient_factor: float = 2.0
     jit_compile: bool = False
     image_interval: int = 0
@@ -198,8 +222,12 @@ def check(params: cfg.ExperimentConfig) -> None:
       InputError: names the first key whose value cannot be used.
     """
     task, trainer = params.task, params.trainer
-    model_config(task.model)
+    network = model_config(task.model)
     task.train_data.triplets()
+    for key, memory in (("task", task.memory.memory()),
+                        ("task.validation_data", task.validation_data.memory.memory())):
+        if memory is not None and not network.first_frame_matching:
+            raise InputError(f"{key}.memory needs a network with first_frame_matching")
     for key, value, choices in (
             ("task.freeze", task.freeze, FREEZABLE), ("task.losses.kind", task.losses.kind, LOSSES),
             ("task.init_parts", task.init_parts, ("all", "deeplab", "backbone"))):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.config import Memory
+from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, random_numbers, resize, sorted_reference
+from feelvos_tf.streaming.memory import confident_labels
 from feelvos_tf.training.losses import ABSENT_LOGIT
 
 
@@ -40,8 +42,8 @@ def embed_clips(model: Feelvos, images, seeds, dropout: float, train_norm: bool)
 
 
 def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
-                  max_reference_pixels: int | None = None, static: bool = False,
-                  with_distances: bool = False):
+                  max_reference_pixels: int | None = None, memory: Memory | None = None,
+                  static: bool = False, with_distances: bool = False):
     """Segments frames 2 to T-1 of each clip.
 
     Frame 2 gets the labels of frame 1 as given; each later frame gets the network's own result
@@ -54,6 +56,8 @@ def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
       valid: bool [B, N], true for the first channels, those that have an object.
       seeds: int32 [B, 2], for the choice of reference pixels.
       max_reference_pixels: at most so many random reference pixels of an object; None for all.
+      memory: what of the network's own results joins the reference of the frames after, as in
+        streaming; frame 2 is the first step. None for nothing.
       static: compute all N channels of every clip, so that shapes are static (XLA); otherwise
         only those that are valid.
       with_distances: return the distances of frame 2 as well.
@@ -80,26 +84,29 @@ def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
         reference = tf.reshape(small[0], [-1])
         if max_reference_pixels is not None:
             reference = sorted_reference.subsample(reference, count, max_reference_pixels, seed)
-        known, mask = small[1], label_ops.one_hot_mask(small[1], count)
+        remembered = []
+        previous = FrameState(
+            embeddings[1], small[1], label_ops.one_hot_mask(small[1], count))
         outputs, distances = [], []
         for t in range(2, num_frames):
             from_first = None
             if config.first_frame_matching:
                 from_first = matching.global_matching(
                     embeddings[t], embeddings[0], reference, count, config.k_nearest_neighbors)
-            from_previous = model.match_previous(embeddings[t], embeddings[t - 1], known, count)
-            logits = model.segment(features[t], from_first, mask, from_previous, count)
+                for frame, pixels in remembered:
+                    from_first = tf.minimum(from_first, matching.global_matching(
+                        embeddings[t], frame, pixels, count, config.k_nearest_neighbors))
+            logits, from_previous = model.segment_next(
+                features[t], embeddings[t], from_first, previous, count)
             logits = tf.where(is_valid[:count], logits, ABSENT_LOGIT)
             outputs.append(pad(logits, ABSENT_LOGIT))
             distances.append([tf.ones([*size, num_channels]) if d is None else pad(d, 1.0)
                               for d in (from_first, from_previous)])
             if t + 1 < num_frames:
-                full = resize.resize_bilinear(logits[tf.newaxis], full_size)
-                found = tf.argmax(full, axis=-1, output_type=tf.int32)[..., tf.newaxis]
-                known = resize.resize_nearest(found, size)[0, :, :, 0]
-                mask = label_ops.one_hot_mask(known, count)
-                if config.previous_mask == "probabilities":
-                    mask = tf.nn.softmax(logits)
+                previous, _, _ = model.follow(embeddings[t], logits, full_size)
+                if memory is not None and (t - 1) % memory.every == 0:
+                    pixels = confident_labels(tf.nn.softmax(logits), memory, seed + t)
+                    remembered = [*remembered, (embeddings[t], pixels)][-memory.frames:]
         return (tf.stack(outputs), *distances[0]) if with_distances else tf.stack(outputs)
 
     logits_spec = tf.TensorSpec([num_frames - 2, *size, num_channels], tf.float32)

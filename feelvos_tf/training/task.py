@@ -131,7 +131,8 @@ class FeelvosTrainingTask(base_task.Task):
         else:
             logits = forward.segment_clips(
                 model, features, embeddings, labels, valid, seeds,
-                max_reference_pixels=config.max_reference_pixels, static=config.jit_compile)
+                max_reference_pixels=config.max_reference_pixels,
+                memory=config.memory.memory(), static=config.jit_compile)
             data = self._cross_entropy(logits, labels, step)
         trained = {id(v) for v in model.trainable_variables}
         names = {name: v for name, v in named_variables(model).items() if id(v) in trained}
@@ -215,7 +216,8 @@ class FeelvosTrainingTask(base_task.Task):
         """What runs a video: the whole network, or nearest neighbors for the triplet loss."""
         if self.task_config.losses.kind == "triplet":
             return NearestNeighbor(model)
-        return VideoSegmenter(model, max_side=self.task_config.validation_data.max_side)
+        data = self.task_config.validation_data
+        return VideoSegmenter(model, max_side=data.max_side, memory=data.memory.memory())
 
     def validate_video(self, number: int, segmenter):
         """Runs and scores one of `videos`.

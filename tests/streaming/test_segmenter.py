@@ -1,26 +1,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from streaming_models import build, run
 
-from feelvos_tf import ModelConfig, VideoSegmenter, build_model
+from feelvos_tf import VideoSegmenter
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching
-
-TINY = ModelConfig(depth_multiplier=0.25, atrous_rates=(2,), aspp_filters=8, decoder_filters=8,
-                   embedding_dim=6, head_filters=8, head_layers=2, head_kernel_size=3, window=3)
-
-
-def build(**changes):
-    tf.keras.utils.set_random_seed(1)
-    model = build_model(ModelConfig(**{**TINY.to_dict(), **changes}))
-    # Fresh weights map every frame to nearly the same features: spread these, and the logits.
-    noise = np.random.RandomState(0).randint(0, 256, [1, 45, 66, 3])
-    norm = model.deeplab.decoder.convs[-1].pointwise.norm
-    norm.gamma.assign(norm.gamma / np.std(model.embed(noise)[0]))
-    model.head.logits.kernel.assign(model.head.logits.kernel * 30)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +24,6 @@ def segmenter(model):
 @pytest.fixture(scope="module")
 def clip():
     return synthetic_clip(seed=3, num_frames=6, height=45, width=66, num_objects=3)
-
-
-def run(segmenter, frames, mask):
-    segmenter.reset(frames[0], mask)
-    return [segmenter.step(frame) for frame in frames[1:]]
 
 
 def with_ids(mask, ids):

@@ -73,6 +73,13 @@ def test_longer_clips_with_soft_masks(small_params, tmp_path):
     assert all(np.isfinite(g).all() for g in gradients.values())
 
 
+def test_clips_with_a_memory(small_params, tmp_path):
+    params = small_params("task: {memory: {frames: 2, min_confidence: 0.0}, "
+                          "train_data: {num_frames: 5, global_batch_size: 1}}")
+    loss, gradients, _, _ = one_step(params, tmp_path)
+    assert np.isfinite(loss) and all(np.isfinite(g).all() for g in gradients.values())
+
+
 @pytest.mark.parametrize("row", ["no_first_frame_matching", "previous_global"])
 def test_ablation_rows_train(small_params, tmp_path, row):
     switches = run.read_params(f"ablation_{row}").task.model.as_dict()

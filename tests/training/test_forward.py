@@ -1,0 +1,60 @@
+"""The unrolled clip of training against streaming: what is trained is what runs."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from streaming_models import build
+
+from feelvos_tf import VideoSegmenter
+from feelvos_tf.config import Memory
+from feelvos_tf.data.synthetic import synthetic_clip
+
+pytest.importorskip("official", reason="needs the extra train")
+
+
+@pytest.mark.parametrize("memory", [
+    None, Memory(every=1, frames=2, max_pixels=9999, min_confidence=0.4),
+    Memory(every=2, frames=1, max_pixels=9999, min_confidence=0.0)],
+    ids=["none", "every frame", "every second frame"])
+def test_a_clip_equals_a_stream(memory):
+    from feelvos_tf.training import forward
+
+    model = build()
+    clip = synthetic_clip(seed=3, num_frames=6, height=45, width=66, num_objects=3)
+    # A stream begins with the frame before its first step as reference.
+    order = [0, 0, 1, 2, 3, 4, 5]
+    images = clip.frames[order][np.newaxis].astype(np.float32)
+    labels = clip.masks[order][np.newaxis].astype(np.int32)
+    seeds = tf.constant([[1, 2]])
+    features, embeddings = forward.embed_clips(model, images, seeds, 0.0, False)
+    valid = tf.ones([1, 4], tf.bool)
+    logits = forward.segment_clips(
+        model, features, embeddings, tf.constant(labels), valid, seeds, memory=memory)[0]
+    segmenter = VideoSegmenter(model, memory=memory)
+    segmenter.reset(clip.frames[0], clip.masks[0])
+    for t in range(1, 6):
+        result = segmenter.step(clip.frames[t], return_details=True)
+        np.testing.assert_allclose(result.logits, logits[t - 1], rtol=1e-4, atol=1e-3)
+
+
+def test_gradients_reach_what_is_remembered():
+    """The embedding of a remembered frame gets a gradient from a later frame's loss alone."""
+    from feelvos_tf.training import forward
+
+    model = build()
+    rng = np.random.RandomState(0)
+    features = tf.constant(rng.rand(1, 5, 7, 9, 8), tf.float32)
+    embeddings = tf.Variable(rng.rand(1, 5, 7, 9, 6).astype(np.float32))
+    labels = tf.constant(rng.randint(0, 2, [1, 5, 25, 33]), tf.int32)
+    memory = Memory(every=1, frames=3, max_pixels=99, min_confidence=0.0)
+    found = {}
+    for name, used in (("with", memory), ("without", None)):
+        with tf.GradientTape() as tape:
+            logits = forward.segment_clips(
+                model, features, embeddings, labels, tf.ones([1, 2], tf.bool),
+                tf.constant([[1, 2]]), memory=used)
+            loss = tf.reduce_sum(logits[0, 2, ..., 1] - logits[0, 2, ..., 0])
+        found[name] = tf.convert_to_tensor(tape.gradient(loss, embeddings)).numpy()
+    # Frame 4 is matched with frame 2 only through the memory.
+    assert not found["without"][0, 2].any()
+    assert found["with"][0, 2].any() and np.isfinite(found["with"]).all()
