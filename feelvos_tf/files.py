@@ -169,6 +169,23 @@ def read_text(path: str | os.PathLike[str]) -> str:
         return file.read().decode("utf-8")
 
 
+def check_new_folder(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns the path, if a new folder can be made there, with its parents; makes nothing.
+
+    Raises:
+      InputError: it exists already, or a parent is no folder or cannot be written to.
+    """
+    folder = pathlib.Path(path)
+    if os.path.lexists(folder):
+        raise InputError(f"{folder}: exists already, expected the name of a new folder")
+    parent = next(p for p in folder.absolute().parents if os.path.lexists(p))
+    if not parent.is_dir():
+        raise InputError(f"{folder}: cannot be made, {parent} is no folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot be made, {parent} cannot be written to")
+    return folder
+
+
 def sha256(path: str | os.PathLike[str]) -> str:
     """Returns the SHA-256 of a file, in hexadecimal digits.
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from feelvos_tf.errors import InputError
 
@@ -33,9 +33,9 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
     """Parses the flags, runs `main` and ends the process; never returns.
 
     The exit code is what `main` returns (None counts as 0). It is 1 after a flag that cannot be
-    used, `InputError`, an error of the operating system (missing file, full disk) or one of
-    TensorFlow's own forms of these, 130 after Ctrl-C and 143 after SIGTERM; each prints
-    `error: ...` on one line to stderr. Any other exception is a bug and keeps its traceback.
+    used or is given twice, `InputError`, an error of the operating system (missing file, full
+    disk) or one of TensorFlow's own forms of these, 130 after Ctrl-C and 143 after SIGTERM; each
+    prints `error: ...` on one line to stderr. Any other exception is a bug and keeps its traceback.
 
     `--help` prints the docstring of `main`'s module and that module's flags, and exits with 0.
 
@@ -51,6 +51,9 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
 
     def guarded_main(arguments: list[str]) -> None:
         _prepare_process()
+        # TensorFlow and the Model Garden remark on their insides; --verbosity=0 shows it.
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
         try:
             surplus = arguments[1 + max_arguments:]
             if surplus:
@@ -61,10 +64,7 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
         except KeyboardInterrupt:
             _fail("interrupted", exit_code=130)
         except BrokenPipeError:
-            # The reader of our output has gone (`| head`). Python would complain once more when
-            # it flushes stdout at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+            _reader_has_gone()
         except OSError as error:
             _fail(_describe_os_error(error))
         except (InputError, app.UsageError, *_tensorflow_file_errors()) as error:
@@ -72,14 +72,29 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
 
     def parse_flags(arguments: Sequence[str]) -> list[str]:
         if any(word in ("--help", "-help", "-h", "--helpshort") for word in arguments[1:]):
-            _print_help(main)
+            try:
+                _print_help(main)
+            except BrokenPipeError:
+                _reader_has_gone()
             sys.exit(0)
         try:
-            return flags.FLAGS(arguments)
+            rest = flags.FLAGS(arguments)
         except flags.Error as error:
             _fail(f"{error} (see --help)")
+        for name in flags.FLAGS:
+            flag = flags.FLAGS[name]
+            if flag.present > 1 and not isinstance(flag, flags.MultiFlag):
+                _fail(f"--{name} is given {flag.present} times, expected once (see --help)")
+        return rest
 
     app.run(guarded_main, argv=argv, flags_parser=parse_flags)
+
+
+def _reader_has_gone() -> None:
+    """Exits where the reader of our output has gone (`| head`)."""
+    # Python would complain once more when it flushes stdout at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 def _prepare_process() -> None:
@@ -129,4 +144,4 @@ def _print_help(main: Callable) -> None:
     print((module.__doc__ or "").strip())
     # absl files the flags of a module run by `python -m` under the program's name.
     name = sys.argv[0] if main.__module__ == "__main__" else main.__module__
-    print(flags.FLAGS.module_help(name))
+    print(flags.FLAGS.module_help(name), flush=True)

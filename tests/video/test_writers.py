@@ -122,21 +122,6 @@ def test_names_stay_inside_the_folder(tmp_path, name):
         writer.write(name, mask(0))
 
 
-def test_existing_counts_complete_masks_of_the_right_size_only(tmp_path):
-    with MaskFolderWriter(tmp_path) as writer:
-        writer.write("a", mask(1))
-    writer = MaskFolderWriter(tmp_path)
-    assert writer.existing("a")
-    assert writer.existing("a", (5, 6))
-    assert not writer.existing("a", (6, 5))
-    assert not writer.existing("b")
-    data = (tmp_path / "a.png").read_bytes()
-    for content in (data[:-1], data[: len(data) // 2], b""):
-        (tmp_path / "a.png").write_bytes(content)
-        assert not writer.existing("a")
-    writer.close()
-
-
 @pytest.mark.parametrize("size", [(1, 1), (31, 33), (16, 20), (2, 301)])
 @pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "MP4"])
 def test_videos_come_back(tmp_path, size, extension):
