@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.images import read_image
+from feelvos_tf.video.images import describe_size, read_image
 
 __all__ = [
     "Frame",
@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
+MASK_EXTENSIONS = (*IMAGE_EXTENSIONS, ".bmp", ".tif", ".tiff")
 
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
@@ -85,8 +86,8 @@ class FrameSource(abc.ABC):
     def _check_size(self, name: str, size: tuple[int, int]) -> None:
         if size != self.size:
             raise InputError(
-                f"{name}: frame of {size[0]}x{size[1]} pixels (height x width), expected "
-                f"{self.size[0]}x{self.size[1]} like the first frame of {self.path}"
+                f"{name}: frame of {describe_size(size)}, expected "
+                f"{describe_size(self.size)} like the first frame of {self.path}"
             )
 
     def _unreadable(self, error: InputError) -> None:
@@ -150,8 +151,9 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
     return [int(p) if i % 2 else p.casefold() for i, p in enumerate(parts)], name
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Lists the JPEG and PNG files of a folder in natural order.
+def list_images(folder: str | os.PathLike[str],
+                extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> list[pathlib.Path]:
+    """Lists the images of a folder, JPEG and PNG unless told otherwise, in natural order.
 
     Extensions count in any case; hidden files, folders and other files are left out.
 
@@ -171,7 +173,7 @@ def list_images(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     files = [
         entry
         for entry in entries
-        if entry.suffix.lower() in IMAGE_EXTENSIONS
+        if entry.suffix.lower() in extensions
         and not entry.name.startswith(".")
         and not entry.is_dir()
     ]
