@@ -209,6 +209,12 @@ class VideoSegmenter:
         self._size = self._labels.shape
         self._state = tf.nest.map_structure(tf.constant, found.video)
 
+    @property
+    def labels_hold_all(self) -> bool:
+        """Whether labels of a step hold all that the next one uses, so that `resume` will do."""
+        return (self._steps.memory is None
+                and self.model.config.previous_mask != "probabilities")
+
     def resume(self, frame: np.ndarray, labels: np.ndarray) -> None:
         """Takes a frame and its known labels as the previous frame, the reference staying.
 

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from feelvos_tf.errors import InputError
 from feelvos_tf.video.frames import FolderFrames, Frame, FrameSource, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
+from feelvos_tf.video.kept_state import Kept
 from feelvos_tf.video.pictures import Pictures, picture_names
 from feelvos_tf.video.segment_output import SegmentOutput
 from feelvos_tf.video.sightings import Sightings
@@ -123,11 +125,13 @@ def segment_video(
                 with Pictures(
                         folder.folder, len(names), overlay=overlay, contact_sheet=contact_sheet,
                         frame_rate=source.frame_rate) as pictures:
-                    run = _Run(folder, tracker, pictures, sightings, resume)
+                    run = _Run(folder, tracker, pictures, sightings)
+                    if resume:
+                        run.resume(names, say)
                     for _ in _progress(run.frames(source), len(names), progress, say):
                         pass
                     tracker.finish(source)
-                folder.finish(sightings.to_dict())
+                folder.finish(sightings.to_dict(), run.kept + run.computed)
         except BaseException:
             if run is not None and run.kept + run.computed:
                 say(f"finished masks stay in {folder.folder}; {go_on}")
@@ -141,14 +145,30 @@ class _Run:
     """Takes frames to masks, and counts."""
 
     def __init__(self, output: SegmentOutput, tracker: Tracker, pictures: Pictures,
-                 sightings: Sightings, resume: bool):
+                 sightings: Sightings):
         self._output = output
         self._tracker = tracker
         self._pictures = pictures
         self._sightings = sightings
-        self._resume = resume
+        self._resume = False
+        self._kept_state: Kept | None = None
         self.kept = self.computed = 0
         self._began = self._warm = None
+
+    def resume(self, names: Iterable[str], say: Callable[[str], None]) -> None:
+        """Looks at what an earlier run left; to be called before the first frame.
+
+        Args:
+          names: of the frames, in their order.
+          say: takes a line where nothing can be taken over.
+        """
+        self._resume = True
+        if not (self._tracker.labels_hold_all or self._output.is_finished(names)):
+            try:
+                self._kept_state = self._output.kept_state(names)
+            except InputError as error:
+                say(f"{error}; all frames are computed again")
+                self._resume = False
 
     def frames(self, source: FrameSource) -> Iterator[Frame]:
         """Yields every frame when its mask is on the way to its file."""
@@ -157,17 +177,39 @@ class _Run:
             for frame in frames:
                 labels = self._output.stored(frame.name) if self._resume else None
                 if labels is None:
+                    if self._resume and not self._tracker.labels_hold_all:
+                        raise InputError(f"{self._output.folder}: frame {frame.name} has come to "
+                                         "the video since it was finished; --overwrite starts "
+                                         "anew")
                     # From here on every mask follows from this one; two that were written side
                     # by side may have been finished in another order.
                     self._resume = False
                     labels = self._compute(frame)
                     self._output.write(frame.name, labels)
+                    self._keep_state(frame)
                 else:
-                    self._tracker.restore(frame, labels)
-                    self.kept += 1
+                    self._take_over(frame, labels)
                 self._sightings.add(frame.name, labels)
                 self._pictures.add(frame.index, frame.name, frame.image, labels)
                 yield frame
+
+    def _take_over(self, frame: Frame, labels: np.ndarray) -> None:
+        self.kept += 1
+        if self._tracker.labels_hold_all:
+            self._tracker.restore(frame, labels)
+            return
+        self._tracker.skip(frame, labels)
+        if self._kept_state is not None and frame.name == self._kept_state.frame:
+            self._tracker.restore_state(self._kept_state.state)
+            self._kept_state, self._resume = None, False
+
+    def _keep_state(self, frame: Frame) -> None:
+        """Leaves the state for a later run, where it is needed and it is time."""
+        if self._tracker.labels_hold_all or not self._output.state.due():
+            return
+        state = self._tracker.state()
+        if state is not None:
+            self._output.keep_state(Kept(frame.name, self.kept + self.computed, state))
 
     def _compute(self, frame: Frame) -> np.ndarray:
         if self._began is None:

@@ -1,6 +1,7 @@
 """The folder that a segmented video goes to, and what an earlier run left in it.
 
     OUTPUT/FRAME.png   the masks
+    OUTPUT/state.npz   the state of a run that its masks do not hold, see kept_state.py
     OUTPUT/run.json    what they were made from, so that a run is resumed with the same only; which
                        files are this program's, so that no other is replaced; at the end of a run
                        also in which frames each object is seen
@@ -21,6 +22,7 @@ import numpy as np
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import flush_to_disk
 from feelvos_tf.output_folder import RUN_FILE, OutputFolder
+from feelvos_tf.video.kept_state import STATE_FILE, Kept, KeptState
 from feelvos_tf.video.masks import read_mask
 from feelvos_tf.video.writers import MaskFolderWriter, mask_file
 
@@ -65,8 +67,10 @@ class SegmentOutput:
         self._output = OutputFolder(folder, PROGRAM)
         self._writer: MaskFolderWriter | None = None
         self._masks = [mask_file(name, "video") for name in names]
-        self._pictures = list(pictures)
+        self._pictures = [*pictures, STATE_FILE]
+        self.state = KeptState(self.folder, made_from)
         self._written: list[str] = []
+        self._finished: int | None = None  # masks of an earlier run that came to its end
 
     def __enter__(self) -> SegmentOutput:
         """Checks what is in the folder.
@@ -80,6 +84,7 @@ class SegmentOutput:
         self._output.__enter__()
         try:
             self._check()
+            self._finished = self._output.values.get("num_masks")
             self._writer = MaskFolderWriter(self.folder)
         except BaseException:
             self._output.__exit__(None, None, None)
@@ -102,6 +107,7 @@ class SegmentOutput:
             for name in self._left():
                 (self.folder / name).unlink()
         self._output.values.pop("objects", None)
+        self._output.values.pop("num_masks", None)
         self._output.record([*self._masks, *self._pictures], made_from=self._made_from)
 
     def stored(self, name: str) -> np.ndarray | None:
@@ -114,6 +120,40 @@ class SegmentOutput:
         except InputError:
             return None  # to be written again, which is always right
 
+    def kept_state(self, names: Iterable[str]) -> Kept:
+        """The state of an earlier run, if all masks that it follows are there.
+
+        Args:
+          names: of the frames, in their order.
+
+        Raises:
+          InputError: there is no such state, or a mask before it is missing.
+        """
+        kept = self.state.load()
+        found = self._count(names, kept.frame)
+        if found != kept.num_masks:
+            raise InputError(f"{self.state.path}: follows {kept.num_masks} masks, of which "
+                             f"{found} are there")
+        return kept
+
+    def keep_state(self, kept: Kept) -> None:
+        """Writes a state, once all masks handed over are in their files."""
+        self._writer.flush()
+        self.state.save(kept)
+
+    def is_finished(self, names: Iterable[str]) -> bool:
+        """Whether an earlier run came to its end and all its masks are there."""
+        return self._finished is not None and self._finished == self._count(names)
+
+    def _count(self, names: Iterable[str], last: str | None = None) -> int:
+        """Valid masks of the frames up to `last`, by default of all."""
+        found = 0
+        for name in names:
+            found += self.stored(name) is not None
+            if name == last:
+                break
+        return found
+
     def write(self, name: str, labels: np.ndarray) -> None:
         """Takes a mask for writing, see `MaskFolderWriter.write`."""
         file = self._writer.path(name).name
@@ -123,8 +163,12 @@ class SegmentOutput:
         self._writer.write(name, labels)
         self._written.append(file)
 
-    def finish(self, objects: Mapping[str, Any]) -> None:
-        """Waits until all masks would survive a power cut, and puts `objects` into run.json.
+    def finish(self, objects: Mapping[str, Any], num_masks: int) -> None:
+        """Waits until all masks would survive a power cut, and says so in run.json.
+
+        Args:
+          objects: where each is seen, plain values as JSON has them.
+          num_masks: that the folder holds now.
 
         Raises:
           InputError: a mask or run.json could not be written.
@@ -136,7 +180,8 @@ class SegmentOutput:
             except OSError as error:
                 raise InputError(f"{self.folder / name}: cannot be kept on the disk "
                                  f"({error.strerror or error})") from error
-        self._output.record(objects=dict(objects))
+        self._output.record(objects=dict(objects), num_masks=num_masks)
+        self.state.remove()
 
     def _check(self) -> None:
         self._output.check([*self._masks, *self._pictures], self._inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +22,14 @@ class Segmenter(Protocol):
 
     def add_objects(self, mask: np.ndarray) -> np.ndarray: ...
 
+    @property
+    def labels_hold_all(self) -> bool: ...
+
     def resume(self, frame: np.ndarray, labels: np.ndarray) -> None: ...
+
+    def state(self) -> dict[str, np.ndarray]: ...
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None: ...
 
 
 class Tracker:
@@ -48,17 +55,30 @@ class Tracker:
         labels = self._segmenter.step(frame.image)
         return labels if entry is None else self._add(entry)
 
+    @property
+    def labels_hold_all(self) -> bool:
+        """Whether `restore` goes on as if never stopped; else `skip` and `restore_state` do."""
+        return self._segmenter.labels_hold_all
+
+    def state(self) -> dict[str, np.ndarray] | None:
+        """Everything kept between frames; None before the first mask."""
+        begun = len(self._waiting) < len(self._given.entries)
+        return self._segmenter.state() if begun else None
+
+    def restore_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from a state, after `skip` with all frames up to it."""
+        self._segmenter.restore(state)
+
+    def skip(self, frame: Frame, labels: np.ndarray) -> None:
+        """Passes the next frame with the labels that `segment` once returned for it."""
+        if frame.index >= self._start:
+            self._know(frame, labels)
+
     def restore(self, frame: Frame, labels: np.ndarray) -> None:
         """Takes the next frame with the labels that `segment` once returned for it."""
         if frame.index < self._start:
             return
-        entry = self._entry_of(frame)
-        if entry is not None:
-            self._known.update(entry.ids)
-        strangers = set(np.unique(labels).tolist()) - self._known
-        if strangers:
-            raise InputError(f"the finished mask of frame {frame.name} holds id "
-                             f"{min(strangers)}, which no mask given has up to there")
+        entry = self._know(frame, labels)
         if entry is self._given.entries[0]:
             self._begin(frame, entry)
         elif entry is not None:
@@ -68,6 +88,17 @@ class Tracker:
             self._last = None
         else:
             self._last = frame, labels
+
+    def _know(self, frame: Frame, labels: np.ndarray) -> GivenMask | None:
+        """Checks finished labels; returns the mask given with their frame, if there is one."""
+        entry = self._entry_of(frame)
+        if entry is not None:
+            self._known.update(entry.ids)
+        strangers = set(np.unique(labels).tolist()) - self._known
+        if strangers:
+            raise InputError(f"the finished mask of frame {frame.name} holds id "
+                             f"{min(strangers)}, which no mask given has up to there")
+        return entry
 
     def finish(self, source: FrameSource) -> None:
         """Raises InputError where a given mask's frame never came."""

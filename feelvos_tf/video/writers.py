@@ -13,7 +13,7 @@ import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import check_name, make_folder, replaced_when_done
-from feelvos_tf.video.masks import read_mask, write_mask
+from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.video_file import import_av
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -44,6 +44,7 @@ class MaskFolderWriter:
         """
         self.folder = make_folder(folder)
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, "mask-writer")
+        self._pending = pending
         self._room = threading.BoundedSemaphore(pending)
         self._error: Exception | None = None
 
@@ -70,13 +71,13 @@ class MaskFolderWriter:
             self._room.release()
             raise
 
-    def existing(self, name: str, size: tuple[int, int] | None = None) -> bool:
-        """Whether a frame has a complete, valid mask already, of `size` (H, W) where given."""
-        try:
-            read_mask(self.path(name), size)
-        except InputError:
-            return False
-        return True
+    def flush(self) -> None:
+        """Waits for the masks handed over so far; raises as `close`. For the thread that writes."""
+        for _ in range(self._pending):
+            self._room.acquire()
+        for _ in range(self._pending):
+            self._room.release()
+        self._raise_error()
 
     def close(self) -> None:
         """Waits for all masks; InputError with the file's name where one could not be written."""
