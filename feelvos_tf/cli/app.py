@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import os
+import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.version import __version__
+
+QUIET = flags.DEFINE_bool("quiet", False, "Print nothing but errors.")
+flags.DEFINE_bool("version", False, "Print the versions of feelvos_tf, TensorFlow and Python.")
 
 _FILE_ERRORS = (
     "DataLossError",
@@ -27,7 +34,8 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
     TensorFlow's own forms of these, and 130 after Ctrl-C; each prints `error: ...` on one line
     to stderr. Any other exception is a bug and keeps its traceback.
 
-    `--help` prints the docstring of `main`'s module and that module's flags, and exits with 0.
+    `--help` prints the docstring of `main`'s module, that module's flags and those that all
+    commands share, and exits with 0; so does `--version`. `--quiet` leaves stdout empty.
 
     Args:
         main: takes what is left of the command line: the program's name and, where the command
@@ -44,7 +52,9 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
             surplus = arguments[1 + max_arguments:]
             if surplus:
                 raise app.UsageError(f"unexpected argument {surplus[0]!r}; see --help")
-            sys.exit(main(arguments))
+            with _silence() if QUIET.value else contextlib.nullcontext():
+                code = main(arguments)
+            sys.exit(code)
         except KeyboardInterrupt:
             _fail("interrupted", exit_code=130)
         except BrokenPipeError:
@@ -61,12 +71,33 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
         if any(word in ("--help", "-help", "-h", "--helpshort") for word in arguments[1:]):
             _print_help(main)
             sys.exit(0)
+        # As with --help, flags that a command requires may be missing.
+        if any(word in ("--version", "-version") for word in arguments[1:]):
+            print(_versions())
+            sys.exit(0)
         try:
             return flags.FLAGS(arguments)
         except flags.Error as error:
             _fail(f"{error} (see --help)")
 
     app.run(guarded_main, argv=argv, flags_parser=parse_flags)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Takes all that is printed, by libraries too, away from stdout."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def _versions() -> str:
+    """The releases that tell how this process computes, on one line."""
+    try:
+        tensorflow = importlib.metadata.version("tensorflow")
+    except importlib.metadata.PackageNotFoundError:  # a build of another name, or none
+        tensorflow = "not installed by that name"
+    return (f"feelvos_tf {__version__} (TensorFlow {tensorflow}, "
+            f"Python {platform.python_version()})")
 
 
 def _fail(message: str, exit_code: int = 1) -> None:
@@ -101,3 +132,4 @@ def _print_help(main: Callable) -> None:
     # absl files the flags of a module run by `python -m` under the program's name.
     name = sys.argv[0] if main.__module__ == "__main__" else main.__module__
     print(flags.FLAGS.module_help(name))
+    print(flags.FLAGS.module_help(__name__))
