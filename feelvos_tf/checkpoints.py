@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf import presets
+from feelvos_tf import npz, presets
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
@@ -25,6 +23,8 @@ from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.modeling.layers import ConvUnit
 
 CONFIG_KEY = "config.json"
+_KIND = "a checkpoint of feelvos_tf"
+_MOST_CONFIG = 65536  # bytes
 PARTS = ("all", "deeplab", "backbone")
 _BACKBONE_SCOPES = ("MobilenetV2/", "xception_65/")
 _HEAD_SCOPES = ("embedding/", "embedding_seg/", "logits/")
@@ -60,24 +60,38 @@ def assign(model: Feelvos, values: Mapping[str, np.ndarray], source: str,
       names: which variables are to be set; by default every one. `values` must hold just these.
 
     Raises:
-      InputError: a value is missing, left over or has another shape; the message names it.
+      InputError: a value is missing, left over, has another shape or type, or is not finite;
+        the message names it.
     """
     variables = named_variables(model)
     names = list(variables) if names is None else list(names)
-    missing = [name for name in names if name not in values]
-    surplus = [name for name in values if name not in set(names)]
+    _check_fit(variables, values, source, names)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite in it
+        unusable = [name for name in names
+                    if not np.isfinite(np.asarray(values[name], np.float32)).all()]
+    if unusable:
+        raise InputError(f"{source} holds values that are not finite: in {_listed(unusable)}")
+    for name in names:
+        variables[name].assign(values[name])
+
+
+def _check_fit(variables, found, source, names):
+    """Compares names, shapes and types of arrays, or of `npz.Header`s, with the variables."""
+    missing = [name for name in names if name not in found]
+    surplus = [name for name in found if name not in set(names)]
+    common = [name for name in names if name in found]
     shapes = [
-        f"{name} is {list(values[name].shape)}, expected {variables[name].shape.as_list()}"
-        for name in names
-        if name in values and list(values[name].shape) != variables[name].shape.as_list()]
+        f"{name} is {list(found[name].shape)}, expected {variables[name].shape.as_list()}"
+        for name in common if list(found[name].shape) != variables[name].shape.as_list()]
+    types = [f"{name} is {found[name].dtype}, expected numbers such as float32"
+             for name in common if not np.issubdtype(found[name].dtype, np.floating)]
     problems = [
         f"{title} {_listed(entries)}" for title, entries in (
-            ("lacks", missing), ("has, but the network has not,", surplus), ("differs:", shapes))
+            ("lacks", missing), ("has, but the network has not,", surplus), ("differs:", shapes),
+            ("is of another type:", types))
         if entries]
     if problems:
         raise InputError(f"{source} does not fit the network: it {'; it '.join(problems)}")
-    for name in names:
-        variables[name].assign(values[name])
 
 
 def _listed(entries):
@@ -161,7 +175,7 @@ def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") 
     arrays[CONFIG_KEY] = np.frombuffer(json.dumps(model.config.to_dict()).encode(), np.uint8)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_when_done(path) as temporary, open(temporary, "wb") as file:
+        with replaced_when_done(path, durable=True) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -185,21 +199,30 @@ def load_model(path: str | os.PathLike | None = None) -> Feelvos:
         if pathlib.Path(f"{path}.index").is_file():
             hint = "; it is a TensorFlow checkpoint: convert it with feelvos-import-checkpoint"
         raise InputError(f"{path}: no such checkpoint file{hint}")
-    try:
-        with np.load(path) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile) or CONFIG_KEY not in stored:
-                raise InputError(f"{path}: not a checkpoint of feelvos_tf (no {CONFIG_KEY} in it)")
-            values = {name: stored[name] for name in stored.files}
-        config = json.loads(values.pop(CONFIG_KEY).tobytes())
-    except InputError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: not a checkpoint of feelvos_tf, or damaged ({reason})") from error
+    headers = npz.read_headers(path, _KIND)
+    config = _read_config(path, headers)
     try:
         model = build_model(ModelConfig.from_dict(config))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    assign(model, values, str(path))
+    # Before anything is read: a file may declare arrays of any size.
+    variables = named_variables(model)
+    _check_fit(variables, headers, str(path), list(variables))
+    assign(model, npz.read_arrays(path, _KIND, headers), str(path))
     return model
+
+
+def _read_config(path, headers):
+    """Takes the config out of the headers and returns what it holds."""
+    header = headers.pop(CONFIG_KEY, None)
+    if header is None:
+        raise InputError(f"{path}: not {_KIND} (no {CONFIG_KEY} in it)")
+    if header.dtype != np.uint8 or len(header.shape) != 1 or header.shape[0] > _MOST_CONFIG:
+        raise InputError(f"{path}: its {CONFIG_KEY} is {header.dtype} {list(header.shape)}, "
+                         f"expected uint8 of one dimension, at most {_MOST_CONFIG}")
+    text = npz.read_arrays(path, _KIND, {CONFIG_KEY: header})[CONFIG_KEY].tobytes()
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: its {CONFIG_KEY} is not valid JSON "
+                         f"({' '.join(str(error).split())})") from error

@@ -7,12 +7,22 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from feelvos_tf.errors import InputError
+from feelvos_tf import settings
+from feelvos_tf.errors import InputError, shown, whole_number
 
 BACKBONES = ("mobilenet_v2", "xception_65")
 OUTPUT_STRIDES = (8, 16)
 PREVIOUS_FRAME_MATCHING = ("local", "global", "none")
 PREVIOUS_MASK = ("labels", "probabilities", "none")
+# Bounds of a network's numbers: several times what is of use, and small enough to be built.
+_MOST_CHANNELS = 4096
+_MOST_LAYERS = 32
+_MOST_KERNEL = 63
+_MOST_WINDOW = 1024
+_MOST_NEIGHBORS = 65536
+_MOST_RATES = 16
+_MOST_RATE = 1024
+_MOST_MULTIPLIER = 8
 # Bounds of Memory's numbers: far beyond what helps, and small enough for any machine.
 _MOST_FRAMES = 64
 _MOST_PIXELS = 65536
@@ -62,24 +72,31 @@ class ModelConfig:
     previous_mask: str = "labels"
 
     def __post_init__(self):
-        object.__setattr__(self, "atrous_rates", tuple(self.atrous_rates))
         self._check_choice("backbone", BACKBONES)
         self._check_choice("output_stride", OUTPUT_STRIDES)
         self._check_choice("previous_frame_matching", PREVIOUS_FRAME_MATCHING)
         self._check_choice("previous_mask", PREVIOUS_MASK)
-        for name in ("aspp_filters", "decoder_filters", "embedding_dim", "head_filters",
-                     "head_layers", "head_kernel_size", "window", "k_nearest_neighbors"):
-            self._check_positive_integer(name, getattr(self, name))
-        for rate in self.atrous_rates:
-            self._check_positive_integer("atrous_rates", rate)
+        for name, most in (
+                ("aspp_filters", _MOST_CHANNELS), ("decoder_filters", _MOST_CHANNELS),
+                ("embedding_dim", _MOST_CHANNELS), ("head_filters", _MOST_CHANNELS),
+                ("head_layers", _MOST_LAYERS), ("head_kernel_size", _MOST_KERNEL),
+                ("window", _MOST_WINDOW), ("k_nearest_neighbors", _MOST_NEIGHBORS)):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1, most))
+        if not isinstance(self.atrous_rates, (list, tuple)) or len(self.atrous_rates) > _MOST_RATES:
+            raise InputError(f"atrous_rates is {shown(self.atrous_rates)}, expected a list of at "
+                             f"most {_MOST_RATES} whole numbers")
+        object.__setattr__(self, "atrous_rates", tuple(
+            whole_number("atrous_rates", rate, 1, _MOST_RATE) for rate in self.atrous_rates))
         if not isinstance(self.first_frame_matching, bool):
-            raise InputError(
-                f"first_frame_matching is {self.first_frame_matching!r}, expected true or false")
+            raise InputError(f"first_frame_matching is {shown(self.first_frame_matching)}, "
+                             "expected true or false")
         if self.head_kernel_size % 2 == 0:
             raise InputError(f"head_kernel_size is {self.head_kernel_size}, expected an odd number")
-        number = isinstance(self.depth_multiplier, (int, float))
-        if not number or isinstance(self.depth_multiplier, bool) or not self.depth_multiplier > 0:
-            raise InputError(f"depth_multiplier is {self.depth_multiplier!r}, expected above 0")
+        number = (isinstance(self.depth_multiplier, (int, float))
+                  and not isinstance(self.depth_multiplier, bool))
+        if not number or not 0 < self.depth_multiplier <= _MOST_MULTIPLIER:
+            raise InputError(f"depth_multiplier is {shown(self.depth_multiplier)}, expected a "
+                             f"number above 0, at most {_MOST_MULTIPLIER}")
         if self.backbone != "mobilenet_v2" and self.depth_multiplier != 1.0:
             raise InputError(
                 f"depth_multiplier is {self.depth_multiplier}, but {self.backbone} has none")
@@ -88,12 +105,7 @@ class ModelConfig:
         value = getattr(self, name)
         if value not in choices:
             expected = ", ".join(repr(c) for c in choices)
-            raise InputError(f"{name} is {value!r}, expected one of {expected}")
-
-    @staticmethod
-    def _check_positive_integer(name, value):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} is {value!r}, expected a whole number from 1 up")
+            raise InputError(f"{name} is {shown(value)}, expected one of {expected}")
 
     @property
     def num_object_channels(self) -> int:
@@ -119,21 +131,15 @@ class ModelConfig:
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=1)
+                close = difflib.get_close_matches(str(key)[:80], known, n=1)
                 hint = f", did you mean {close[0]!r}?" if close else ""
-                raise InputError(f"unknown key {key!r} in a model's config{hint}")
+                raise InputError(f"unknown key {shown(key)} in a model's config{hint}")
         return cls(**values)
 
     @classmethod
     def from_yaml(cls, text: str) -> ModelConfig:
         """Builds a config from YAML text; see `from_dict`."""
-        import yaml
-
-        try:
-            values = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"a model's config is not valid YAML: {reason}") from error
+        values = settings.parse(text, "a model's config")
         return cls.from_dict({} if values is None else values)
 
     def to_yaml(self) -> str:
@@ -168,11 +174,8 @@ class Memory:
     def __post_init__(self):
         for name, most in (("every", None), ("frames", _MOST_FRAMES),
                            ("max_pixels", _MOST_PIXELS)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"memory: {name} is {value!r}, expected a whole number, 1 or more")
-            if most is not None and value > most:
-                raise InputError(f"memory: {name} is {value}, expected at most {most}")
+            object.__setattr__(
+                self, name, whole_number(f"memory: {name}", getattr(self, name), 1, most))
         confidence = self.min_confidence
         if (isinstance(confidence, bool) or not isinstance(confidence, (int, float))
                 or not 0 <= confidence <= 1):

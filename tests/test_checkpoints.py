@@ -1,4 +1,6 @@
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -151,3 +153,68 @@ def test_damaged_or_foreign_files(model, tmp_path):
     np.savez(path, **{CONFIG_KEY: np.frombuffer(json.dumps(config).encode(), np.uint8)})
     with pytest.raises(InputError, match="weights.npz: unknown key 'windw'"):
         load_model(path)
+
+
+@pytest.mark.parametrize("text,message", [
+    (b"[" * 60000, "not valid JSON"), (b"{", "not valid JSON"), (b"\xff", "not valid JSON"),
+    (b"[1]", "expected a mapping"), (b" " * 70000, r"is uint8 \[70000\], expected"),
+    (b'{"atrous_rates": null}', "atrous_rates is None")])
+def test_configs_that_are_none(tmp_path, text, message):
+    path = tmp_path / "weights.npz"
+    np.savez(path, **{CONFIG_KEY: np.frombuffer(text, np.uint8)})
+    with pytest.raises(InputError, match=f"weights.npz: .*{message}"):
+        load_model(path)
+
+
+NAME = "aspp0/BatchNorm/beta"
+
+
+@pytest.mark.parametrize("value,message", [
+    (np.full(8, np.nan, np.float32), f"not finite: in {NAME}"),
+    (np.full(8, np.inf, np.float16), f"not finite: in {NAME}"),
+    (np.full(8, 1e300), f"not finite: in {NAME}"),
+    (np.full(8, "0.5"), f"{NAME} is <U3, expected numbers such as float32"),
+    (np.zeros(8, "datetime64[s]"), f"{NAME} is datetime64"),
+    (np.zeros(8, np.complex64), f"{NAME} is complex64"),
+    (np.array([None] * 8), f"{NAME} is object"),
+    (np.zeros(7, np.float32), rf"{NAME} is \[7\], expected \[8\]")])
+def test_arrays_that_are_no_weights(model, tmp_path, value, message):
+    arrays = {**values_of(model), NAME: value}
+    arrays[CONFIG_KEY] = np.frombuffer(json.dumps(TINY.to_dict()).encode(), np.uint8)
+    np.savez(tmp_path / "weights.npz", **arrays)
+    with pytest.raises(InputError, match=f"weights.npz .*{message}"):
+        load_model(tmp_path / "weights.npz")
+
+
+def declared(shape, dtype="<f4"):
+    """The bytes of an array that holds no data, whatever it says."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name,content,message", [
+    ("huge.npy", b"\0" * 5_000_000, "magic string"),
+    ("huge.npy", declared((1_250_000,)) + b"\0" * 5_000_000, "has not, huge"),
+    ("short.npy", declared((10**9,)), "'short.npy' is float32 .* but has 128 bytes"),
+    ("odd.npy", b"\x93NUMPY\x01\0\xff\xff" + b"(" * 65535, "damaged"),
+    ("notes.txt", b"", "'notes.txt' in it is no array"),
+    (f"{CONFIG_KEY}.npy", declared((0,), "|u1"), "is in it twice")])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_too_many_is_not_read(model, tmp_path, monkeypatch, name, content, message):
+    path = tmp_path / "weights.npz"
+    save_model(model, path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    read, most = zipfile.ZipExtFile.read, []
+
+    def counted(self, n=-1):
+        data = read(self, n)
+        most.append(len(data))
+        return data
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", counted)
+    with pytest.raises(InputError, match=f"weights.npz.*{message}"):
+        load_model(path)
+    assert max(most) < 100_000

@@ -434,8 +434,18 @@ def test_folder_must_be_new(tmp_path):
     (tmp_path / "export").mkdir()
     with pytest.raises(InputError, match="export: exists already"):
         export_model(None, tmp_path / "export", weights="none")
-    with pytest.raises(InputError, match="nowhere does not exist"):
-        export_model(None, tmp_path / "nowhere" / "export", weights="none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file is no folder"):
+        export_model(None, tmp_path / "file" / "export", weights="none")
+
+
+def test_parents_are_made(tmp_path, monkeypatch, mobilenet):
+    monkeypatch.setattr(saving.Signatures, "functions", lambda _: {})
+    monkeypatch.setattr(saving.descriptions, "describe", lambda *_: {})
+    monkeypatch.setattr(saving.descriptions, "readme", lambda _: "")
+    monkeypatch.setattr(saving, "write_warmup", lambda *_: None)
+    export_model(mobilenet.model, tmp_path / "models" / "feelvos" / "1", weights="none")
+    assert (tmp_path / "models" / "feelvos" / "1" / "saved_model.pb").is_file()
 
 
 def test_interrupted_export_leaves_nothing(tmp_path, monkeypatch, mobilenet):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import io
 import os
 import platform
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.version import __version__
@@ -24,15 +27,22 @@ _FILE_ERRORS = (
     "ResourceExhaustedError",
 )
 
+# Who stops a command may send the signal to it and once more to its group, as `timeout` does.
+_SECONDS_OF_ONE_SIGTERM = 5.0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
 
 def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None,
         max_arguments: int = 0) -> None:
     """Parses the flags, runs `main` and ends the process; never returns.
 
     The exit code is what `main` returns (None counts as 0). It is 1 after a flag that cannot be
-    used, `InputError`, an error of the operating system (missing file, full disk) or one of
-    TensorFlow's own forms of these, and 130 after Ctrl-C; each prints `error: ...` on one line
-    to stderr. Any other exception is a bug and keeps its traceback.
+    used or is given twice, `InputError`, an error of the operating system (missing file, full
+    disk) or one of TensorFlow's own forms of these, 130 after Ctrl-C and 143 after SIGTERM; each
+    prints `error: ...` on one line to stderr. Any other exception is a bug and keeps its traceback.
 
     `--help` prints the docstring of `main`'s module, that module's flags and those that all
     commands share, and exits with 0; so does `--version`. `--quiet` leaves stdout empty.
@@ -48,6 +58,10 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
     """
 
     def guarded_main(arguments: list[str]) -> None:
+        _prepare_process()
+        # TensorFlow and the Model Garden remark on their insides; --verbosity=0 shows it.
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
         try:
             surplus = arguments[1 + max_arguments:]
             if surplus:
@@ -55,13 +69,12 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
             with _silence() if QUIET.value else contextlib.nullcontext():
                 code = main(arguments)
             sys.exit(code)
+        except Terminated:
+            _fail("terminated", exit_code=128 + signal.SIGTERM)
         except KeyboardInterrupt:
             _fail("interrupted", exit_code=130)
         except BrokenPipeError:
-            # The reader of our output has gone (`| head`). Python would complain once more when
-            # it flushes stdout at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+            _reader_has_gone()
         except OSError as error:
             _fail(_describe_os_error(error))
         except (InputError, app.UsageError, *_tensorflow_file_errors()) as error:
@@ -69,16 +82,24 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
 
     def parse_flags(arguments: Sequence[str]) -> list[str]:
         if any(word in ("--help", "-help", "-h", "--helpshort") for word in arguments[1:]):
-            _print_help(main)
+            try:
+                _print_help(main)
+            except BrokenPipeError:
+                _reader_has_gone()
             sys.exit(0)
         # As with --help, flags that a command requires may be missing.
         if any(word in ("--version", "-version") for word in arguments[1:]):
             print(_versions())
             sys.exit(0)
         try:
-            return flags.FLAGS(arguments)
+            rest = flags.FLAGS(arguments)
         except flags.Error as error:
             _fail(f"{error} (see --help)")
+        for name in flags.FLAGS:
+            flag = flags.FLAGS[name]
+            if flag.present > 1 and not isinstance(flag, flags.MultiFlag):
+                _fail(f"--{name} is given {flag.present} times, expected once (see --help)")
+        return rest
 
     app.run(guarded_main, argv=argv, flags_parser=parse_flags)
 
@@ -86,8 +107,9 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Takes all that is printed, by libraries too, away from stdout."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-        yield
+    with open(os.devnull, "w", errors="backslashreplace") as nowhere:
+        with contextlib.redirect_stdout(nowhere):
+            yield
 
 
 def _versions() -> str:
@@ -98,6 +120,29 @@ def _versions() -> str:
         tensorflow = "not installed by that name"
     return (f"feelvos_tf {__version__} (TensorFlow {tensorflow}, "
             f"Python {platform.python_version()})")
+
+
+def _reader_has_gone() -> None:
+    """Exits where the reader of our output has gone (`| head`)."""
+    # Python would complain once more when it flushes stdout at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+
+
+def _prepare_process() -> None:
+    """Makes SIGTERM an exception, and file names that are no UTF-8 printable."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    last = float("-inf")
+
+    def terminate(number, frame) -> None:
+        nonlocal last
+        now = time.monotonic()
+        again, last = now - last < _SECONDS_OF_ONE_SIGTERM, now
+        if not again:  # else files that are being put in order would stay half done
+            raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def _fail(message: str, exit_code: int = 1) -> None:
@@ -132,4 +177,4 @@ def _print_help(main: Callable) -> None:
     # absl files the flags of a module run by `python -m` under the program's name.
     name = sys.argv[0] if main.__module__ == "__main__" else main.__module__
     print(flags.FLAGS.module_help(name))
-    print(flags.FLAGS.module_help(__name__))
+    print(flags.FLAGS.module_help(__name__), flush=True)

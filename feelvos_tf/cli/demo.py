@@ -10,9 +10,16 @@ import numpy as np
 
 from feelvos_tf.data.synthetic import Clip, synthetic_clip, write_clip
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import make_folder
+from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.video.masks import write_mask
+from feelvos_tf.video.pictures import picture_names
 from feelvos_tf.video.segment import Summary, segment_video
+from feelvos_tf.video.segment_output import PROGRAM
+from feelvos_tf.video.writers import mask_file
 
+_CLIP = "clip/"
+_DEMO = {"demo": True}  # what masks are made from, beside the masks given
 _SEED = 7
 _SIZE = {"num_frames": 24, "height": 192, "width": 320, "num_objects": 3, "late_objects": 1}
 
@@ -34,25 +41,29 @@ def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *,
     Raises:
       InputError: the folder cannot be written, or holds masks of something else.
     """
-    output = pathlib.Path(output)
-    folder = output / "clip"
-    again = folder.is_dir()
-    clip = synthetic_clip(_SEED, **_SIZE)
-    write_clip(clip, folder)
+    folder = pathlib.Path(output) / _CLIP
     given = folder / "given_masks"
-    _write_given(clip, given)
+    names = [mask_file(f"{index:05d}", folder) for index in range(_SIZE["num_frames"])]
+    with OutputFolder(output, PROGRAM) as opened:
+        # All of it before the clip is drawn: a folder that holds something else is left as it was.
+        opened.check([_CLIP, *names, *picture_names(overlay=True, contact_sheet=True)])
+        if not (opened.made_from or _DEMO).get("demo"):
+            raise InputError(f"{output}: holds the masks of a video, expected another output "
+                             "folder for the demonstration")
+        opened.record([_CLIP])
+        clip = synthetic_clip(_SEED, **_SIZE)
+        write_clip(clip, folder)
+        _write_given(clip, given)
     say(f"drew a clip into {folder}")
     return segment_video(
         folder / "JPEGImages" / "480p" / "clip", given, output, make_segmenter,
-        settings={"demo": True}, overlay=True, overwrite=again, progress=progress, say=say)
+        settings=_DEMO, overlay=True, overwrite=True, progress=progress, say=say,
+        go_on="the same command starts anew")
 
 
 def _write_given(clip: Clip, folder: pathlib.Path) -> None:
     """Masks as a user would draw them: of the first frame, and of late objects when in view."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made as a folder ({error.strerror})") from error
+    make_folder(folder)
     write_mask(folder / "00000.png", clip.masks[0])
     for late in set(clip.first_frames) - set(np.unique(clip.masks[0]).tolist()):
         areas = (clip.masks == late).sum(axis=(1, 2))

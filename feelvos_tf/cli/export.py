@@ -20,11 +20,13 @@ from absl import flags
 
 from feelvos_tf import presets
 from feelvos_tf.cli import app
+from feelvos_tf.files import check_new_folder
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "Network, a file of feelvos-train or feelvos-import-checkpoint; by default "
     "the weights that come with the package.")
-_OUTPUT = flags.DEFINE_string("output", None, "New folder for the SavedModel.", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "New folder for the SavedModel; its parents are made.", required=True)
 _WEIGHTS_NAME = flags.DEFINE_string(
     "weights_name", None, "Name of the weights in the export's description; by default the "
     "checkpoint's file name.")
@@ -55,6 +57,8 @@ def main(argv: list[str]) -> None:
     sizes = (_HEIGHT.value, _WIDTH.value, _NUM_OBJECTS.value)
     if len({size is None for size in sizes}) > 1:
         raise absl_app.UsageError("--height, --width and --num_objects go together")
+    # TensorFlow takes seconds to load, and an export more.
+    check_new_folder(_OUTPUT.value)
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.export import FixedShape, export_model
 

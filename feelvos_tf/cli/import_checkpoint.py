@@ -24,6 +24,7 @@ import pathlib
 from absl import app as absl_app
 from absl import flags
 
+from feelvos_tf import settings
 from feelvos_tf.cli import app
 from feelvos_tf.config import BACKBONES, OUTPUT_STRIDES, ModelConfig
 from feelvos_tf.errors import InputError
@@ -91,11 +92,9 @@ def _config() -> ModelConfig:
     if flagged:
         raise absl_app.UsageError(
             f"--config describes the network already; it does not go with --{flagged[0].name}")
+    values = settings.read(_CONFIG.value)
     try:
-        text = pathlib.Path(_CONFIG.value).read_text(encoding="utf-8")
-        return ModelConfig.from_yaml(text)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{_CONFIG.value}: is not a text file, expected YAML") from error
+        return ModelConfig.from_dict({} if values is None else values)
     except InputError as error:
         raise InputError(f"{_CONFIG.value}: {error}") from error
 

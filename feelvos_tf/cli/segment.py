@@ -23,14 +23,18 @@ error.
 A run that was stopped, by Ctrl-C, a full disk or a crash, goes on where it was:
   feelvos-segment ... --resume
 The masks are the same as without the stop. A folder with masks is touched with --resume or
---overwrite only.
+--overwrite only, and no file in it that this program did not write; run.json lists those it did.
+
+An object that is in none of the last masks is named at the end; run.json says in which frames each
+object is seen.
 
 Too slow or too little memory: --max_reference_pixels=1024 compares with that many pixels of each
 object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
 the frames' size). Both cost quality. Of J&F 75.5 on five sequences at 854x480, the first of them
 left 70.3, and --max_side=428 took eleven points (feelvos_tf/weights/MODEL_CARD.md).
 
-The exit code is 0 when every mask is written, 130 after Ctrl-C, else 1 with one line that says why.
+The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
+line that says why.
 """
 
 from __future__ import annotations
@@ -60,7 +64,8 @@ _CONTACT_SHEET = flags.DEFINE_bool(
 _RESUME = flags.DEFINE_bool(
     "resume", False, "Go on after the masks that OUTPUT holds. It must be the same video, masks, "
     "checkpoint and options.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Start anew where OUTPUT holds masks.")
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Remove what an earlier run left in OUTPUT, and start anew.")
 _ON_ERROR = flags.DEFINE_enum(
     "on_error", "stop", ["stop", "skip"], "What a frame that cannot be read does: end the run, or "
     "go without a mask while the others go on.")
@@ -102,7 +107,8 @@ def main(argv: list[str]) -> None:
         _VIDEO.value, _MASK.value, _OUTPUT.value, functools.partial(_segmenter, checkpoint),
         settings=settings, overlay=_OVERLAY.value, contact_sheet=_CONTACT_SHEET.value,
         resume=_RESUME.value, overwrite=_OVERWRITE.value, on_error=_ON_ERROR.value,
-        ignore_label=_IGNORE_LABEL.value, progress=not app.QUIET.value, say=_say))
+        ignore_label=_IGNORE_LABEL.value, inputs=[checkpoint], progress=not app.QUIET.value,
+        say=_say))
 
 
 def _segmenter(checkpoint: str | os.PathLike[str]):

@@ -11,9 +11,9 @@ The published recipe (16 GPUs in the paper): --experiment=paper_davis17, paper_d
 ablation: --experiment=ablation_ROW; the triplet-loss baseline: --experiment=pml.
 
 Settings are the experiment's, then each --config_file in turn, then --params_override; an unknown
-key is an error. What results is kept in MODEL_DIR/params.yaml. A run that was stopped goes on when
-the same command is given again. MODEL_DIR/best/best_model.npz and MODEL_DIR/last_model.npz are
-checkpoints for the other commands.
+key is an error. What results is kept in MODEL_DIR/params.yaml. Ctrl-C or SIGTERM saves a checkpoint
+at the end of the loop that runs (trainer.steps_per_loop); the same command goes on from there.
+MODEL_DIR/best/best_model.npz and MODEL_DIR/last_model.npz are checkpoints for the other commands.
 
 Losses, scores and pictures of what the network sees are for TensorBoard, also while it runs:
   tensorboard --logdir=MODEL_DIR
@@ -25,7 +25,7 @@ Half precision: runtime.mixed_precision_dtype float16 (with loss_scale dynamic) 
 
 from __future__ import annotations
 
-from absl import flags, logging
+from absl import flags
 
 from feelvos_tf.cli import app
 from feelvos_tf.errors import InputError
@@ -54,9 +54,6 @@ def main(argv: list[str]) -> None:
     except ImportError as error:
         raise InputError("training needs the Model Garden: pip install 'feelvos_tf[train]'"
                          ) from error
-    # Orbit prints every line it logs; Model Garden's own remarks are for --verbosity=0.
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
     from feelvos_tf.training import run
 
     params = run.read_params(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from feelvos_tf.data.videos import Video, find_objects, images_in, pair_files
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import check_name, read_text
 from feelvos_tf.video import natural_key
 
 DATASETS = ("davis2016", "davis2017", "youtube_vos", "folder", "stills")
@@ -58,14 +59,17 @@ def read_dataset(
       the videos in the split's order.
 
     Raises:
-      InputError: unknown dataset, missing folder or list, an empty split, a video without frames.
+      InputError: unknown dataset, missing folder or list, an empty split, a video without frames,
+        a name that is none (see `check_name`).
     """
     root = pathlib.Path(root)
     if dataset not in DATASETS:
         raise InputError(f"dataset {dataset!r} is unknown, expected one of {', '.join(DATASETS)}")
     if not root.is_dir():
         raise InputError(f"{root}: no such folder, expected the {dataset} dataset")
-    wanted = set(_lines(pathlib.Path(only))) if only is not None else None
+    if split:
+        check_name(split, root, "split")
+    wanted = set(_listed_names(pathlib.Path(only))) if only is not None else None
 
     def is_wanted(name: str) -> bool:
         return wanted is None or name in wanted
@@ -90,20 +94,29 @@ def read_dataset(
 
 def _lines(path: pathlib.Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read, expected a list of video names") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _listed_names(path: pathlib.Path) -> list[str]:
+    names = [check_name(line, path, "video") for line in _lines(path)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path}: lists {twice} twice, expected each video once")
+    return names
 
 
 def _split_names(root: pathlib.Path, split: str, year: str) -> list[str]:
     by_year = root / "ImageSets" / year / f"{split}.txt"
     first_release = root / "ImageSets" / "480p" / f"{split}.txt"
     if by_year.is_file() or not (year == "2016" and first_release.is_file()):
-        return _lines(by_year)
+        return _listed_names(by_year)
     # Lines of the first release: "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/...".
     folders = (pathlib.PurePosixPath(line.split()[0]).parent for line in _lines(first_release))
-    return list(dict.fromkeys(folder.name for folder in folders))
+    names = dict.fromkeys(folder.name for folder in folders)
+    return [check_name(name, first_release, "video") for name in names]
 
 
 def _read_davis(root, split, year, resolution, is_wanted: Callable, objects: bool) -> list[Video]:
@@ -127,17 +140,20 @@ def _read_youtube_vos(root, split, is_wanted: Callable, objects: bool) -> list[V
     folder = root / split if split and (root / split).is_dir() else root
     meta_file = folder / "meta.json"
     try:
-        meta = json.loads(meta_file.read_text(encoding="utf-8"))["videos"]
+        meta = json.loads(read_text(meta_file))["videos"]
         entries = {
-            name: {int(key): entry["frames"] for key, entry in video["objects"].items()}
+            name: {int(key): list(map(str, entry["frames"])) for key, entry in
+                   video["objects"].items()}
             for name, video in meta.items()
         }
     except OSError as error:
         raise InputError(f"{meta_file}: cannot be read, expected YouTube-VOS's list") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{meta_file}: is no YouTube-VOS list (videos, objects, frames)"
         ) from error
+    for name in entries:
+        check_name(name, meta_file, "video")
     videos = []
     for name in filter(is_wanted, sorted(entries)):
         video = pair_files(
@@ -173,8 +189,8 @@ def _frame_and_mask_folders(root: pathlib.Path) -> tuple[pathlib.Path, pathlib.P
 def _listed(root: pathlib.Path, split: str, found: list[str]) -> list[str]:
     """Returns the names of a split: those of its list, or all that were found."""
     if not split:
-        return found
-    names = _lines(root / "ImageSets" / f"{split}.txt")
+        return [check_name(name, root, "video") for name in found]
+    names = _listed_names(root / "ImageSets" / f"{split}.txt")
     absent = sorted(set(names) - set(found))
     if absent:
         raise InputError(f"{root}: {split}.txt lists {absent[0]}, which is not there")

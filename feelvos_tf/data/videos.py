@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import check_name
 from feelvos_tf.video import natural_key, read_mask
 from feelvos_tf.video.frames import list_images
 
@@ -19,7 +20,7 @@ class Video:
     """Where the frames and masks of one video are.
 
     Attributes:
-      name: the video's name within its dataset.
+      name: the video's name within its dataset, the plain name of a folder.
       frames: image files in order of time.
       masks: for each frame its mask file, or None where it is not annotated.
       first_frame: object id -> index of the frame that holds its first mask, for reading the
@@ -34,6 +35,8 @@ class Video:
     binary: bool = False
 
     def __post_init__(self):
+        # Results go to a folder of this name.
+        check_name(self.name, "Video.name", "video")
         if len(self.frames) != len(self.masks):
             raise InputError(
                 f"{self.name}: {len(self.masks)} masks given, expected one entry for each of the "

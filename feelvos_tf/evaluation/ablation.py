@@ -28,9 +28,10 @@ from feelvos_tf.evaluation.evaluate import (
     checkpoint_identity,
     evaluate_method,
 )
-from feelvos_tf.evaluation.run_folder import write_json
-from feelvos_tf.files import replaced_when_done
+from feelvos_tf.evaluation.run_folder import PROGRAM
+from feelvos_tf.files import replaced_when_done, write_json
 from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 
@@ -155,16 +156,25 @@ def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
     models = {row: _row_network(row, path, loaded[str(path)], row.name in trained)
               for row, path in paths.items()}
     outcomes = {}
-    for row, path in paths.items():
-        say(f"ablation: {row.name} with {path}")
-        outcomes[row.name] = evaluate_method(
-            task, lambda model=models[row]: VideoSegmenter(model),
-            {"ablation": row.name, **checkpoint_identity(path)}, Path(output) / row.name,
-            rerun=rerun, pictures=pictures, say=say)
-    forms = {row.name: "fed neutral values" if isinstance(model, NeutralInputs) else "trained so"
-             for row, model in models.items()}
-    _write_table(Path(output), task.split, outcomes, forms)
+    with OutputFolder(output, PROGRAM) as opened:
+        opened.check(table_names(task.split))
+        opened.record(table_names(task.split))
+        for row, path in paths.items():
+            say(f"ablation: {row.name} with {path}")
+            outcomes[row.name] = evaluate_method(
+                task, lambda model=models[row]: VideoSegmenter(model),
+                {"ablation": row.name, **checkpoint_identity(path)}, Path(output) / row.name,
+                rerun=rerun, pictures=pictures, say=say)
+        forms = {
+            row.name: "fed neutral values" if isinstance(model, NeutralInputs) else "trained so"
+            for row, model in models.items()}
+        _write_table(Path(output), task.split, outcomes, forms)
     return outcomes
+
+
+def table_names(split: str) -> tuple[str, str, str]:
+    """Names of the files of the whole ablation: text, CSV, JSON."""
+    return f"ablation-{split}.md", f"ablation-{split}.csv", f"ablation-{split}.json"
 
 
 def _row_network(row: Row, path, model: Feelvos, own: bool) -> Feelvos:
@@ -200,9 +210,10 @@ def _write_table(output, split, outcomes, forms) -> None:
         "values\" is the full network with distance 1 (no match) or an empty mask in place of "
         "what the row leaves out; it was never trained to miss it, so these rows show how much "
         "the network leans on a part, not what the part is worth.", ""])
-    with replaced_when_done(output / f"ablation-{split}.md") as temporary:
+    report, table, every_value = (output / name for name in table_names(split))
+    with replaced_when_done(report, durable=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    reports.write_csv(output / f"ablation-{split}.csv", columns, rows)
-    write_json(output / f"ablation-{split}.json", {
+    reports.write_csv(table, columns, rows)
+    write_json(every_value, {
         row.name: {"network": forms[row.name], "summary": dict(outcomes[row.name].summary),
                    "failures": dict(outcomes[row.name].failures)} for row in ROWS})

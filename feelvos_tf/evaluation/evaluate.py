@@ -10,9 +10,10 @@ from typing import Any
 from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, plots, protocols, reports, running, scoring
-from feelvos_tf.evaluation.run_folder import RunFolder
+from feelvos_tf.evaluation.run_folder import PROGRAM, RunFolder
 from feelvos_tf.evaluation.scoring import SequenceScores
-from feelvos_tf.files import sha256
+from feelvos_tf.files import check_name, sha256
+from feelvos_tf.output_folder import OutputFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,7 @@ def read_task(dataset: str, root, split: str, *, only=None, resolution: str = "4
     name = split or "all"
     if only is not None:
         name = f"{name}-{Path(only).stem}"
-    return Task(dataset, name, videos, categories, seen)
+    return Task(dataset, check_name(name, only or root, "split"), videos, categories, seen)
 
 
 def checkpoint_identity(path) -> dict[str, str]:
@@ -118,17 +119,27 @@ def evaluate_method(task: Task, make_segmenter: Callable, method: Mapping[str, A
       An Outcome.
 
     Raises:
-      InputError: `output` holds another run, or a package for the pictures is missing.
+      InputError: `output` holds another run or files that this program did not write, or a
+        package for the pictures is missing.
     """
     if pictures:
         plots.check_installed()
     identity = {"dataset": task.dataset, "split": task.split, "method": dict(method)}
-    folder = RunFolder(output, identity, rerun=rerun)
-    progress = Progress(len(task.videos), say)
-    done, failures = running.run_videos(
-        task.videos, make_segmenter, task.dataset, folder, categories=task.categories,
-        finished=progress.finished, failed=progress.failed)
-    return _report(task, done, failures, identity, folder.masks, Path(output), pictures, pack)
+    with OutputFolder(output, PROGRAM) as opened:
+        # Before hours of work: what is written at their end must not replace a user's files.
+        names = _report_names(task, pictures, pack)
+        opened.check(names)
+        folder = RunFolder(opened, identity, rerun=rerun)
+        opened.record(names)
+        progress = Progress(len(task.videos), say)
+        try:
+            done, failures = running.run_videos(
+                task.videos, make_segmenter, task.dataset, folder, categories=task.categories,
+                finished=progress.finished, failed=progress.failed)
+        except KeyboardInterrupt:
+            say(f"finished sequences stay in {output}; the same command goes on after them")
+            raise
+        return _report(task, done, failures, identity, folder.masks, Path(output), pictures, pack)
 
 
 def evaluate_results(task: Task, results, output, *, workers: int, pictures: bool = True,
@@ -148,28 +159,43 @@ def evaluate_results(task: Task, results, output, *, workers: int, pictures: boo
       An Outcome.
 
     Raises:
-      InputError: `results` does not exist, or a package for the pictures is missing.
+      InputError: `results` does not exist, `output` holds files that this program did not write,
+        or a package for the pictures is missing.
     """
     if pictures:
         plots.check_installed()
-    progress = Progress(len(task.videos), say)
-    done, failures = scoring.score_results(
-        task.videos, results, task.dataset, workers=workers, categories=task.categories,
-        finished=progress.finished, failed=progress.failed)
-    Path(output).mkdir(parents=True, exist_ok=True)
     identity = {"dataset": task.dataset, "split": task.split, "method": {"results": str(results)}}
-    return _report(task, done, failures, identity, Path(results), Path(output), pictures, pack)
+    scoring.check_results(results)
+    with OutputFolder(output, PROGRAM) as opened:
+        names = _report_names(task, pictures, pack)
+        opened.check(names)
+        opened.record(names)
+        progress = Progress(len(task.videos), say)
+        done, failures = scoring.score_results(
+            task.videos, results, task.dataset, workers=workers, categories=task.categories,
+            finished=progress.finished, failed=progress.failed)
+        return _report(task, done, failures, identity, Path(results), Path(output), pictures, pack)
+
+
+def _report_names(task: Task, pictures: bool, pack: bool) -> list[str]:
+    """Names of what `_report` writes, folders with a "/" at their end."""
+    names = list(reports.report_names(task.split))
+    if pictures:
+        names += [f"{plots.FOLDER}/", plots.worst_frames_name(task.split)]
+    if pack:
+        names.append(reports.submission_name(task.split))
+    return names
 
 
 def _report(task, done, failures, identity, masks, output, pictures, pack) -> Outcome:
     files = reports.write_reports(output, task.split, done, failures, identity, task.seen)
     if pictures:
-        files += plots.write_plots(output / "plots", done)
+        files += plots.write_plots(output / plots.FOLDER, done)
         worst = plots.write_worst_frames(
-            output / f"worst_frames-{task.split}.png", task.videos, done, masks, task.dataset)
+            output / plots.worst_frames_name(task.split), task.videos, done, masks, task.dataset)
         files += [worst] if worst else []
     if pack and not failures:
-        archive = output / f"submission-{task.split}.zip"
+        archive = output / reports.submission_name(task.split)
         reports.write_submission(archive, task.videos, masks, task.dataset)
         files.append(archive)
     return Outcome(reports.summarize(done, task.seen), failures, files)

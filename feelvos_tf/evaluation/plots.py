@@ -17,9 +17,15 @@ from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import read_mask
 from feelvos_tf.video.overlay import contact_sheet, overlay
 
+FOLDER = "plots"
 SEQUENCES_A_PAGE = 24
 _COLUMNS = 4
 _J_COLOR, _F_COLOR = "#1f6fb4", "#d9822b"
+
+
+def worst_frames_name(split: str) -> str:
+    """Name of the picture of the worst frames."""
+    return f"worst_frames-{split}.png"
 
 
 def write_plots(folder, sequences: Sequence[SequenceScores]) -> list[Path]:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import read_text
 
 PROTOCOLS = ("davis2016", "davis2017", "youtube_vos", "folder")
 VOID_LABEL = 255
@@ -142,13 +143,13 @@ def read_categories(path) -> dict[str, dict[int, str]]:
       InputError: the file cannot be read or is laid out in another way.
     """
     try:
-        videos = json.loads(Path(path).read_text(encoding="utf-8"))["videos"]
+        videos = json.loads(read_text(path))["videos"]
         return {name: {int(i): entry["category"] for i, entry in video["objects"].items()
                        if "category" in entry}
                 for name, video in videos.items()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read, {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not a meta.json of YouTube-VOS, expected "
                          "videos / NAME / objects / ID / category") from error
 
@@ -164,7 +165,7 @@ def read_seen_categories(path) -> frozenset[str]:
         names = {c for objects in read_categories(path).values() for c in objects.values()}
     else:
         try:
-            names = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()}
+            names = {line.strip() for line in read_text(path).splitlines()}
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read as text, expected a category a line"
                              ) from error

@@ -13,9 +13,8 @@ import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics
-from feelvos_tf.evaluation.run_folder import write_json
 from feelvos_tf.evaluation.scoring import ObjectScores, SequenceScores
-from feelvos_tf.files import replaced_when_done
+from feelvos_tf.files import replaced_when_done, write_json
 
 GLOBAL_COLUMNS = (
     "J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
@@ -56,6 +55,17 @@ def _means(objects: Sequence[ObjectScores]) -> dict[str, float]:
     return dict(zip(GLOBAL_COLUMNS, map(float, [(j[0] + f[0]) / 2, *j, *f])))
 
 
+def report_names(split: str) -> tuple[str, str, str, str]:
+    """Names of the files of `write_reports`: the official means, those by sequence, JSON, text."""
+    return (f"global_results-{split}.csv", f"per-sequence_results-{split}.csv",
+            f"results-{split}.json", f"report-{split}.md")
+
+
+def submission_name(split: str) -> str:
+    """Name of the archive of `write_submission`."""
+    return f"submission-{split}.zip"
+
+
 def write_reports(folder, split: str, sequences: Sequence[SequenceScores],
                   failures: Mapping[str, str], run: Mapping[str, Any],
                   seen: Collection[str] | None = None) -> list[Path]:
@@ -76,27 +86,24 @@ def write_reports(folder, split: str, sequences: Sequence[SequenceScores],
     Returns:
       The files written.
     """
-    folder = Path(folder)
     summary = summarize(sequences, seen)
-    names = {kind: folder / f"{kind}-{split}.csv"
-             for kind in ("global_results", "per-sequence_results")}
-    written = []
+    means, by_sequence, every_value, report = (Path(folder) / n for n in report_names(split))
+    written = [every_value, report]
     if failures or not summary:
-        for path in names.values():
+        for path in (means, by_sequence):
             path.unlink(missing_ok=True)
     else:
-        write_csv(names["global_results"], list(summary), [list(summary.values())])
-        write_csv(names["per-sequence_results"], SEQUENCE_COLUMNS, [
+        write_csv(means, list(summary), [list(summary.values())])
+        write_csv(by_sequence, SEQUENCE_COLUMNS, [
             [o.name, metrics.statistics(o.j).mean, metrics.statistics(o.f).mean]
             for sequence in sequences for o in sequence.objects])
-        written += names.values()
+        written = [means, by_sequence, *written]
     values = {"run": dict(run), "complete": not failures, "summary": summary,
               "failures": dict(failures), "sequences": [_described(s) for s in sequences]}
-    write_json(folder / f"results-{split}.json", values)
-    report = folder / f"report-{split}.md"
-    with replaced_when_done(report) as temporary:
+    write_json(every_value, values)
+    with replaced_when_done(report, durable=True) as temporary:
         temporary.write_text(_markdown(split, sequences, failures, run, summary), encoding="utf-8")
-    return [*written, folder / f"results-{split}.json", report]
+    return written
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence]) -> None:
@@ -106,7 +113,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence]) -> N
     writer.writerow(columns)
     for row in rows:
         writer.writerow([f"{v:.5f}" if isinstance(v, float) else v for v in row])
-    with replaced_when_done(path) as temporary:
+    with replaced_when_done(path, durable=True) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
 
 
@@ -179,7 +186,8 @@ def write_submission(path, videos: Sequence, masks, protocol: str) -> None:
     for _, source in files:
         if not source.is_file():
             raise InputError(f"{source}: missing, expected a result of every frame to pack")
-    with replaced_when_done(Path(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, source in files:
-            # A PNG does not get smaller; ZipInfo's own date makes the archive reproducible.
-            archive.writestr(zipfile.ZipInfo(name), source.read_bytes())
+    with replaced_when_done(path, durable=True) as temporary:
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name, source in files:
+                # A PNG does not get smaller; ZipInfo's own date makes the archive reproducible.
+                archive.writestr(zipfile.ZipInfo(name), source.read_bytes())

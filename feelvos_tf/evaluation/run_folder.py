@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,42 +20,41 @@ from typing import Any
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols
 from feelvos_tf.evaluation.scoring import SequenceScores
-from feelvos_tf.files import replaced_when_done
+from feelvos_tf.files import read_text, replaced_when_done, write_json
+from feelvos_tf.output_folder import OutputFolder
 
-
-def write_json(path: Path, values) -> None:
-    """Writes JSON that is on the disk before its name is; floats keep every digit."""
-    with replaced_when_done(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        json.dump(values, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+PROGRAM = "feelvos-evaluate"
+_MASKS, _MARKS = "masks/", "sequences/"
 
 
 class RunFolder:
     """Keeps the results of one method on one split.
 
     Args:
-      folder: created where it does not exist.
+      output: the folder, entered.
       identity: plain values that tell this run from others, as JSON holds them.
       rerun: forget what is finished.
 
     Raises:
-      InputError: the folder has the results of another run and `rerun` is false.
+      InputError: the folder has the results of another run and `rerun` is false, or files that
+        this program did not write are where its own belong.
     """
 
-    def __init__(self, folder, identity: Mapping[str, Any], *, rerun: bool = False):
-        self.folder = Path(folder)
-        self.masks = self.folder / "masks"
-        self._marks = self.folder / "sequences"
-        description = self.folder / "run.json"
-        if not rerun and description.exists():
-            _check_same_run(description, identity)
-        self.masks.mkdir(parents=True, exist_ok=True)
+    def __init__(self, output: OutputFolder, identity: Mapping[str, Any], *, rerun: bool = False):
+        self.masks = output.path / _MASKS
+        self._marks = output.path / _MARKS
+        self._output = output
+        output.check([_MASKS, _MARKS])
+        if not rerun and output.made_from is not None:
+            output.check_same(identity, "choose another output folder, or run again from the "
+                                        "start (--rerun)")
+        output.record([_MASKS, _MARKS], made_from=dict(identity))
+        self.masks.mkdir(exist_ok=True)
         self._marks.mkdir(exist_ok=True)
+        output.remove_parts(self._marks)
         if rerun:
             for mark in self._marks.glob("*.json"):
                 mark.unlink()
-        write_json(description, identity)
 
     def finished(self, video, plan: protocols.Plan) -> SequenceScores | None:
         """Scores of a sequence that needs no run, or None.
@@ -64,8 +62,7 @@ class RunFolder:
         It is finished when its mark fits the video and every mask is there.
         """
         try:
-            text = self._mark(video.name).read_text(encoding="utf-8")
-            scores = SequenceScores.from_dict(json.loads(text))
+            scores = SequenceScores.from_dict(json.loads(read_text(self._mark(video.name))))
         except (OSError, ValueError, KeyError, TypeError):
             return None  # no mark, or none of ours: the sequence is run, which is always right
         names = {f"{frame.stem}.png" for frame in video.frames}
@@ -76,17 +73,24 @@ class RunFolder:
         for index, ids in plan.scored.items():
             for i in ids:
                 expected.setdefault(i, []).append(video.frames[index].stem)
-        same = scores.num_frames == len(video.frames) and frames == expected
-        return scores if same and names <= present else None
+        same = (scores.name, scores.num_frames) == (video.name, len(video.frames))
+        return scores if same and frames == expected and names <= present else None
 
     def begin(self, name: str) -> Path:
-        """Clears what an earlier attempt left of a sequence; returns the folder for its masks."""
+        """Clears what an earlier attempt left of a sequence; returns the folder for its masks.
+
+        Raises:
+          InputError: the folder is a link, so that what is in it may be a user's.
+        """
+        folder = self.masks / name
+        if folder.is_symlink():
+            raise InputError(f"{folder}: is a link, expected a folder that this program made")
         for path in (self._mark(name), self._error(name)):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
-        folder = self.masks / name
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (*folder.glob("*.png"), *folder.glob(".*.part")):
+        self._output.remove_parts(folder)
+        for path in folder.glob("*.png"):
             path.unlink()
         return folder
 
@@ -106,17 +110,3 @@ class RunFolder:
 
     def _error(self, name: str) -> Path:
         return self._marks / f"{name}.error.txt"
-
-
-def _check_same_run(description: Path, identity: Mapping[str, Any]) -> None:
-    try:
-        before = json.loads(description.read_text(encoding="utf-8"))
-        differing = [k for k in {**before, **identity} if before.get(k) != identity.get(k)]
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{description}: cannot be read as the description of a run; choose "
-                         "another output folder, or run again from the start (--rerun)") from error
-    if differing:
-        key = differing[0]
-        raise InputError(f"{description}: {key} is {before.get(key)!r}, expected "
-                         f"{identity.get(key)!r}; choose another output folder, or run again "
-                         "from the start (--rerun)")

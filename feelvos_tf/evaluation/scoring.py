@@ -185,6 +185,12 @@ def check_result_ids(path, labels, plan: protocols.Plan) -> None:
                          f"{', '.join(str(i) for i in plan.given)} only")
 
 
+def check_results(folder) -> None:
+    """Raises InputError where a folder of results does not exist."""
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder}: no such folder, expected results as VIDEO/FRAME.png")
+
+
 def score_results(videos: Sequence, folder, protocol: str, *, workers: int,
                   categories: Mapping[str, Mapping[int, str]] | None = None,
                   finished: Callable[[SequenceScores], None] = lambda scores: None,
@@ -207,8 +213,7 @@ def score_results(videos: Sequence, folder, protocol: str, *, workers: int,
     Raises:
       InputError: `folder` does not exist.
     """
-    if not Path(folder).is_dir():
-        raise InputError(f"{folder}: no such folder, expected results as VIDEO/FRAME.png")
+    check_results(folder)
     jobs = [(video, str(folder), protocol, (categories or {}).get(video.name)) for video in videos]
     done, failures = [], {}
     for video, result in zip(videos, _each(jobs, min(workers, len(jobs)))):

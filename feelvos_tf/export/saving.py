@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import shutil
 
 import tensorflow as tf
 
 from feelvos_tf.config import Memory
-from feelvos_tf.errors import InputError
+from feelvos_tf.errors import InputError, whole_number
 from feelvos_tf.export import description as descriptions
 from feelvos_tf.export.signatures import FixedShape, Signatures
 from feelvos_tf.export.warmup import write_warmup
+from feelvos_tf.files import check_new_folder
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.streaming.steps import StreamingSteps
 
@@ -31,7 +31,7 @@ def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str
 
     Args:
       model: the network.
-      folder: where to; it must not exist, its parent must.
+      folder: where to; it must not exist; its parents are made.
       weights: name of the weights, for the description.
       max_side: as in VideoSegmenter.
       ignore_label: as in VideoSegmenter.
@@ -42,15 +42,11 @@ def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str
         then differ in pixels where two objects are equally likely.
 
     Raises:
-      InputError: an argument is out of range, or the folder exists.
+      InputError: an argument is out of range, or the folder exists or cannot be made.
     """
-    folder = pathlib.Path(folder)
-    if folder.exists():
-        raise InputError(f"{folder}: exists already, expected the name of a new folder")
-    if not folder.absolute().parent.is_dir():
-        raise InputError(f"{folder}: the folder {folder.absolute().parent} does not exist")
-    if ignore_label is not None and not 1 <= ignore_label <= 255:
-        raise InputError(f"ignore_label is {ignore_label}, expected 1 to 255")
+    folder = check_new_folder(folder)
+    if ignore_label is not None:
+        ignore_label = whole_number("ignore_label", ignore_label, 1, 255)
     _check_fixed(fixed, max_side)
     if mixed_precision is not None:
         model = with_precision(model, mixed_precision)
@@ -72,8 +68,9 @@ def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str
     # So that the SavedModel says what it is even without the files beside it.
     module.description = tf.Variable(text, trainable=False, name="description")
     temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         tf.saved_model.save(module, os.fspath(temporary), signatures=functions)
         write_warmup(temporary, functions, fixed, MODEL_NAME)
         (temporary / "signatures.json").write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from feelvos_tf.config import Memory
-from feelvos_tf.errors import InputError
+from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.ops import resize
@@ -83,8 +83,11 @@ class VideoSegmenter:
                  ignore_label: int | None = None, max_reference_pixels: int | None = None,
                  local_matching: str = "auto", memory: Memory | None = None,
                  mixed_precision: str | None = None):
-        if ignore_label is not None and not 1 <= ignore_label <= 255:
-            raise InputError(f"ignore_label is {ignore_label}, expected 1 to 255")
+        if not isinstance(model, Feelvos):
+            raise InputError(f"the model is {shown(model)}, expected a network: load_model(path) "
+                             "reads one from a file")
+        if ignore_label is not None:
+            ignore_label = whole_number("ignore_label", ignore_label, 1, 255)
         self.model = model if mixed_precision is None else with_precision(model, mixed_precision)
         self._steps = StreamingSteps(
             self.model, max_side=max_side, max_reference_pixels=max_reference_pixels,
@@ -143,10 +146,10 @@ class VideoSegmenter:
         self._state, labels, details = self._advance(frame, self._state, self._ids)
         self._labels = labels.numpy()
         if not return_details:
-            return self._labels
+            return self._labels.copy()
         arrays = {name: value.numpy() for name, value in details.items()}
         return StepResult(
-            labels=self._labels, object_ids=self._ids.copy(),
+            labels=self._labels.copy(), object_ids=self._ids.copy(),
             embeddings=self._state.frame.embedding.numpy(), previous_labels=previous_labels.numpy(),
             global_distance=arrays.pop("global_distance", None),
             previous_distance=arrays.pop("previous_distance", None),
@@ -180,7 +183,7 @@ class VideoSegmenter:
         self._state = self._extend(mask, self._state, ids, len(self._ids))
         self._ids = ids
         self._labels = np.where(mask > 0, mask, self._labels)
-        return self._labels
+        return self._labels.copy()
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything kept between frames, as plain arrays by name; see `streaming.state`.
@@ -205,6 +208,12 @@ class VideoSegmenter:
         self._ids, self._labels = found.object_ids.copy(), found.labels.copy()
         self._size = self._labels.shape
         self._state = tf.nest.map_structure(tf.constant, found.video)
+
+    @property
+    def labels_hold_all(self) -> bool:
+        """Whether labels of a step hold all that the next one uses, so that `resume` will do."""
+        return (self._steps.memory is None
+                and self.model.config.previous_mask != "probabilities")
 
     def resume(self, frame: np.ndarray, labels: np.ndarray) -> None:
         """Takes a frame and its known labels as the previous frame, the reference staying.

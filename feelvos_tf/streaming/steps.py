@@ -11,7 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from feelvos_tf.config import Memory
-from feelvos_tf.errors import InputError
+from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
@@ -67,13 +67,15 @@ class StreamingSteps:
     def __init__(self, model: Feelvos, *, max_side: int | None = None,
                  max_reference_pixels: int | None = None, local_matching: str = "auto",
                  memory: Memory | None = None):
-        for name, value in (("max_side", max_side),
-                            ("max_reference_pixels", max_reference_pixels)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}, expected at least 1")
+        if max_side is not None:
+            max_side = whole_number("max_side", max_side, 1)
+        if max_reference_pixels is not None:
+            max_reference_pixels = whole_number("max_reference_pixels", max_reference_pixels, 1)
         if local_matching not in matching.LOCAL_IMPLEMENTATIONS:
             expected = ", ".join(matching.LOCAL_IMPLEMENTATIONS)
             raise InputError(f"local_matching is {local_matching!r}, expected one of {expected}")
+        if memory is not None and not isinstance(memory, Memory):
+            raise InputError(f"memory is {shown(memory)}, expected a Memory or None")
         if memory is not None and not model.config.first_frame_matching:
             raise InputError("a memory needs a network with first_frame_matching, which it "
                              "would join")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable
 
 import tensorflow as tf
-import yaml
 from official.common import distribute_utils
 from official.core import config_definitions as cfg
 from official.core import task_factory, train_lib, train_utils
 from official.modeling import performance
 
+from feelvos_tf import settings
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
-from feelvos_tf.training import configs, experiments, inputs
+from feelvos_tf.training import configs, experiments, inputs, overrides
 from feelvos_tf.training.pictures import Pictures
+from feelvos_tf.training.stopping import Stopped
 from feelvos_tf.training.task import latest_position
 from feelvos_tf.training.trainer import BestModel, Trainer
 
@@ -49,42 +49,18 @@ def read_params(experiment: str, config_files=(), override: str = "",
                          f"{', '.join(experiments.EXPERIMENTS)}")
     params = experiments.EXPERIMENTS[name]()
     for path in config_files:
-        _override(params, _read_yaml(path), str(path))
+        overrides.override(params, settings.read(path), str(path))
     if tpu is not None:
         params.override({"runtime": {"tpu": tpu, "distribution_strategy": "tpu"}})
     if override:
-        values = _read_yaml(override) if os.path.isfile(override) else _parse(override, "override")
-        _override(params, values, "--params_override")
+        named = os.path.isfile(override)
+        source = override if named else "--params_override"
+        values = settings.read(override) if named else settings.parse(override, source)
+        overrides.override(params, values, source)
     configs.check(params)
     params.validate()
     params.lock()
     return params
-
-
-def _read_yaml(path):
-    try:
-        return _parse(pathlib.Path(path).read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as YAML text") from error
-
-
-def _parse(text: str, source: str) -> dict:
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{source}: holds {values!r}, expected keys and values such as "
-                         "'trainer: {train_steps: 100}'")
-    return values
-
-
-def _override(params, values: dict, source: str) -> None:
-    try:
-        params.override(values, is_strict=True)
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).strip("'\"").split())
-        raise InputError(f"{source}: {reason}") from error
 
 
 def make_strategy(runtime) -> tf.distribute.Strategy:
@@ -119,6 +95,8 @@ def run_experiment(params: cfg.ExperimentConfig, mode: str, model_dir: str, *,
 
     Raises:
       InputError: data, checkpoint or settings cannot be used, or the loss is not finite.
+      KeyboardInterrupt: Ctrl-C came; a run in one process has saved a checkpoint before. So has
+        one that SIGTERM ends.
     """
     if mode not in MODES:
         raise InputError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
@@ -178,16 +156,33 @@ def _run(params, mode, model_dir, kept, strategy, say):
     if "train" in mode:
         for line in task.describe(trainer.model, strategy.num_replicas_in_sync):
             say(line)
-    runner.run()
+    # Workers would have to stop at the same step, since all take part in writing a checkpoint.
+    if "train" in mode and task.num_pipelines == 1:
+        _run_until_stopped(runner, trainer, model_dir, say)
+    else:
+        runner.run()
     if "train" in mode:
-        averages = getattr(trainer.optimizer, "swap_weights", None)
         with strategy.scope():
-            if averages:
-                averages()
+            trainer.swap_averages()
             save_model(trainer.model, os.path.join(kept, LAST_MODEL))
-            if averages:
-                averages()
+            trainer.swap_averages()
+        trainer.signals.deliver()  # it came when nothing was left to stop
     return trainer
+
+
+def _run_until_stopped(runner, trainer, model_dir, say):
+    """Runs; Ctrl-C or SIGTERM first saves a checkpoint, and then does what it always does."""
+    with trainer.signals as signals:
+        try:
+            runner.run()
+        except Stopped:
+            step = int(trainer.global_step.numpy())
+            with runner.strategy.scope():
+                path = runner.checkpoint_manager.save(checkpoint_number=step)
+            say(f"stopped after step {step}, all of it kept in {path}: the same command goes on "
+                "from there")
+            signals.deliver()
+            raise KeyboardInterrupt from None  # whatever the signal does, the run is over
 
 
 def _best_model(settings, model_dir, kept):

@@ -12,6 +12,7 @@ from official.core import base_trainer, train_utils
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import inputs
+from feelvos_tf.training.stopping import StopSignals
 
 BEST_MODEL = "best_model.npz"
 
@@ -58,6 +59,7 @@ class Trainer(base_trainer.Trainer):
             self._bad_triplets = self._local(tf.zeros([0], tf.int64), shape=[None])
         self._loop_start, self._loop_step = None, None
         self._segmenter = None
+        self.signals = StopSignals()  # none are received before the run begins
 
     @staticmethod
     def _local(value, shape=None):
@@ -113,6 +115,7 @@ class Trainer(base_trainer.Trainer):
         left = (self.config.trainer.train_steps - step) / (step - self._loop_step)
         logs["waiting_for_data"] = self._waited.numpy() / elapsed
         logs["minutes_left"] = left * elapsed / 60
+        self.signals.check()
         return Figures(logs)
 
     def _explain_bad_step(self) -> str:
@@ -133,8 +136,17 @@ class Trainer(base_trainer.Trainer):
         """See base class."""
         return Figures(super().eval_end(aggregated_logs))
 
+    def swap_averages(self):
+        """Puts averaged weights in the place of the last ones, or these back."""
+        swap = getattr(self.optimizer, "swap_weights", None)
+        if swap is not None:
+            swap()
+
     def eval_step(self, iterator):
         """Runs and scores one whole video, without graph: a video is a loop over its frames."""
+        if self.signals.received is not None:
+            self.swap_averages()  # back, since the end of the evaluation will not be reached
+            self.signals.check()
         return {"scores": self.task.validate_video(int(next(iterator)), self._segmenter)}
 
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 from absl import logging
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import check_name
 
 IMAGES = "image/encoded"
 OBJECT_MASKS = "segmentation/object/encoded"
@@ -173,7 +174,7 @@ def _read_context(file, path: str, offset: int, length: int) -> tuple[str, int]:
         raise InputError(
             f"{path}: record at byte {offset} is no SequenceExample of a video"
         ) from error
-    return name, int(frames)
+    return check_name(name, f"{path}, record at byte {offset}", "video"), int(frames)
 
 
 def _decode_error() -> type[Exception]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pathlib
 import struct
 import zlib
 
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import open_file
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"IEND\xaeB`\x82"  # the last chunk with its checksum
@@ -37,12 +37,11 @@ DAMAGED = (
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """Returns the whole content of a file; InputError where there is none or it cannot be read."""
     try:
-        return pathlib.Path(path).read_bytes()
+        with open_file(path) as file:
+            return file.read()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder, expected an image file") from error
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+    except OSError as error:
         raise InputError(f"{path}: cannot be read ({_reason(error)})") from error
 
 

@@ -22,6 +22,11 @@ _TILE_WIDTH = 320
 _PENDING = 4  # frames that may wait to be drawn; bounds memory
 
 
+def picture_names(overlay: bool, contact_sheet: bool) -> list[str]:
+    """Names of the files that `Pictures` writes."""
+    return [OVERLAY] * overlay + [CONTACT_SHEET] * contact_sheet
+
+
 class Pictures:
     """Draws in a background thread while the next frame is computed.
 

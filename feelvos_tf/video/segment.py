@@ -8,31 +8,22 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import Frame, FrameSource, open_frames, prefetch
-from feelvos_tf.video.given_masks import GivenMask, GivenMasks
-from feelvos_tf.video.pictures import Pictures
+from feelvos_tf.video.frames import FolderFrames, Frame, FrameSource, open_frames, prefetch
+from feelvos_tf.video.given_masks import GivenMasks
+from feelvos_tf.video.kept_state import Kept
+from feelvos_tf.video.pictures import Pictures, picture_names
 from feelvos_tf.video.progress import progress_shown, warnings_to
 from feelvos_tf.video.segment_output import SegmentOutput
+from feelvos_tf.video.sightings import Sightings
+from feelvos_tf.video.tracker import Segmenter, Tracker
 
 _WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
-
-
-class Segmenter(Protocol):
-    """What is asked of a method; see `feelvos_tf.streaming.segmenter.VideoSegmenter`."""
-
-    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None: ...
-
-    def step(self, frame: np.ndarray) -> np.ndarray: ...
-
-    def add_objects(self, mask: np.ndarray) -> np.ndarray: ...
-
-    def resume(self, frame: np.ndarray, labels: np.ndarray) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +68,8 @@ def segment_video(
     overwrite: bool = False,
     on_error: str = "stop",
     ignore_label: int | None = None,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
     say: Callable[[str], None] = print,
 ) -> Summary:
@@ -96,9 +89,11 @@ def segment_video(
       contact_sheet: also write contact_sheet.jpg, frames from all over the video.
       resume: go on after the masks that `output` holds. The result is the same as that of a run
         that was never stopped.
-      overwrite: start anew where `output` holds masks.
+      overwrite: remove what an earlier run left in `output`, and start anew.
       on_error: "stop" or "skip", what an unreadable frame does; a skipped frame gets no mask.
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
+      inputs: further files that the method reads and that must not be written over.
+      go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
         a line to `say` now and then.
       say: takes lines for people.
@@ -119,116 +114,48 @@ def segment_video(
         given = GivenMasks(mask, names, size, ignore_label)
         for line in given.notes:
             say(line)
-        folder = SegmentOutput(
-            output, names, size, _identity(size, given, settings), resume=resume,
-            overwrite=overwrite, inputs=[source.path, pathlib.Path(mask)])
-        tracker = _Tracker(make_segmenter(), given)
+        sightings = Sightings({entry.name: entry.ids for entry in given.entries})
         run = None
         try:
-            with folder, Pictures(
-                    folder.folder, len(names), overlay=overlay, contact_sheet=contact_sheet,
-                    frame_rate=source.frame_rate) as pictures:
-                run = _Run(folder, tracker, pictures, resume)
-                frames = run.frames(source)
-                if progress:
-                    frames = progress_shown(frames, len(names), lambda: run.is_warm, say)
-                for _ in frames:
-                    pass
-                tracker.finish(source)
+            with SegmentOutput(
+                    output, names, size, _identity(size, given, settings), resume=resume,
+                    overwrite=overwrite, pictures=picture_names(overlay, contact_sheet),
+                    inputs=_files_read(source, given, mask, inputs)) as folder:
+                tracker = Tracker(make_segmenter(), given)
+                folder.begin()
+                with Pictures(
+                        folder.folder, len(names), overlay=overlay, contact_sheet=contact_sheet,
+                        frame_rate=source.frame_rate) as pictures:
+                    run = _Run(folder, tracker, pictures, sightings)
+                    if resume:
+                        run.resume(names, say)
+                    frames = run.frames(source)
+                    if progress:
+                        frames = progress_shown(frames, len(names), lambda: run.is_warm, say)
+                    for _ in frames:
+                        pass
+                    tracker.finish(source)
+                folder.finish(sightings.to_dict(), run.kept + run.computed)
         except BaseException:
             if run is not None and run.kept + run.computed:
-                say(f"finished masks stay in {folder.folder}; the same command with --resume "
-                    "goes on after them")
+                say(f"finished masks stay in {folder.folder}; {go_on}")
             raise
+        for line in sightings.lines():
+            say(line)
     return run.summary(len(source))
-
-
-class _Tracker:
-    """Takes a segmenter through a video whose first frames may have their masks already.
-
-    Attributes:
-      start: index of the frame of the first mask, with which segmenting begins.
-    """
-
-    def __init__(self, segmenter: Segmenter, given: GivenMasks):
-        self._segmenter = segmenter
-        self._given = given
-        self.start = given.entries[0].index
-        self._waiting = list(given.entries)
-        self._known: set[int] = {0}
-        # A frame with its stored mask that the segmenter has not been told of.
-        self._last: tuple[Frame, np.ndarray] | None = None
-
-    def segment(self, frame: Frame) -> np.ndarray:
-        """Computes the labels of the next frame, uint8 [H, W]."""
-        if frame.index < self.start:
-            return np.zeros(frame.image.shape[:2], np.uint8)
-        entry = self._entry_of(frame)
-        if entry is self._given.entries[0]:
-            return self._begin(frame, entry)
-        self._catch_up()
-        labels = self._segmenter.step(frame.image)
-        return labels if entry is None else self._add(entry)
-
-    def restore(self, frame: Frame, labels: np.ndarray) -> None:
-        """Takes the next frame with the labels that `segment` once returned for it."""
-        if frame.index < self.start:
-            return
-        entry = self._entry_of(frame)
-        if entry is not None:
-            self._known.update(entry.ids)
-        strangers = set(np.unique(labels).tolist()) - self._known
-        if strangers:
-            raise InputError(f"the finished mask of frame {frame.name} holds id "
-                             f"{min(strangers)}, which no mask given has up to there")
-        if entry is self._given.entries[0]:
-            self._begin(frame, entry)
-        elif entry is not None:
-            # The reference takes in this frame's embedding.
-            self._segmenter.resume(frame.image, labels)
-            self._add(entry)
-            self._last = None
-        else:
-            self._last = frame, labels
-
-    def finish(self, source: FrameSource) -> None:
-        """Raises InputError where a given mask's frame never came."""
-        if self._waiting:
-            raise InputError(_frame_missing(self._waiting[0], f"{source.path} has no such frame"))
-
-    def _entry_of(self, frame: Frame) -> GivenMask | None:
-        if not self._waiting or frame.index < self._waiting[0].index:
-            return None
-        if frame.index > self._waiting[0].index:
-            raise InputError(_frame_missing(self._waiting[0], "that frame cannot be read"))
-        return self._waiting.pop(0)
-
-    def _begin(self, frame: Frame, entry: GivenMask) -> np.ndarray:
-        mask = self._given.read(entry)
-        with _named(entry):
-            self._segmenter.reset(frame.image, mask)
-        self._known.update(entry.ids)
-        return np.where(np.isin(mask, entry.ids), mask, 0).astype(np.uint8)
-
-    def _add(self, entry: GivenMask) -> np.ndarray:
-        with _named(entry):
-            return self._segmenter.add_objects(self._given.read(entry))
-
-    def _catch_up(self) -> None:
-        if self._last is not None:
-            frame, labels = self._last
-            self._segmenter.resume(frame.image, labels)
-            self._last = None
 
 
 class _Run:
     """Takes frames to masks, and counts."""
 
-    def __init__(self, output: SegmentOutput, tracker: _Tracker, pictures: Pictures, resume: bool):
+    def __init__(self, output: SegmentOutput, tracker: Tracker, pictures: Pictures,
+                 sightings: Sightings):
         self._output = output
         self._tracker = tracker
         self._pictures = pictures
-        self._resume = resume
+        self._sightings = sightings
+        self._resume = False
+        self._kept_state: Kept | None = None
         self.kept = self.computed = 0
         self._segmented = self._first = 0
         self._began = self._warm = None
@@ -238,6 +165,21 @@ class _Run:
         """Whether the network is compiled, so that frames take their usual time from now on."""
         return self._warm is not None
 
+    def resume(self, names: Iterable[str], say: Callable[[str], None]) -> None:
+        """Looks at what an earlier run left; to be called before the first frame.
+
+        Args:
+          names: of the frames, in their order.
+          say: takes a line where nothing can be taken over.
+        """
+        self._resume = True
+        if not (self._tracker.labels_hold_all or self._output.is_finished(names)):
+            try:
+                self._kept_state = self._output.kept_state(names)
+            except InputError as error:
+                say(f"{error}; all frames are computed again")
+                self._resume = False
+
     def frames(self, source: FrameSource) -> Iterator[Frame]:
         """Yields every frame when its mask is on the way to its file."""
         frames = prefetch(source)
@@ -245,16 +187,39 @@ class _Run:
             for frame in frames:
                 labels = self._output.stored(frame.name) if self._resume else None
                 if labels is None:
+                    if self._resume and not self._tracker.labels_hold_all:
+                        raise InputError(f"{self._output.folder}: frame {frame.name} has come to "
+                                         "the video since it was finished; --overwrite starts "
+                                         "anew")
                     # From here on every mask follows from this one; two that were written side
                     # by side may have been finished in another order.
                     self._resume = False
                     labels = self._compute(frame)
                     self._output.write(frame.name, labels)
+                    self._keep_state(frame)
                 else:
-                    self._tracker.restore(frame, labels)
-                    self.kept += 1
+                    self._take_over(frame, labels)
+                self._sightings.add(frame.name, labels)
                 self._pictures.add(frame.index, frame.name, frame.image, labels)
                 yield frame
+
+    def _take_over(self, frame: Frame, labels: np.ndarray) -> None:
+        self.kept += 1
+        if self._tracker.labels_hold_all:
+            self._tracker.restore(frame, labels)
+            return
+        self._tracker.skip(frame, labels)
+        if self._kept_state is not None and frame.name == self._kept_state.frame:
+            self._tracker.restore_state(self._kept_state.state)
+            self._kept_state, self._resume = None, False
+
+    def _keep_state(self, frame: Frame) -> None:
+        """Leaves the state for a later run, where it is needed and it is time."""
+        if self._tracker.labels_hold_all or not self._output.state.due():
+            return
+        state = self._tracker.state()
+        if state is not None:
+            self._output.keep_state(Kept(frame.name, self.kept + self.computed, state))
 
     def _compute(self, frame: Frame) -> np.ndarray:
         if self._began is None:
@@ -290,17 +255,10 @@ def _identity(size, given: GivenMasks, settings) -> dict[str, Any]:
     return {"size": list(size), "masks": masks, **(settings or {})}
 
 
-def _frame_missing(entry: GivenMask, reason: str) -> str:
-    return f"{entry.path}: brings in objects in frame {entry.name}, but {reason}"
-
-
-@contextlib.contextmanager
-def _named(entry: GivenMask) -> Iterator[None]:
-    """Puts the file of a mask in front of what the segmenter has against it."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{entry.path}: {error}") from error
+def _files_read(source: FrameSource, given: GivenMasks, mask, inputs) -> list:
+    """Every file that a run reads, and the folders that it lists."""
+    frames = source.files if isinstance(source, FolderFrames) else []
+    return [source.path, *frames, mask, *(entry.path for entry in given.entries), *inputs]
 
 
 def _peak_memory() -> int | None:

@@ -12,11 +12,16 @@ import threading
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.files import replaced_when_done
-from feelvos_tf.video.masks import read_mask, write_mask
+from feelvos_tf.files import check_name, make_folder, replaced_when_done
+from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.video_file import import_av
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+
+
+def mask_file(name: str, where: object) -> str:
+    """Name of the file of a frame's mask; InputError with `where` in it for a name that is none."""
+    return f"{check_name(name, where, 'frame')}.png"
 
 
 class MaskFolderWriter:
@@ -37,24 +42,15 @@ class MaskFolderWriter:
         Raises:
           InputError: the folder cannot be made or written to.
         """
-        self.folder = pathlib.Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{self.folder}: cannot be made as a folder for masks ({error.strerror})"
-            ) from error
-        if not os.access(self.folder, os.W_OK | os.X_OK):
-            raise InputError(f"{self.folder}: folder for masks cannot be written to")
+        self.folder = make_folder(folder)
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, "mask-writer")
+        self._pending = pending
         self._room = threading.BoundedSemaphore(pending)
         self._error: Exception | None = None
 
     def path(self, name: str) -> pathlib.Path:
         """The file of a frame's mask."""
-        if not name or pathlib.PurePath(name).name != name:
-            raise InputError(f"{name!r} is no frame name, expected a file name without folders")
-        return self.folder / f"{name}.png"
+        return self.folder / mask_file(name, self.folder)
 
     def write(self, name: str, labels: np.ndarray) -> None:
         """Takes a mask for writing; returns at once while fewer than `pending` masks wait.
@@ -75,13 +71,13 @@ class MaskFolderWriter:
             self._room.release()
             raise
 
-    def existing(self, name: str, size: tuple[int, int] | None = None) -> bool:
-        """Whether a frame has a complete, valid mask already, of `size` (H, W) where given."""
-        try:
-            read_mask(self.path(name), size)
-        except InputError:
-            return False
-        return True
+    def flush(self) -> None:
+        """Waits for the masks handed over so far; raises as `close`. For the thread that writes."""
+        for _ in range(self._pending):
+            self._room.acquire()
+        for _ in range(self._pending):
+            self._room.release()
+        self._raise_error()
 
     def close(self) -> None:
         """Waits for all masks; InputError with the file's name where one could not be written."""
@@ -143,12 +139,7 @@ class VideoFileWriter:
         self._container = self._stream = None
         self._size: tuple[int, int] | None = None
         self._closed = False
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{self.path.parent}: cannot be made as a folder ({error.strerror})"
-            ) from error
+        make_folder(self.path.parent)
 
     def write(self, image: np.ndarray) -> None:
         """Encodes one frame.
@@ -218,9 +209,9 @@ class VideoFileWriter:
     def _removed_on_error(self):
         try:
             yield
-        except (self._av.FFmpegError, OSError) as error:
+        except (self._av.FFmpegError, OSError, UnicodeEncodeError) as error:
             self._discard(error)
-            reason = error.strerror or error
+            reason = getattr(error, "strerror", None) or error  # a name that is no UTF-8 has none
             raise InputError(f"{self.path}: cannot be written ({reason})") from error
         except BaseException as error:
             self._discard(error)

@@ -105,6 +105,36 @@ def test_interrupt(command):
     assert (result.returncode, result.stderr) == (130, "error: interrupted\n")
 
 
+def test_remarks_of_libraries_are_left_out_unless_asked_for(command):
+    body = "from absl import logging; logging.info('a remark'); logging.warning('a warning')"
+    assert "remark" not in command(body, "--name=a").stderr
+    assert "a warning" in command(body, "--name=a").stderr
+    assert "a remark" in command(body, "--name=a", "--verbosity=0").stderr
+
+
+def test_termination_is_as_ctrl_c_with_a_code_of_its_own(command):
+    result = command("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "--name=a")
+    assert (result.returncode, result.stderr) == (143, "error: terminated\n")
+
+
+def test_what_is_being_put_in_order_is_not_stopped_by_the_same_signal_twice(command):
+    body = """
+    import os, signal
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)  # as `timeout` does
+        print("in order")"""
+    result = command(body, "--name=a")
+    assert (result.returncode, result.stdout) == (143, "in order\n")
+    assert result.stderr == "error: terminated\n"
+
+
+def test_names_that_are_no_utf8_can_be_printed(command):
+    result = command(r"import os; print('wrote', os.fsdecode(b'\xff.png'))", "--name=a")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "wrote \\udcff.png\n", "")
+
+
 def test_bugs_keep_their_traceback(command):
     result = command("raise ZeroDivisionError", "--name=a")
     assert result.returncode == 1
@@ -120,6 +150,7 @@ def test_bugs_keep_their_traceback(command):
         (["--name=a", "--size=0"], ["size"]),
         ([], ["--name"]),
         (["--name=a", "extra"], ["'extra'"]),
+        (["--name=a", "--name=b"], ["--name is given 2 times"]),
     ],
 )
 def test_wrong_flags_are_one_line(command, arguments, words):
@@ -172,12 +203,16 @@ def test_tensorflow_greets_nobody_and_its_errors_show(command):
     assert (result.stdout, result.stderr) == ("", "error: size 2\n")
 
 
-def test_reader_that_goes_away(tmp_path):
+@pytest.mark.parametrize(("arguments", "line"), [
+    ("--name=a", "x" * 1000), ("--help", "Does one thing.")])
+def test_reader_that_goes_away(tmp_path, arguments, line):
+    # More help than a pipe holds, so that its reader has gone before the end.
     (tmp_path / "command.py").write_text(
-        COMMAND.format(body="[print('x' * 1000) for _ in range(10000)]")
+        COMMAND.format(body="[print('x' * 1000) for _ in range(10000)]").replace(
+            '"""Does one thing."""', '"""Does one thing.\n' + 200_000 * "more\n" + '"""')
     )
     result = subprocess.run(
-        f"{sys.executable} command.py --name=a | head -n 1",
+        f"{sys.executable} command.py {arguments} | head -n 1",
         shell=True,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -185,5 +220,5 @@ def test_reader_that_goes_away(tmp_path):
         text=True,
         timeout=60,
     )
-    assert result.stdout == "x" * 1000 + "\n"
+    assert result.stdout == line + "\n"
     assert result.stderr == ""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
 import pytest
 from absl import app as absl_app
 from absl import flags
@@ -12,6 +18,8 @@ from feelvos_tf import checkpoints
 from feelvos_tf.cli import export
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import FixedShape
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -63,3 +71,17 @@ def test_missing_checkpoint(tmp_path):
         with pytest.raises(InputError, match=r"missing\.npz: no such checkpoint"):
             export.main(["feelvos-export"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("output", "message"), [
+    ("there", "there: exists already"), ("file/1", "file/1: cannot be made, .*file is no folder")])
+def test_outputs_are_checked_before_tensorflow_is_loaded(tmp_path, output, message):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").write_text("")
+    code = ("import sys; from feelvos_tf.cli import export; import atexit\n"
+            "atexit.register(lambda: print('tensorflow' in sys.modules))\nexport.main_cli()")
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"--output={tmp_path / output}"], capture_output=True,
+        text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout) == (1, "False\n")
+    assert re.fullmatch(f"error: .*{message}.*\n", done.stderr)

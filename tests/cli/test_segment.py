@@ -135,6 +135,32 @@ def test_bad_input_is_one_line(change, message, clip, tmp_path):
     assert message in done.stderr
 
 
+def terminate_after(mask, *arguments):
+    """Starts the command, sends SIGTERM when a mask is there; returns exit code, stdout, stderr."""
+    process = subprocess.Popen(command(*arguments), env=ENVIRONMENT, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while not mask.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.terminate()
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_terminated_is_told_and_leaves_whole_files_only(clip, tmp_path):
+    out = tmp_path / "out"
+    code, said, error = terminate_after(
+        out / "00020.png", *flags(clip), f"--output={out}", "--overlay")
+    assert code == 143
+    assert error.splitlines()[-1] == "error: terminated"
+    assert f"finished masks stay in {out}; the same command with --resume goes on" in said
+    assert not (out / "overlay.mp4").exists() and not list(out.glob(".*"))
+    left = sorted(out.glob("*.png"))
+    assert 20 < len(left) < NUM_FRAMES
+    for path in left:
+        read_mask(path, (45, 62))
+
+
 def test_help_teaches_without_tensorflow():
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *command("--help")[1:]], env=ENVIRONMENT,
@@ -146,20 +172,27 @@ def test_help_teaches_without_tensorflow():
         assert text in done.stdout
 
 
+class Still:
+    """Repeats the labels given."""
+
+    def __init__(self, stop_at=None):
+        self._steps, self._stop_at = 0, stop_at
+
+    def reset(self, frame, mask):
+        self._labels = mask
+
+    def step(self, frame):
+        if self._steps == self._stop_at:
+            raise KeyboardInterrupt
+        self._steps += 1
+        return self._labels
+
+    def add_objects(self, mask):
+        self._labels = np.where(mask > 0, mask, self._labels)
+        return self._labels
+
+
 def test_demo_can_be_repeated(tmp_path):
-    class Still:
-        """Repeats the labels given."""
-
-        def reset(self, frame, mask):
-            self._labels = mask
-
-        def step(self, frame):
-            return self._labels
-
-        def add_objects(self, mask):
-            self._labels = np.where(mask > 0, mask, self._labels)
-            return self._labels
-
     for _ in range(2):  # an earlier demonstration is no obstacle
         summary = demo.run_demo(tmp_path, Still, say=str)
     assert summary.files == (tmp_path / "overlay.mp4", tmp_path / "contact_sheet.jpg")
@@ -168,7 +201,36 @@ def test_demo_can_be_repeated(tmp_path):
     assert np.unique(last).tolist() == [0, 1, 2, 3]
 
 
-def test_demo_does_not_overwrite_other_masks(tmp_path):
-    write_mask(tmp_path / "00003.png", np.ones((4, 4), np.uint8))
-    with pytest.raises(InputError, match="holds masks already"):
+def test_demo_starts_anew_after_a_stop_anywhere(tmp_path, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "_write_given", stop)  # while the clip is drawn
+        with pytest.raises(KeyboardInterrupt):
+            demo.run_demo(tmp_path, Still, say=str)
+    lines = []
+    with pytest.raises(KeyboardInterrupt):
+        demo.run_demo(tmp_path, lambda: Still(stop_at=4), say=lines.append)
+    # Not --resume, which --demo refuses.
+    assert lines[-1] == f"finished masks stay in {tmp_path}; the same command starts anew"
+    assert demo.run_demo(tmp_path, Still, say=str).masks == 24
+
+
+@pytest.mark.parametrize("name", ["00003.png", "clip/notes.txt", "clip", "overlay.mp4", "run.json"])
+def test_demo_leaves_the_files_of_a_user(name, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(InputError, match=f"{name.split('/')[0]}: is .*another output folder"):
         demo.run_demo(tmp_path, None, say=str)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / name]
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def test_demo_leaves_the_masks_of_a_video(clip, tmp_path):
+    segment_video(clip["video"], clip["mask"], tmp_path, Still, say=str)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="holds the masks of a video") as caught:
+        demo.run_demo(tmp_path, Still, say=str)
+    assert "--" not in str(caught.value)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -148,6 +148,10 @@ def test_bad_input_is_said_in_one_line(tmp_path):
     split_list(tmp_path, "2017", "val", ["ghost"])
     with pytest.raises(InputError, match="ghost"):
         read_dataset("davis2017", tmp_path, "val")
+    write_video(tmp_path, "a", 1)
+    split_list(tmp_path, "2017", "val", ["a", "a"])
+    with pytest.raises(InputError, match=r"val\.txt: lists a twice"):
+        read_dataset("davis2017", tmp_path, "val")
     split_list(tmp_path, "2017", "val", [])
     with pytest.raises(InputError, match="empty"):
         read_dataset("davis2017", tmp_path, "val")

@@ -13,7 +13,8 @@ from feelvos_tf.data import synthetic
 from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import baselines, protocols, running, scoring
-from feelvos_tf.evaluation.run_folder import RunFolder
+from feelvos_tf.evaluation.run_folder import PROGRAM, RunFolder
+from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.video.masks import read_mask, write_mask
 
 IDENTITY = {"dataset": "davis2017", "split": "val", "method": {"baseline": "first_mask"}}
@@ -54,8 +55,9 @@ def videos(tree):
 
 
 def run(tree, segmenter, rerun=False, identity=None, **kwargs):
-    output = RunFolder(tree / "out", identity or IDENTITY, rerun=rerun)
-    return running.run_videos(videos(tree), lambda: segmenter, "davis2017", output, **kwargs)
+    with OutputFolder(tree / "out", PROGRAM) as opened:
+        output = RunFolder(opened, identity or IDENTITY, rerun=rerun)
+        return running.run_videos(videos(tree), lambda: segmenter, "davis2017", output, **kwargs)
 
 
 def test_streaming_scores_equal_those_of_the_files_to_the_last_digit(tree):
@@ -80,9 +82,7 @@ def test_result_files_are_the_labels_for_every_frame(tree):
 def test_finished_sequences_are_not_run_again(tree):
     first, _ = run(tree, baselines.FirstMask())
     progress = []
-    again, _ = running.run_videos(
-        videos(tree), lambda: pytest.fail("nothing is left to run"), "davis2017",
-        RunFolder(tree / "out", IDENTITY), finished=lambda s, fresh: progress.append(fresh))
+    again, _ = run(tree, None, finished=lambda s, fresh: progress.append(fresh))
     assert again == first
     assert progress == [False, False, False]
     recorder = Recorder()
@@ -104,13 +104,14 @@ def test_a_sequence_with_a_lost_mask_is_run_again(tree):
 def test_results_of_another_method_are_not_mixed_in(tree):
     run(tree, baselines.FirstMask())
     other = {**IDENTITY, "method": {"checkpoint": "a.h5"}}
-    with pytest.raises(InputError, match=r"run\.json: method is .*first_mask.*expected.*a\.h5"):
+    with pytest.raises(InputError, match=r"run\.json: method is .*first_mask.*now it is.*a\.h5"):
         run(tree, Recorder(), identity=other)
-    (tree / "out" / "run.json").write_text("half")
-    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
-        run(tree, Recorder())
     _, failures = run(tree, Recorder(), identity=other, rerun=True)
     assert failures == {}
+    (tree / "out" / "run.json").write_text("half")
+    for rerun in (False, True):
+        with pytest.raises(InputError, match=r"run\.json: is not from feelvos-evaluate"):
+            run(tree, Recorder(), rerun=rerun)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of luck"), InputError("out of luck")])
@@ -208,7 +209,8 @@ def test_a_killed_run_goes_on_where_it_was(tree):
         import os, signal
         from feelvos_tf.data.layouts import read_dataset
         from feelvos_tf.evaluation import baselines, running
-        from feelvos_tf.evaluation.run_folder import RunFolder
+        from feelvos_tf.evaluation.run_folder import PROGRAM, RunFolder
+        from feelvos_tf.output_folder import OutputFolder
 
         class Killed(baselines.FirstMask):
             steps = 0
@@ -219,8 +221,8 @@ def test_a_killed_run_goes_on_where_it_was(tree):
                 return super().step(frame)
 
         videos = read_dataset("davis2017", {str(tree / "data")!r}, "val")
-        output = RunFolder({str(tree / "out")!r}, {IDENTITY!r})
-        running.run_videos(videos, Killed, "davis2017", output)
+        with OutputFolder({str(tree / "out")!r}, PROGRAM) as opened:
+            running.run_videos(videos, Killed, "davis2017", RunFolder(opened, {IDENTITY!r}))
     """)
     killed = subprocess.run([sys.executable, "-c", script], check=False,
                             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
@@ -231,6 +233,6 @@ def test_a_killed_run_goes_on_where_it_was(tree):
     resumed, failures = run(tree, recorder)
     assert failures == {}
     assert recorder.calls.count(("step",)) == 10
-    whole, _ = running.run_videos(videos(tree), baselines.FirstMask, "davis2017",
-                                  RunFolder(tree / "whole", IDENTITY))
+    (tree / "out").rename(tree / "killed")
+    whole, _ = run(tree, baselines.FirstMask())
     assert [s.objects for s in resumed] == [s.objects for s in whole]

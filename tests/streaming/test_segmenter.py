@@ -241,9 +241,31 @@ def test_bad_input_is_named(model, clip):
 
 
 @pytest.mark.parametrize("options,message", [
-    ({"max_side": 0}, "max_side is 0"), ({"max_reference_pixels": 0}, "max_reference_pixels"),
+    ({"max_side": 0}, "max_side is 0"), ({"max_side": "640"}, "max_side is '640'"),
+    ({"max_side": 64.0}, "max_side is 64.0"), ({"ignore_label": "255"}, "ignore_label is '255'"),
+    ({"memory": 4}, "memory is 4, expected a Memory"),
+    ({"max_reference_pixels": 0}, "max_reference_pixels"),
     ({"ignore_label": 0}, "ignore_label is 0"), ({"local_matching": "fast"}, "'fast'"),
     ({"mixed_precision": "float8"}, "precision is 'float8'")])
 def test_bad_options_are_named(model, options, message):
     with pytest.raises(InputError, match=message):
         VideoSegmenter(model, **options)
+
+
+def test_a_path_is_no_network():
+    with pytest.raises(InputError, match=r"the model is 'x.npz', expected a network: load_model"):
+        VideoSegmenter("x.npz")
+
+
+def test_labels_belong_to_the_caller(segmenter, clip):
+    segmenter.reset(clip.frames[0], np.where(clip.masks[0] == 3, 0, clip.masks[0]))
+    late = np.where(clip.masks[1] == 3, 3, 0)
+    results = [segmenter.step(clip.frames[1]), segmenter.step(
+        clip.frames[1], return_details=True).labels]
+    expected = results[-1].copy()
+    for labels in results:
+        labels[:] = 9
+    added = segmenter.add_objects(late)
+    np.testing.assert_array_equal(added, np.where(late > 0, 3, expected))
+    added[:] = 9
+    np.testing.assert_array_equal(segmenter.state()["labels"], np.where(late > 0, 3, expected))

@@ -20,7 +20,7 @@ import yaml
 from feelvos_tf import VideoSegmenter, load_model
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import run
-from feelvos_tf.training.trainer import BEST_MODEL
+from feelvos_tf.training.trainer import BEST_MODEL, Trainer
 
 HERE = pathlib.Path(__file__).parent
 STEPS = 20
@@ -165,6 +165,69 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, settings
                        say=said.append)
     assert any("this run's checkpoint of step" in line for line in said)
     same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_a_checkpoint_and_the_run_goes_on(
+        uninterrupted, settings, tmp_path, monkeypatch, number):
+    class Terminated(KeyboardInterrupt):
+        """What the command lines make of SIGTERM."""
+
+    def terminate(*_):
+        raise Terminated
+
+    before = [signal.signal(signal.SIGTERM, terminate), signal.getsignal(signal.SIGINT)]
+    params, said = run.read_params("tiny", [settings]), []
+    end_of_loop = Trainer.train_loop_end
+    with monkeypatch.context() as patch:
+        def with_signal(trainer):
+            if trainer.global_step.numpy() == 7:  # no checkpoint is due
+                signal.raise_signal(number)
+            return end_of_loop(trainer)
+
+        patch.setattr(Trainer, "train_loop_end", with_signal)
+        with pytest.raises(KeyboardInterrupt) as error:
+            run.run_experiment(params, "train", str(tmp_path), say=said.append)
+    assert error.type is (Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    assert signal.getsignal(signal.SIGTERM) is terminate
+    assert signal.getsignal(signal.SIGINT) is before[1]
+    signal.signal(signal.SIGTERM, before[0])
+    assert tf.train.latest_checkpoint(tmp_path).endswith("ckpt-7")
+    assert "stopped after step 7" in said[-1] and "the same command goes on" in said[-1]
+    assert not (tmp_path / run.LAST_MODEL).exists()
+    if number == signal.SIGINT:
+        run.run_experiment(params, "train", str(tmp_path), say=said.append)
+        assert any("this run's checkpoint of step 7" in line for line in said)
+        same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-3)
+
+
+def test_a_signal_in_an_evaluation_keeps_the_weights_of_training(
+        small_params, tmp_path, monkeypatch):
+    params = small_params("trainer: {optimizer_config: {ema: {average_decay: 0.5}}}")
+    kept, said = {}, []
+    begin = Trainer.eval_begin
+
+    def begin_with_signal(trainer):
+        kept["weights"] = trainer.model.get_weights()
+        begin(trainer)
+        kept["averages"] = trainer.model.get_weights()
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "eval_begin", begin_with_signal)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_experiment(params, "train_and_eval", str(tmp_path), say=said.append)
+    assert "stopped after step 4" in said[-1]
+    names = [name for name, _ in tf.train.list_variables(tf.train.latest_checkpoint(tmp_path))
+             if name.startswith("model/") and name.endswith("VARIABLE_VALUE")
+             and ".OPTIMIZER_SLOT" not in name]
+    stored = [tf.train.load_variable(str(tmp_path), name) for name in names]
+
+    def total(arrays):
+        return sum(float(np.abs(a).sum()) for a in arrays)
+
+    assert len(stored) == len(kept["weights"])
+    np.testing.assert_allclose(total(stored), total(kept["weights"]), rtol=1e-7)
+    assert abs(total(kept["averages"]) / total(kept["weights"]) - 1) > 1e-6
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(small_params, tmp_path):

@@ -76,10 +76,10 @@ def test_what_is_no_mask_is_not_written(tmp_path, labels, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, full_disk):
     path = tmp_path / "a.png"
     write_mask(path, np.ones((2, 2), int))
-    (tmp_path / ".a.png.part").symlink_to("/dev/full")  # every write: no space left on device
+    full_disk("a.png")
     with pytest.raises(InputError, match=r"a\.png: cannot be written \(No space left"):
         write_mask(path, np.zeros((2, 2), int))
     assert read_mask(path).tolist() == [[1, 1], [1, 1]]

@@ -2,108 +2,19 @@
 
 import json
 import time
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from segment_runs import SIZE, Noisy, assert_same, masks, run, square
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import PART_FILES
 from feelvos_tf.video import progress
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask, write_mask
 from feelvos_tf.video.segment import segment_video
 from feelvos_tf.video.writers import VideoFileWriter
-
-SIZE = (24, 32)
-
-
-class Noisy:
-    """A segmenter whose labels depend on all that a real one keeps between frames."""
-
-    def __init__(self, stop_at=None, error=KeyboardInterrupt):
-        self.steps = 0
-        self._stop_at = stop_at
-        self._error = error
-
-    def reset(self, frame, mask):
-        self._ids = sorted(set(np.unique(mask).tolist()))
-        self._reference = [zlib.crc32(frame.tobytes()), zlib.crc32(mask.tobytes())]
-        self._frame, self._labels = frame, mask
-
-    def step(self, frame):
-        if self.steps == self._stop_at:
-            raise self._error
-        self.steps += 1
-        state = [zlib.crc32(array.tobytes()) for array in (frame, self._frame, self._labels)]
-        rng = np.random.default_rng([*self._reference, *state])
-        labels = np.roll(self._labels, 1, axis=1)
-        labels[rng.integers(SIZE[0], size=9), rng.integers(SIZE[1], size=9)] = rng.choice(self._ids)
-        self._frame, self._labels = frame, labels
-        return labels
-
-    def add_objects(self, mask):
-        assert not set(np.unique(mask).tolist()) & set(self._ids) - {0}
-        self._ids += sorted(set(np.unique(mask).tolist()) - {0})
-        self._reference += [zlib.crc32(self._frame.tobytes()), zlib.crc32(mask.tobytes())]
-        self._labels = np.where(mask > 0, mask, self._labels)
-        return self._labels
-
-    def resume(self, frame, labels):
-        self._frame, self._labels = frame, labels
-
-
-@pytest.fixture
-def frames(tmp_path):
-    """A folder of twelve frames, frame0.jpg to frame11.jpg."""
-    folder = tmp_path / "frames"
-    folder.mkdir()
-    rng = np.random.default_rng(3)
-    for i in range(12):
-        image = rng.integers(0, 256, SIZE + (3,), np.uint8)
-        Image.fromarray(image).save(folder / f"frame{i}.jpg", quality=95)
-    return folder
-
-
-def square(*ids):
-    """A mask with an object of 6x4 pixels for each id."""
-    mask = np.zeros(SIZE, np.uint8)
-    for i, value in enumerate(ids):
-        mask[4 + 2 * i : 10 + 2 * i, 7 * i : 7 * i + 4] = value
-    return mask
-
-
-@pytest.fixture
-def first(tmp_path):
-    write_mask(tmp_path / "first.png", square(2, 200))
-    return tmp_path / "first.png"
-
-
-@pytest.fixture
-def several(tmp_path):
-    """Masks of frames 2 (ids 3, 9), 5 (9 again, 40 is new) and 8 (nothing new), 9 (7 is new)."""
-    folder = tmp_path / "several"
-    folder.mkdir()
-    for index, ids in ((1, ()), (2, (3, 9)), (5, (9, 40)), (8, (3, 9)), (9, (7,))):
-        write_mask(folder / f"frame{index}.png", square(*ids))
-    return folder
-
-
-def run(video, mask, output, segmenter=None, **options):
-    lines = []
-    summary = segment_video(video, mask, output, lambda: segmenter or Noisy(), say=lines.append,
-                            **options)
-    return summary, lines
-
-
-def masks(folder):
-    return {path.stem: read_mask(path) for path in folder.glob("frame*.png")}
-
-
-def assert_same(first, second):
-    assert sorted(first) == sorted(second)
-    for name, mask in first.items():
-        np.testing.assert_array_equal(mask, second[name], name)
 
 
 def test_one_palette_mask_a_frame_named_like_it(frames, first, tmp_path):
@@ -179,9 +90,10 @@ def test_resume_after_a_kill_that_left_holes_and_damage(frames, several, tmp_pat
     run(frames, several, out)
     (out / "frame6.png").unlink()  # while frame7.png is there
     (out / "frame11.png").write_bytes((out / "frame11.png").read_bytes()[:40])
-    (out / ".frame6.png.part").write_bytes(b"half")
+    (out / PART_FILES.replace("*", "0123")).write_bytes(b"half")
     summary, _ = run(frames, several, out, resume=True)
     assert summary.kept == 6
+    assert not list(out.glob(".*"))
     assert_same(masks(out), masks(tmp_path / "whole"))
 
 
@@ -196,14 +108,16 @@ def test_resume_of_a_finished_or_new_run(frames, first, tmp_path):
 def test_masks_of_another_run_are_not_resumed(frames, first, tmp_path):
     out = tmp_path / "out"
     run(frames, first, out, settings={"sha256": "a"})
-    with pytest.raises(InputError, match="run.json.*sha256 a, but now it is b"):
+    with pytest.raises(InputError, match="run.json: sha256 is 'a', now it is 'b'; --overwrite"):
         run(frames, first, out, settings={"sha256": "b"}, resume=True)
     write_mask(first, square(2, 201))
-    with pytest.raises(InputError, match="run.json: .*made with masks"):
+    with pytest.raises(InputError, match="run.json: masks is "):
         run(frames, first, out, settings={"sha256": "a"}, resume=True)
     (out / "run.json").unlink()
-    with pytest.raises(InputError, match="run.json: cannot be read"):
-        run(frames, first, out, resume=True)
+    for options in ({"resume": True}, {"overwrite": True}, {}):
+        with pytest.raises(InputError, match=r"frame0.png: is there already \(and 12 more\), and "
+                                             "no run.json says that feelvos-segment wrote it"):
+            run(frames, first, out, **options)
 
 
 def test_finished_mask_with_a_strange_id(frames, first, tmp_path):
@@ -366,25 +280,24 @@ def test_method_that_cannot_resume_leaves_what_is_finished(frames, first, tmp_pa
     assert_same(masks(tmp_path / "out"), before)
 
 
-def test_full_disk_leaves_whole_files_only(frames, first, tmp_path):
+def test_full_disk_leaves_whole_files_only(frames, first, tmp_path, full_disk, monkeypatch):
     out = tmp_path / "out"
-    out.mkdir()
-    (out / ".frame6.png.part").symlink_to("/dev/full")
+    full_disk("frame6.png")
     with pytest.raises(InputError, match=r"frame6.png: cannot be written \(No space left"):
         run(frames, first, out)
     assert set(masks(out)) >= {f"frame{i}" for i in range(6)}
     assert not (out / "frame6.png").exists()
-    assert not list(out.glob(".*.part"))
+    assert not list(out.glob(".*"))
+    monkeypatch.undo()
     run(frames, first, out, resume=True)
     run(frames, first, tmp_path / "whole")
     assert_same(masks(out), masks(tmp_path / "whole"))
 
 
-def test_full_disk_for_pictures(frames, first, tmp_path):
+def test_full_disk_for_pictures(frames, first, tmp_path, full_disk):
     for name in ("contact_sheet.jpg", "overlay.mp4"):
         out = tmp_path / name.split(".")[0]
-        out.mkdir()
-        (out / f".{name}.part").symlink_to("/dev/full")
+        full_disk(name)
         with pytest.raises(InputError, match=name):
             run(frames, first, out, overlay=True)
         assert not (out / name).exists()
@@ -458,7 +371,8 @@ def test_single_mask_named_like_a_later_frame_is_noted(frames, first, tmp_path):
 def test_run_file_says_what_the_masks_are_from(frames, several, tmp_path):
     run(frames, several, tmp_path / "out", settings={"max_side": 640})
     values = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert values["size"] == [24, 32]
-    assert values["max_side"] == 640
-    assert {name: ids[:-1] for name, ids in values["masks"].items()} == {
+    assert values["program"] == "feelvos-segment"
+    assert values["made_from"]["size"] == [24, 32]
+    assert values["made_from"]["max_side"] == 640
+    assert {name: ids[:-1] for name, ids in values["made_from"]["masks"].items()} == {
         "frame2": [3, 9], "frame5": [40], "frame9": [7]}

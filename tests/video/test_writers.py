@@ -1,5 +1,6 @@
 """Results out: complete files or none, errors that name the file."""
 
+import fnmatch
 import threading
 import time
 
@@ -7,12 +8,11 @@ import numpy as np
 import pytest
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import PART_FILES
 from feelvos_tf.video import writers
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask
 from feelvos_tf.video.writers import MaskFolderWriter, VideoFileWriter
-
-FULL = "/dev/full"  # every write ends in: no space left on device
 
 
 def names(folder):
@@ -66,8 +66,8 @@ def test_writing_overlaps_and_waits_when_the_queue_is_full(tmp_path, monkeypatch
     assert accepted == list(range(6))
 
 
-def test_full_disk_names_the_file_and_keeps_what_is_finished(tmp_path):
-    (tmp_path / ".1.png.part").symlink_to(FULL)
+def test_full_disk_names_the_file_and_keeps_what_is_finished(tmp_path, full_disk):
+    full_disk("1.png")
     with pytest.raises(InputError, match=r"1\.png: cannot be written \(No space left"):
         with MaskFolderWriter(tmp_path) as writer:
             writer.write("0", mask(0))
@@ -75,8 +75,8 @@ def test_full_disk_names_the_file_and_keeps_what_is_finished(tmp_path):
     assert names(tmp_path) == ["0.png"]
 
 
-def test_an_error_comes_up_with_a_later_write(tmp_path):
-    (tmp_path / ".0.png.part").symlink_to(FULL)
+def test_an_error_comes_up_with_a_later_write(tmp_path, full_disk):
+    full_disk("0.png")
     writer = MaskFolderWriter(tmp_path)
     with pytest.raises(InputError, match=r"0\.png: cannot be written"):
         for i in range(1000):
@@ -92,8 +92,8 @@ def test_labels_that_are_none_are_named(tmp_path):
             writer.write("0", np.array([[0, 300]]))
 
 
-def test_an_error_inside_the_block_is_not_replaced(tmp_path):
-    (tmp_path / ".0.png.part").symlink_to(FULL)
+def test_an_error_inside_the_block_is_not_replaced(tmp_path, full_disk):
+    full_disk("0.png")
     with pytest.raises(KeyboardInterrupt):
         with MaskFolderWriter(tmp_path) as writer:
             writer.write("1", mask(1))
@@ -115,9 +115,10 @@ def test_unusable_folders(tmp_path, monkeypatch):
         MaskFolderWriter(tmp_path / "masks")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../a", "."])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "../a", ".", "..", "a\\b", "a\nb", "a" * 241, "\udc80"])
 def test_names_stay_inside_the_folder(tmp_path, name):
-    with MaskFolderWriter(tmp_path) as writer, pytest.raises(InputError, match="no frame name"):
+    with MaskFolderWriter(tmp_path) as writer, pytest.raises(InputError, match="a frame is called"):
         writer.write(name, mask(0))
 
 
@@ -166,7 +167,8 @@ def test_no_video_remains_of_an_interrupted_block(tmp_path):
         with pytest.raises(error):
             with VideoFileWriter(tmp_path / "a.mp4") as writer:
                 writer.write(np.zeros((8, 8, 3), np.uint8))
-                assert names(tmp_path) == [".a.mp4.part"]  # hidden from readers of the folder
+                (part,) = names(tmp_path)
+                assert fnmatch.fnmatch(part, PART_FILES)  # hidden from readers of the folder
                 raise error
     assert not names(tmp_path)
 
@@ -177,8 +179,8 @@ def test_no_frames_no_video(tmp_path):
     assert not names(tmp_path)
 
 
-def test_video_on_a_full_disk(tmp_path):
-    (tmp_path / ".a.mp4.part").symlink_to(FULL)
+def test_video_on_a_full_disk(tmp_path, full_disk):
+    full_disk("a.mp4")
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     with pytest.raises(InputError, match=r"a\.mp4: cannot be written \(No space left"):
         with VideoFileWriter(tmp_path / "a.mp4") as writer:

@@ -1,0 +1,147 @@
+"""Takes a segmenter through a video: where it begins, and where objects come in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.video.frames import Frame, FrameSource
+from feelvos_tf.video.given_masks import GivenMask, GivenMasks
+
+
+class Segmenter(Protocol):
+    """What is asked of a method; see `feelvos_tf.streaming.segmenter.VideoSegmenter`."""
+
+    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None: ...
+
+    def step(self, frame: np.ndarray) -> np.ndarray: ...
+
+    def add_objects(self, mask: np.ndarray) -> np.ndarray: ...
+
+    @property
+    def labels_hold_all(self) -> bool: ...
+
+    def resume(self, frame: np.ndarray, labels: np.ndarray) -> None: ...
+
+    def state(self) -> dict[str, np.ndarray]: ...
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None: ...
+
+
+class Tracker:
+    """Takes a segmenter through a video whose first frames may have their masks already.
+
+    Attributes:
+      start: index of the frame of the first mask, with which segmenting begins.
+    """
+
+    def __init__(self, segmenter: Segmenter, given: GivenMasks):
+        self._segmenter = segmenter
+        self._given = given
+        self.start = given.entries[0].index
+        self._waiting = list(given.entries)
+        self._known: set[int] = {0}
+        # A frame with its stored mask that the segmenter has not been told of.
+        self._last: tuple[Frame, np.ndarray] | None = None
+
+    def segment(self, frame: Frame) -> np.ndarray:
+        """Computes the labels of the next frame, uint8 [H, W]."""
+        if frame.index < self.start:
+            return np.zeros(frame.image.shape[:2], np.uint8)
+        entry = self._entry_of(frame)
+        if entry is self._given.entries[0]:
+            return self._begin(frame, entry)
+        self._catch_up()
+        labels = self._segmenter.step(frame.image)
+        return labels if entry is None else self._add(entry)
+
+    @property
+    def labels_hold_all(self) -> bool:
+        """Whether `restore` goes on as if never stopped; else `skip` and `restore_state` do."""
+        return self._segmenter.labels_hold_all
+
+    def state(self) -> dict[str, np.ndarray] | None:
+        """Everything kept between frames; None before the first mask."""
+        begun = len(self._waiting) < len(self._given.entries)
+        return self._segmenter.state() if begun else None
+
+    def restore_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from a state, after `skip` with all frames up to it."""
+        self._segmenter.restore(state)
+
+    def skip(self, frame: Frame, labels: np.ndarray) -> None:
+        """Passes the next frame with the labels that `segment` once returned for it."""
+        if frame.index >= self.start:
+            self._know(frame, labels)
+
+    def restore(self, frame: Frame, labels: np.ndarray) -> None:
+        """Takes the next frame with the labels that `segment` once returned for it."""
+        if frame.index < self.start:
+            return
+        entry = self._know(frame, labels)
+        if entry is self._given.entries[0]:
+            self._begin(frame, entry)
+        elif entry is not None:
+            # The reference takes in this frame's embedding.
+            self._segmenter.resume(frame.image, labels)
+            self._add(entry)
+            self._last = None
+        else:
+            self._last = frame, labels
+
+    def _know(self, frame: Frame, labels: np.ndarray) -> GivenMask | None:
+        """Checks finished labels; returns the mask given with their frame, if there is one."""
+        entry = self._entry_of(frame)
+        if entry is not None:
+            self._known.update(entry.ids)
+        strangers = set(np.unique(labels).tolist()) - self._known
+        if strangers:
+            raise InputError(f"the finished mask of frame {frame.name} holds id "
+                             f"{min(strangers)}, which no mask given has up to there")
+        return entry
+
+    def finish(self, source: FrameSource) -> None:
+        """Raises InputError where a given mask's frame never came."""
+        if self._waiting:
+            raise InputError(_frame_missing(self._waiting[0], f"{source.path} has no such frame"))
+
+    def _entry_of(self, frame: Frame) -> GivenMask | None:
+        if not self._waiting or frame.index < self._waiting[0].index:
+            return None
+        if frame.index > self._waiting[0].index:
+            raise InputError(_frame_missing(self._waiting[0], "that frame cannot be read"))
+        return self._waiting.pop(0)
+
+    def _begin(self, frame: Frame, entry: GivenMask) -> np.ndarray:
+        mask = self._given.read(entry)
+        with _named(entry):
+            self._segmenter.reset(frame.image, mask)
+        self._known.update(entry.ids)
+        return np.where(np.isin(mask, entry.ids), mask, 0).astype(np.uint8)
+
+    def _add(self, entry: GivenMask) -> np.ndarray:
+        with _named(entry):
+            return self._segmenter.add_objects(self._given.read(entry))
+
+    def _catch_up(self) -> None:
+        if self._last is not None:
+            frame, labels = self._last
+            self._segmenter.resume(frame.image, labels)
+            self._last = None
+
+
+def _frame_missing(entry: GivenMask, reason: str) -> str:
+    return f"{entry.path}: brings in objects in frame {entry.name}, but {reason}"
+
+
+@contextlib.contextmanager
+def _named(entry: GivenMask) -> Iterator[None]:
+    """Puts the file of a mask in front of what the segmenter has against it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{entry.path}: {error}") from error

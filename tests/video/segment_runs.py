@@ -1,0 +1,100 @@
+"""Runs of the engine of feelvos-segment with a method that needs no network."""
+
+import zlib
+
+import numpy as np
+
+from feelvos_tf.video.masks import read_mask
+from feelvos_tf.video.segment import segment_video
+
+SIZE = (24, 32)
+
+
+class Noisy:
+    """A segmenter whose labels depend on all that a real one keeps between frames."""
+
+    labels_hold_all = True
+
+    def __init__(self, stop_at=None, error=KeyboardInterrupt):
+        self.steps = 0
+        self._stop_at = stop_at
+        self._error = error
+
+    def reset(self, frame, mask):
+        self._ids = sorted(set(np.unique(mask).tolist()))
+        self._reference = [zlib.crc32(frame.tobytes()), zlib.crc32(mask.tobytes())]
+        self._frame, self._labels = frame, mask
+
+    def step(self, frame):
+        if self.steps == self._stop_at:
+            raise self._error
+        self.steps += 1
+        state = [zlib.crc32(array.tobytes()) for array in (frame, self._frame, self._labels)]
+        rng = np.random.default_rng([*self._reference, *state])
+        labels = np.roll(self._labels, 1, axis=1)
+        labels[rng.integers(SIZE[0], size=9), rng.integers(SIZE[1], size=9)] = rng.choice(self._ids)
+        self._frame, self._labels = frame, labels
+        return labels
+
+    def add_objects(self, mask):
+        assert not set(np.unique(mask).tolist()) & set(self._ids) - {0}
+        self._ids += sorted(set(np.unique(mask).tolist()) - {0})
+        self._reference += [zlib.crc32(self._frame.tobytes()), zlib.crc32(mask.tobytes())]
+        self._labels = np.where(mask > 0, mask, self._labels)
+        return self._labels
+
+    def resume(self, frame, labels):
+        self._frame, self._labels = frame, labels
+
+
+class Remembering(Noisy):
+    """One whose labels depend on every frame so far, as with a memory."""
+
+    labels_hold_all = False
+
+    def step(self, frame):
+        labels = super().step(frame)
+        self._reference = [self._reference[0] ^ zlib.crc32(labels.tobytes()), *self._reference[1:]]
+        return labels
+
+    def resume(self, frame, labels):
+        raise AssertionError("labels do not hold the memory")
+
+    def state(self):
+        return {"ids": np.array(self._ids), "reference": np.array(self._reference, np.uint64),
+                "frame_before": self._frame.copy(), "labels": self._labels.copy()}
+
+    def restore(self, state):
+        self._ids = state["ids"].tolist()
+        self._reference = [int(value) for value in state["reference"]]
+        self._frame, self._labels = state["frame_before"], state["labels"]
+
+
+def square(*ids):
+    """A mask with an object of 6x4 pixels for each id."""
+    mask = np.zeros(SIZE, np.uint8)
+    for i, value in enumerate(ids):
+        mask[4 + 2 * i : 10 + 2 * i, 7 * i : 7 * i + 4] = value
+    return mask
+
+
+def run(video, mask, output, segmenter=None, **options):
+    lines = []
+    summary = segment_video(video, mask, output, lambda: segmenter or Noisy(), say=lines.append,
+                            **options)
+    return summary, lines
+
+
+def masks(folder):
+    return {path.stem: read_mask(path) for path in folder.glob("frame*.png")}
+
+
+def assert_same(first, second):
+    assert sorted(first) == sorted(second)
+    for name, mask in first.items():
+        np.testing.assert_array_equal(mask, second[name], name)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*"))
+            if path.is_file()}
