@@ -41,6 +41,7 @@ TRAIN = [
     "tensorflow-datasets<4.9.5" + CLASSIC,
     "tensorflow-metadata<1.16" + CLASSIC,
     "importlib_resources" + CLASSIC,
+    "tensorboard",  # TensorFlow 2.21 no longer brings it
     # tensorboard imports pkg_resources, which setuptools dropped in release 82.
     "setuptools<81",
 ]

@@ -29,9 +29,10 @@ The masks are the same as without the stop. A folder with masks is touched with 
 An object that is in none of the last masks is named at the end; run.json says in which frames each
 object is seen.
 
-Too slow or too little memory: --max_side=640 computes at reduced size (the masks keep the
-frames' size); --max_reference_pixels=1024 compares with that many pixels of each object in the
-first frame instead of all. Both make results a little worse.
+Too slow or too little memory: --max_reference_pixels=1024 compares with that many pixels of each
+object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
+the frames' size). Both cost quality. Of J&F 75.5 on five sequences at 854x480, the first of them
+left 70.3, and --max_side=428 took eleven points (feelvos_tf/weights/MODEL_CARD.md).
 
 The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
 line that says why.
@@ -103,7 +104,8 @@ def main(argv: list[str]) -> None:
     if _DEMO.value:
         if _VIDEO.value or _MASK.value or _RESUME.value:
             raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume")
-        _conclude(demo.run_demo(_OUTPUT.value, make_segmenter, say=_say))
+        _conclude(demo.run_demo(
+            _OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say))
         return
     for flag in (_VIDEO, _MASK):
         if not flag.value:
@@ -118,7 +120,7 @@ def main(argv: list[str]) -> None:
         settings=settings, overlay=_OVERLAY.value, contact_sheet=_CONTACT_SHEET.value,
         resume=_RESUME.value, overwrite=_OVERWRITE.value, on_error=_ON_ERROR.value,
         ignore_label=_IGNORE_LABEL.value, mask_threshold=_MASK_THRESHOLD.value,
-        snap_mask=_SNAP_MASK.value, inputs=[checkpoint], progress=True, say=_say))
+        snap_mask=_SNAP_MASK.value, inputs=[checkpoint], progress=not app.QUIET.value, say=_say))
 
 
 def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None):
@@ -143,12 +145,14 @@ def _conclude(summary: Summary) -> None:
     _say(", ".join(parts))
     for path in summary.files:
         _say(f"wrote {path}")
-    figures = []
+    figures = [f"{summary.seconds:.1f} s"]
     if summary.frames_per_second is not None:
-        figures.append(f"{summary.frames_per_second:.2f} frames/s")
+        figures.append(f"of which {summary.first_seconds:.1f} s for the first "
+                       f"{summary.first_frames} frames, which compile the network")
+        figures.append(f"then {summary.frames_per_second:.2f} frames/s")
     if summary.peak_memory is not None:
         figures.append(f"peak memory {summary.peak_memory / 1e6:.0f} MB")
-    _say(", ".join([f"{summary.seconds:.1f} s", *figures]))
+    _say(", ".join(figures))
 
 
 def _say(line: str) -> None:

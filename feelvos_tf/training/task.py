@@ -252,11 +252,12 @@ class FeelvosTrainingTask(base_task.Task):
         trained = sum(v.shape.num_elements() for v in model.trainable_variables)
         every = sum(v.shape.num_elements() for v in model.variables)
         rates = ", ".join(str(rate) for rate in network.atrous_rates)
+        rates = f"atrous rates {rates}" if rates else "no atrous rates"
         return [
             f"effective batch: {data.global_batch_size} clips of {data.num_frames} frames on "
             f"{replicas} {'replica' if replicas == 1 else 'replicas'}",
             f"crop: {data.crop_size[0]}x{data.crop_size[1]}, output stride "
-            f"{network.output_stride} with rates {rates}, matching at stride 4",
+            f"{network.output_stride} with {rates}, matching at stride 4",
             f"triplets: {number} in " + ", ".join(
                 f"{len(s.lengths)} videos of {s.name}" for s in self.sources),
             f"parameters: {every}, of which {trained} are trained; backbone {network.backbone}",
