@@ -22,7 +22,7 @@ from feelvos_tf.errors import InputError
 CONFIG_KEY = "config.json"
 STREAMING_KEY = "streaming.json"
 KIND = "a checkpoint of feelvos_tf"
-_MOST_JSON = 1 << 20  # bytes
+_MOST_JSON = 65536  # bytes
 
 
 def pack(values: Mapping[str, Any]) -> np.ndarray:
