@@ -19,7 +19,8 @@ from feelvos_tf.data import layouts, synthetic
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.triplets import preview
 from feelvos_tf.triplets.clip_sources import RecordSource, TreeSource
-from feelvos_tf.triplets.stream import TripletConfig, make_triplets
+from feelvos_tf.triplets.stream import make_triplets
+from feelvos_tf.triplets.triplet_config import TripletConfig
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum(

@@ -72,6 +72,7 @@ class FeelvosTrainingTask(base_task.Task):
     def build_model(self):
         """Returns the network; frozen parts are not among its trainable variables."""
         model = build_model(configs.model_config(self.task_config.model))
+        model.recommended_memory = self.task_config.validation_data.memory.memory()
         for unit in model.submodules:
             if isinstance(unit, tf.keras.layers.BatchNormalization):
                 unit.momentum = self.task_config.batch_norm_momentum
@@ -217,7 +218,7 @@ class FeelvosTrainingTask(base_task.Task):
         if self.task_config.losses.kind == "triplet":
             return NearestNeighbor(model)
         data = self.task_config.validation_data
-        return VideoSegmenter(model, max_side=data.max_side, memory=data.memory.memory())
+        return VideoSegmenter(model, max_side=data.max_side)
 
     def validate_video(self, number: int, segmenter):
         """Runs and scores one of `videos`.

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import FolderFrames, Frame, FrameSource, open_frames, prefetch
+from feelvos_tf.video.frame_source import Frame, FrameSource
+from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
+from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.kept_state import Kept
 from feelvos_tf.video.pictures import Pictures, picture_names
 from feelvos_tf.video.progress import progress_shown, warnings_to
@@ -68,6 +70,8 @@ def segment_video(
     overwrite: bool = False,
     on_error: str = "stop",
     ignore_label: int | None = None,
+    mask_threshold: int | None = None,
+    snap_mask: bool = False,
     inputs: Iterable[str | os.PathLike[str]] = (),
     go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
@@ -92,6 +96,8 @@ def segment_video(
       overwrite: remove what an earlier run left in `output`, and start anew.
       on_error: "stop" or "skip", what an unreadable frame does; a skipped frame gets no mask.
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
+      mask_threshold: see `read_mask`'s `threshold`.
+      snap_mask: see `read_mask`'s `snap`.
       inputs: further files that the method reads and that must not be written over.
       go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
@@ -110,8 +116,9 @@ def segment_video(
         size = source.size
         # A video file's names are known beforehand, its exact length is not.
         names = source.names or [f"{index:05d}" for index in range(len(source))]
-        say(f"video {source.path}: {len(names)} frames of {size[1]}x{size[0]} (width x height)")
-        given = GivenMasks(mask, names, size, ignore_label)
+        say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
+        given = GivenMasks(mask, names, size, ignore_label, threshold=mask_threshold,
+                           snap=snap_mask)
         for line in given.notes:
             say(line)
         sightings = Sightings({entry.name: entry.ids for entry in given.entries})

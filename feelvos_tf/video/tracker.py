@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import Frame, FrameSource
+from feelvos_tf.video.frame_source import Frame, FrameSource
 from feelvos_tf.video.given_masks import GivenMask, GivenMasks
 
 

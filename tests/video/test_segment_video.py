@@ -239,7 +239,7 @@ def broken(case, frames, first, tmp_path):
 
 
 @pytest.mark.parametrize("case, message", [
-    ("mask of another size", "first.png: mask of 24x31 .* 24x32"),
+    ("mask of another size", "first.png: mask of 31x24 .* 32x24"),
     ("empty mask", "first.png: holds no object"),
     ("no mask", "absent.png: no such file"),
     ("empty folder of masks", "empty: found nothing"),
