@@ -104,8 +104,8 @@ def main(argv: list[str]) -> None:
     if _DEMO.value:
         if _VIDEO.value or _MASK.value or _RESUME.value:
             raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume")
-        _conclude(demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value,
-                                say=_say))
+        _conclude(demo.run_demo(
+            _OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say))
         return
     for flag in (_VIDEO, _MASK):
         if not flag.value:
