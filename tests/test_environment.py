@@ -38,7 +38,7 @@ def run_python(code, **environment):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
 

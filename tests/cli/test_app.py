@@ -60,7 +60,7 @@ def command(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
 
     return run
@@ -218,7 +218,7 @@ def test_reader_that_goes_away(tmp_path, arguments, line):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert result.stdout == line + "\n"
     assert result.stderr == ""
