@@ -14,10 +14,10 @@ FOLDER = pathlib.Path(__file__).parents[2] / "experiments"
 def test_printed_settings_are_read_back_as_they_were(name, tmp_path):
     registered = run.read_params(name)
     (tmp_path / "all.yaml").write_text(run.as_yaml(registered))
-    other = next(other for other in experiments.EXPERIMENTS if other != name)
-    again = run.read_params(name, [tmp_path / "all.yaml"]).as_dict()
-    assert again == registered.as_dict()
-    assert again != run.read_params(other).as_dict()
+    # Over another experiment: all that is printed has to be read.
+    other = "pml" if name == "tiny" else "tiny"
+    again = run.read_params(other, [tmp_path / "all.yaml"])
+    assert run.as_yaml(again) == run.as_yaml(registered)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
