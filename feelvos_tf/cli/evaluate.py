@@ -30,12 +30,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import presets
-from feelvos_tf.cli import app
+from feelvos_tf.cli import app, memory_flag
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import evaluate, protocols
 
@@ -129,10 +130,11 @@ def _check_flags() -> None:
                                   "--baseline")
     if _ABLATION.value and (_RESULTS.value or _BASELINE.value or _ZIP.value):
         raise absl_app.UsageError("--ablation goes with none of --results, --baseline, --zip")
-    if (_MAX_SIDE.value or _MAX_REFERENCE_PIXELS.value) and (
-            _RESULTS.value or _BASELINE.value or _ABLATION.value):
-        raise absl_app.UsageError("--max_side and --max_reference_pixels go with the whole network "
-                                  "only: with none of --results, --baseline, --ablation")
+    options = (_MAX_SIDE.value, _MAX_REFERENCE_PIXELS.value, memory_flag.MEMORY.present)
+    if any(options) and (_RESULTS.value or _BASELINE.value or _ABLATION.value):
+        raise absl_app.UsageError("--max_side, --max_reference_pixels and --memory go with the "
+                                  "whole network only: with none of --results, --baseline, "
+                                  "--ablation")
     if _ABLATION_CHECKPOINTS.value and not _ABLATION.value:
         raise absl_app.UsageError("--ablation_checkpoints needs --ablation")
     if _BASELINE.value == "first_mask" and _CHECKPOINT.value:
@@ -155,7 +157,9 @@ def _method():
         return {"baseline": "nearest_neighbor", **identity}, lambda: _nearest_neighbor(path)
     options = {"max_side": _MAX_SIDE.value, "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
     given = {name: value for name, value in options.items() if value is not None}
-    return {**identity, **given}, lambda: _segmenter(path, given)
+    memory = memory_flag.chosen(path)
+    method = {**identity, **given, "memory": memory_flag.described(memory)}
+    return method, lambda: _segmenter(path, {**given, "memory": memory})
 
 
 def _nearest_neighbor(path: str):
@@ -165,7 +169,7 @@ def _nearest_neighbor(path: str):
     return NearestNeighbor(load_model(path))
 
 
-def _segmenter(path: str, options: Mapping[str, int]):
+def _segmenter(path: str, options: Mapping[str, Any]):
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 

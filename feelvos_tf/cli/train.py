@@ -15,6 +15,9 @@ key is an error. What results is kept in MODEL_DIR/params.yaml. Ctrl-C or SIGTER
 at the end of the loop that runs (trainer.steps_per_loop); the same command goes on from there.
 MODEL_DIR/best/best_model.npz and MODEL_DIR/last_model.npz are checkpoints for the other commands.
 
+Losses, scores and pictures of what the network sees are for TensorBoard, also while it runs:
+  tensorboard --logdir=MODEL_DIR
+
 Several devices: --params_override='runtime: {num_gpus: 8}'; several machines: distribution_strategy
 multi_worker_mirrored with TF_CONFIG set, or worker_hosts and task_index; a TPU: --tpu=ADDRESS.
 Half precision: runtime.mixed_precision_dtype float16 (with loss_scale dynamic) or bfloat16.

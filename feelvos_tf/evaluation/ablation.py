@@ -162,7 +162,7 @@ def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
         for row, path in paths.items():
             say(f"ablation: {row.name} with {path}")
             outcomes[row.name] = evaluate_method(
-                task, lambda model=models[row]: VideoSegmenter(model),
+                task, lambda model=models[row]: VideoSegmenter(model, memory=None),
                 {"ablation": row.name, **checkpoint_identity(path)}, Path(output) / row.name,
                 rerun=rerun, pictures=pictures, say=say)
         forms = {

@@ -68,7 +68,9 @@ def picture(model, clip) -> np.ndarray:
     captions = ["reference", "previous", "current", "truth", "prediction"]
     for name, distances in (("first frame", from_first), ("previous frame", from_previous)):
         for channel in np.flatnonzero(clip["valid"][0].numpy()):
-            shade = (255 * distances[0, ..., channel].numpy()).astype(np.uint8)
-            tiles.append(np.repeat(shade[..., np.newaxis], 3, axis=-1))
+            # As large as the frames: at stride 4 they would be stamps that hardly show a thing.
+            large = resize.resize_nearest(distances[:1, ..., channel:channel + 1], labels.shape[1:])
+            shade = (255 * large[0].numpy()).astype(np.uint8)
+            tiles.append(np.repeat(shade, 3, axis=-1))
             captions.append(f"distance to {name}, {channel}")
     return contact_sheet(tiles, captions)
