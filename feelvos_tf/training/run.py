@@ -1,13 +1,15 @@
-"""Runs an experiment: strategy, task, trainer, what is told and kept."""
+"""Runs an experiment: strategy, task, trainer, reporting and saved files."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 
 import tensorflow as tf
+import yaml
 from official.common import distribute_utils
 from official.core import config_definitions as cfg
 from official.core import task_factory, train_lib, train_utils
@@ -61,6 +63,12 @@ def read_params(experiment: str, config_files=(), override: str = "",
     params.validate()
     params.lock()
     return params
+
+
+def as_yaml(params: cfg.ExperimentConfig) -> str:
+    """All settings as YAML text, which `read_params` takes back as a file."""
+    # By way of JSON, which knows no tuples: YAML would tag them.
+    return yaml.safe_dump(json.loads(json.dumps(params.as_dict())), sort_keys=False)
 
 
 def make_strategy(runtime) -> tf.distribute.Strategy:
