@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,11 +18,12 @@ import numpy as np
 from feelvos_tf import npz
 from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import sha256
 
 CONFIG_KEY = "config.json"
 STREAMING_KEY = "streaming.json"
 KIND = "a checkpoint of feelvos_tf"
-_MOST_JSON = 1 << 20  # bytes
+_MOST_JSON = 65536  # bytes
 
 
 def pack(values: Mapping[str, Any]) -> np.ndarray:
@@ -29,12 +31,26 @@ def pack(values: Mapping[str, Any]) -> np.ndarray:
     return np.frombuffer(json.dumps(values).encode(), np.uint8)
 
 
+def read_headers(path: str | os.PathLike[str]) -> dict[str, npz.Header]:
+    """What a checkpoint file declares, see `npz.read_headers`.
+
+    Raises:
+      InputError: there is no such file, or it is no .npz file.
+    """
+    if not pathlib.Path(path).is_file():
+        hint = ""
+        if pathlib.Path(f"{path}.index").is_file():
+            hint = "; it is a TensorFlow checkpoint: convert it with feelvos-import-checkpoint"
+        raise InputError(f"{path}: no such checkpoint file{hint}")
+    return npz.read_headers(path, KIND)
+
+
 def read_json(path: str | os.PathLike[str], headers: dict[str, npz.Header], key: str) -> Any:
     """Takes one of the keys above out of the headers of a file and returns what it holds.
 
     Args:
       path: the file.
-      headers: of it, from `npz.read_headers`.
+      headers: of it, from `read_headers`.
       key: to be taken out.
 
     Raises:
@@ -77,4 +93,13 @@ def recommended_memory(path: str | os.PathLike[str]) -> Memory | None:
     Raises:
       InputError: the file cannot be read or is none of the package.
     """
-    return take_memory(path, npz.read_headers(path, KIND))
+    return take_memory(path, read_headers(path))
+
+
+def identity(path: str | os.PathLike[str]) -> dict[str, str]:
+    """A checkpoint's name and SHA-256, which tell it from another one of the same name.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
+    return {"checkpoint": str(path), "sha256": sha256(path)}

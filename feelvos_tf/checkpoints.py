@@ -194,12 +194,7 @@ def load_model(path: str | os.PathLike | None = None) -> Feelvos:
       InputError: the file is missing, damaged, of another kind, or does not fit its own config.
     """
     path = presets.checkpoint() if path is None else pathlib.Path(path)
-    if not path.is_file():
-        hint = ""
-        if pathlib.Path(f"{path}.index").is_file():
-            hint = "; it is a TensorFlow checkpoint: convert it with feelvos-import-checkpoint"
-        raise InputError(f"{path}: no such checkpoint file{hint}")
-    headers = npz.read_headers(path, checkpoint_file.KIND)
+    headers = checkpoint_file.read_headers(path)
     config = checkpoint_file.read_json(path, headers, CONFIG_KEY)
     memory = checkpoint_file.take_memory(path, headers)
     try:

@@ -11,7 +11,7 @@ from absl import logging
 from official.core import base_task, task_factory
 
 from feelvos_tf.checkpoints import named_variables
-from feelvos_tf.evaluation import protocols, reports, running
+from feelvos_tf.evaluation import protocols, reports, video_runs
 from feelvos_tf.evaluation.baselines import NearestNeighbor
 from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.ops import resize
@@ -230,7 +230,7 @@ class FeelvosTrainingTask(base_task.Task):
         protocol = inputs.protocol_of(self.task_config.validation_data.source)
         plan = protocols.plan_video(video, protocol)
         with tempfile.TemporaryDirectory() as folder:
-            scores = running.run_video(video, plan, protocol, segmenter, pathlib.Path(folder))
+            scores = video_runs.run_video(video, plan, protocol, segmenter, pathlib.Path(folder))
         means = reports.summarize([scores])
         logging.info("validation: %s J&F %.3f", video.name, means.get("J&F-Mean", float("nan")))
         return scores
@@ -252,11 +252,12 @@ class FeelvosTrainingTask(base_task.Task):
         trained = sum(v.shape.num_elements() for v in model.trainable_variables)
         every = sum(v.shape.num_elements() for v in model.variables)
         rates = ", ".join(str(rate) for rate in network.atrous_rates)
+        rates = f"atrous rates {rates}" if rates else "no atrous rates"
         return [
             f"effective batch: {data.global_batch_size} clips of {data.num_frames} frames on "
             f"{replicas} {'replica' if replicas == 1 else 'replicas'}",
             f"crop: {data.crop_size[0]}x{data.crop_size[1]}, output stride "
-            f"{network.output_stride} with rates {rates}, matching at stride 4",
+            f"{network.output_stride} with {rates}, matching at stride 4",
             f"triplets: {number} in " + ", ".join(
                 f"{len(s.lengths)} videos of {s.name}" for s in self.sources),
             f"parameters: {every}, of which {trained} are trained; backbone {network.backbone}",

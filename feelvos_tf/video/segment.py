@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
-import logging
 import os
 import pathlib
 import sys
@@ -14,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.frame_source import Frame, FrameSource
@@ -23,12 +20,12 @@ from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.kept_state import Kept
 from feelvos_tf.video.pictures import Pictures, picture_names
+from feelvos_tf.video.progress import progress_shown, warnings_to
 from feelvos_tf.video.segment_output import SegmentOutput
 from feelvos_tf.video.sightings import Sightings
 from feelvos_tf.video.tracker import Segmenter, Tracker
 
 _WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
-_SECONDS_BETWEEN_LINES = 30.0  # of progress, where there is no terminal to draw a bar in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +37,10 @@ class Summary:
       kept: number of masks that an earlier run had finished.
       skipped: number of frames without a mask because they could not be read.
       seconds: wall time from the first frame computed to the last file written.
-      frames_per_second: reading and writing included, the first frames, which compile, left out;
-        None where there are too few frames.
+      first_frames: how many of the frames computed had the network compiled.
+      first_seconds: the part of `seconds` that these took.
+      frames_per_second: of the other frames in the rest of `seconds`, reading and writing
+        included; None where there are no others.
       peak_memory: largest resident size of this process so far, in bytes; None where the system
         does not say.
       files: pictures written.
@@ -51,6 +50,8 @@ class Summary:
     kept: int
     skipped: int
     seconds: float
+    first_frames: int
+    first_seconds: float
     frames_per_second: float | None
     peak_memory: int | None
     files: tuple[pathlib.Path, ...]
@@ -110,7 +111,7 @@ def segment_video(
       InputError: something given cannot be used, see `open_frames`, `GivenMasks`,
         `SegmentOutput` and the segmenter. Masks finished before stay.
     """
-    with _warnings_to(say):
+    with warnings_to(say):
         source = open_frames(video, on_error=on_error)
         size = source.size
         # A video file's names are known beforehand, its exact length is not.
@@ -139,7 +140,10 @@ def segment_video(
                     run = _Run(folder, tracker, pictures, sightings)
                     if resume:
                         run.resume(names, say)
-                    for _ in _progress(run.frames(source), len(names), progress, say):
+                    frames = run.frames(source)
+                    if progress:
+                        frames = progress_shown(frames, len(names), lambda: run.is_warm, say)
+                    for _ in frames:
                         pass
                     tracker.finish(source)
                 folder.finish(sightings.to_dict(), run.kept + run.computed)
@@ -164,7 +168,13 @@ class _Run:
         self._resume = False
         self._kept_state: Kept | None = None
         self.kept = self.computed = 0
+        self._segmented = self._first = 0
         self._began = self._warm = None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the network is compiled, so that frames take their usual time from now on."""
+        return self._warm is not None
 
     def resume(self, names: Iterable[str], say: Callable[[str], None]) -> None:
         """Looks at what an earlier run left; to be called before the first frame.
@@ -227,20 +237,26 @@ class _Run:
             self._began = time.perf_counter()
         labels = self._tracker.segment(frame)
         self.computed += 1
-        if self.computed == _WARM_UP:
-            self._warm = time.perf_counter()
+        # Frames before the first mask cost nothing and compile nothing.
+        self._segmented += frame.index >= self._tracker.start
+        if self._warm is None and self._segmented == _WARM_UP:
+            self._warm, self._first = time.perf_counter(), self.computed
         return labels
 
     def summary(self, num_frames: int) -> Summary:
         """Describes the run, of a video of so many frames; to be called when all is written."""
         now = time.perf_counter()
-        rate = None
-        if self._warm is not None and self.computed > _WARM_UP:
-            rate = (self.computed - _WARM_UP) / (now - self._warm)
+        began = now if self._began is None else self._began
+        rate, warm = None, now
+        first = self.computed
+        if self._warm is not None and self.computed > self._first:
+            warm, first = self._warm, self._first
+            rate = (self.computed - first) / (now - warm)
         return Summary(
             masks=self.kept + self.computed, kept=self.kept,
             skipped=num_frames - self.kept - self.computed,
-            seconds=0.0 if self._began is None else now - self._began,
+            seconds=now - began, first_frames=first,
+            first_seconds=warm - began,
             frames_per_second=rate, peak_memory=_peak_memory(), files=tuple(self._pictures.files))
 
 
@@ -254,46 +270,6 @@ def _files_read(source: FrameSource, given: GivenMasks, mask, inputs) -> list:
     """Every file that a run reads, and the folders that it lists."""
     frames = source.files if isinstance(source, FolderFrames) else []
     return [source.path, *frames, mask, *(entry.path for entry in given.entries), *inputs]
-
-
-def _progress(frames: Iterator[Frame], total: int, show: bool, say) -> Iterator[Frame]:
-    """Passes frames on and shows how fast they come and when the last is due."""
-    if not show:
-        yield from frames
-    elif sys.stderr.isatty():
-        yield from tqdm(frames, total=total, unit="frame", dynamic_ncols=True)
-    else:
-        began = said = time.monotonic()
-        for count, frame in zip(itertools.count(1), frames):
-            yield frame
-            now = time.monotonic()
-            if now - said >= _SECONDS_BETWEEN_LINES:
-                said = now
-                say(tqdm.format_meter(count, total, now - began, ncols=0, unit="frame"))
-
-
-@contextlib.contextmanager
-def _warnings_to(say: Callable[[str], None]) -> Iterator[None]:
-    """Hands what the readers warn of (frames skipped) to `say`, above a progress bar, once."""
-    said = set()
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            line = record.getMessage()
-            if line not in said:
-                said.add(line)
-                with tqdm.external_write_mode():
-                    say(line)
-
-    logger, handler = logging.getLogger("feelvos_tf.video"), Handler(logging.WARNING)
-    propagate = logger.propagate
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 def _peak_memory() -> int | None:

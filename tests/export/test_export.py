@@ -22,7 +22,7 @@ from feelvos_tf.export.warmup import FILE
 from feelvos_tf.ops import resize
 from feelvos_tf.streaming.state import State
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVING = ROOT / "experiments" / "serving"
 LATE_ID = 200
 
@@ -419,8 +419,8 @@ def test_fixed_shape_is_compiled(mobilenet, tmp_path):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"ignore_label": 0}, "ignore_label is 0, expected 1 to 255"),
-    ({"max_side": 0}, "max_side is 0, expected at least 1"),
+    ({"ignore_label": 0}, "ignore_label is 0, expected a whole number from 1 to 255"),
+    ({"max_side": 0}, "max_side is 0, expected a whole number from 1 up"),
     ({"fixed": FixedShape(4, 0, 1)}, "width is 0, expected at least 1"),
     ({"fixed": FixedShape(4, 4, 256)}, "num_objects is 256, expected at most 255"),
     ({"fixed": FixedShape(4, 4, 1), "max_side": 9}, "exclude each other"),
@@ -439,12 +439,13 @@ def test_folder_must_be_new(tmp_path):
         export_model(None, tmp_path / "file" / "export", weights="none")
 
 
-def test_parents_are_made(tmp_path, monkeypatch, mobilenet):
+def test_parents_are_made(tmp_path, monkeypatch):
     monkeypatch.setattr(saving.Signatures, "functions", lambda _: {})
     monkeypatch.setattr(saving.descriptions, "describe", lambda *_: {})
     monkeypatch.setattr(saving.descriptions, "readme", lambda _: "")
     monkeypatch.setattr(saving, "write_warmup", lambda *_: None)
-    export_model(mobilenet.model, tmp_path / "models" / "feelvos" / "1", weights="none")
+    model = build_model(ModelConfig(depth_multiplier=0.1, atrous_rates=(), embedding_dim=4))
+    export_model(model, tmp_path / "models" / "feelvos" / "1", weights="none")
     assert (tmp_path / "models" / "feelvos" / "1" / "saved_model.pb").is_file()
 
 
