@@ -14,11 +14,12 @@ from absl import flags
 from absl.testing import flagsaver
 
 import feelvos_tf.export
-from feelvos_tf import checkpoints
+from feelvos_tf import Memory, checkpoint_file, checkpoints
 from feelvos_tf.cli import export
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import FixedShape
 
+RECOMMENDED = Memory(frames=7)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -27,6 +28,7 @@ def calls(monkeypatch):
     """Records export_model's arguments in place of exporting."""
     made = []
     monkeypatch.setattr(checkpoints, "load_model", lambda path: f"model of {path}")
+    monkeypatch.setattr(checkpoint_file, "recommended_memory", lambda path: RECOMMENDED)
     monkeypatch.setattr(feelvos_tf.export, "export_model",
                         lambda *values, **options: made.append((values, options)))
     if not flags.FLAGS.is_parsed():
@@ -35,7 +37,7 @@ def calls(monkeypatch):
 
 
 DEFAULTS = {"max_side": None, "ignore_label": None, "max_reference_pixels": None,
-            "mixed_precision": None, "fixed": None}
+            "mixed_precision": None, "fixed": None, "memory": RECOMMENDED}
 
 
 @pytest.mark.parametrize(("given", "expected"), [
@@ -47,6 +49,8 @@ DEFAULTS = {"max_side": None, "ignore_label": None, "max_reference_pixels": None
       "mixed_precision": "mixed_float16"}),
     ({"height": 48, "width": 64, "num_objects": 2},
      {"weights": "model.npz", "fixed": FixedShape(48, 64, 2)}),
+    ({"memory": "none"}, {"weights": "model.npz", "memory": None}),
+    ({"memory": "every=3"}, {"weights": "model.npz", "memory": Memory(every=3)}),
 ])
 def test_flags_reach_the_export(calls, capsys, given, expected):
     with flagsaver.flagsaver(checkpoint="runs/model.npz", output="out/1", **given):

@@ -119,9 +119,9 @@ def test_killed_and_resumed(clip, tmp_path):
 @pytest.mark.parametrize("change, message", [
     ({"video": None}, "give --video"),
     ({"mask": None}, "give --mask"),
-    ({"checkpoint": "absent.npz"}, "absent.npz: cannot be read, No such file"),
+    ({"checkpoint": "absent.npz"}, "absent.npz: no such checkpoint file"),
     ({"video": "absent"}, "absent: no such folder or video file"),
-    ({"mask": ROOT / "setup.py"}, "setup.py: is not a JPEG or PNG image"),
+    ({"mask": ROOT / "setup.py"}, "setup.py: is not a JPEG, PNG, BMP or TIFF image"),
     ({"demo": "true"}, "--demo goes with none of"),
     ({"max_side": 0}, "max_side"),
     ({"ignore_label": 256}, "ignore_label"),
@@ -174,6 +174,8 @@ def test_help_teaches_without_tensorflow():
 
 class Still:
     """Repeats the labels given."""
+
+    labels_hold_all = True
 
     def __init__(self, stop_at=None):
         self._steps, self._stop_at = 0, stop_at
