@@ -41,6 +41,7 @@ TRAIN = [
     "tensorflow-datasets<4.9.5" + CLASSIC,
     "tensorflow-metadata<1.16" + CLASSIC,
     "importlib_resources" + CLASSIC,
+    "tensorboard",  # TensorFlow 2.21 no longer brings it
     # tensorboard imports pkg_resources, which setuptools dropped in release 82.
     "setuptools<81",
 ]
@@ -64,7 +65,19 @@ setup(
     description="FEELVOS in TensorFlow 2: video object segmentation from the first frame's mask",
     long_description=README.read_text(encoding="utf-8") if README.is_file() else "",
     long_description_content_type="text/markdown",
+    author="The feelvos_tf authors",
     license="Apache-2.0",
+    keywords="video object segmentation, FEELVOS, DAVIS, TensorFlow, Keras",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: POSIX :: Linux",
+        "Operating System :: MacOS",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(9, 14)),
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
     python_requires=">=3.9,<3.14",
     packages=find_packages(include=["feelvos_tf", "feelvos_tf.*"]),
     package_data={"feelvos_tf": ["weights/*"]},

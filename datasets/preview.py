@@ -2,12 +2,15 @@
 
     python datasets/preview.py --dataset=davis2016 --dataset_dir=DAVIS --split=train
     python datasets/preview.py --dataset=stills --dataset_dir=PHOTOS --paste=2
+    python datasets/preview.py --dataset=stills --dataset_dir=PHOTOS --paste=4 \\
+        --options=paste_paths=1,still_motion=2,light=0.3,blur=1.5,lost_probability=0.15
     python datasets/preview.py --dataset=synthetic
     python datasets/preview.py --records='tfrecord/train-*.tfrecord'
 """
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import tempfile
 
@@ -19,7 +22,8 @@ from feelvos_tf.data import layouts, synthetic
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.triplets import preview
 from feelvos_tf.triplets.clip_sources import RecordSource, TreeSource
-from feelvos_tf.triplets.stream import TripletConfig, make_triplets
+from feelvos_tf.triplets.stream import make_triplets
+from feelvos_tf.triplets.triplet_config import TripletConfig
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum(
@@ -36,6 +40,7 @@ flags.DEFINE_list("scale", ["1.0", "1.3"], "Smallest and largest random scale.")
 flags.DEFINE_integer("paste", 0, "Paste up to so many objects of other clips.", lower_bound=0)
 flags.DEFINE_bool("damage", False, "Damage the previous frame's mask.")
 flags.DEFINE_float("jitter", 0.0, "Strength of color jitter.")
+flags.DEFINE_list("options", [], "More fields of TripletConfig, each NAME=NUMBER.")
 flags.DEFINE_integer("seed", 0, "Another seed shows other triplets.")
 
 
@@ -58,6 +63,22 @@ def _source(scratch: pathlib.Path):
     return TreeSource(FLAGS.dataset, videos, still=FLAGS.dataset == "stills")
 
 
+def _options(config: TripletConfig) -> dict:
+    """The numbers of --options by the fields they are for."""
+    values = {}
+    for option in FLAGS.options:
+        name, _, text = option.partition("=")
+        kind = type(getattr(config, name, None))
+        if kind not in (int, float):
+            raise app.app.UsageError(f"--options={option}: TripletConfig has no number {name!r}")
+        try:
+            values[name] = kind(text)
+        except ValueError as error:
+            raise app.app.UsageError(
+                f"--options={option}: expected a number ({kind.__name__})") from error
+    return values
+
+
 def main(argv) -> None:
     del argv
     try:
@@ -72,6 +93,7 @@ def main(argv) -> None:
         damage_previous=FLAGS.damage,
         color_jitter=FLAGS.jitter,
     )
+    config = dataclasses.replace(config, **_options(config))
     with tempfile.TemporaryDirectory() as scratch:
         triplets = make_triplets([_source(pathlib.Path(scratch))], config, seed=FLAGS.seed)
         sheet = preview.triplet_sheet(triplets, FLAGS.count, FLAGS.tile)

@@ -1,8 +1,8 @@
 """FEELVOS in TensorFlow 2: label every pixel of a video from the mask of its first frame.
 
-Importing the package selects the Keras 2 API (see `_select_keras_2`) and fast kernels (see
-`_prefer_onednn`) for the whole process and loads nothing heavy; TensorFlow comes with the first
-name taken from here.
+Importing the package selects the Keras 2 API (see `_select_keras_2`), fast kernels and a modest
+use of GPUs and of the terminal (see `_set_defaults`) for the whole process and loads nothing
+heavy; TensorFlow comes with the first name taken from here.
 """
 
 from __future__ import annotations
@@ -91,23 +91,34 @@ def _select_keras_2() -> None:
         )
 
 
-def _prefer_onednn() -> None:
-    """Takes TensorFlow's faster processor kernels wherever they are built in.
+# What TensorFlow reads of the environment while it is imported, and what is better than its own
+# choice; a value that is in the environment already stays.
+_DEFAULTS = {
+    # Faster processor kernels wherever they are built in. By itself TensorFlow takes them on
+    # processors with AVX-512 VNNI only; on one with AVX2 they halve the time of convolutions.
+    # Their cost is memory for every new size of frames, which is never given back: 71 MB from the
+    # 30th size to the 150th, 2 MB without them; their own bound, the variable
+    # ONEDNN_PRIMITIVE_CACHE_CAPACITY, changes nothing (78 MB with 128, 108 MB with 0). A process
+    # that is to see any number of sizes for ever is better off with 0 here.
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    # Memory of a GPU as it is needed, not all of it at once: other programs may want some.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    # Warnings and errors, without the lines that greet every start.
+    "TF_CPP_MIN_LOG_LEVEL": "1",
+}
 
-    By itself TensorFlow takes them on processors with AVX-512 VNNI only; on one with AVX2 they
-    halve the time of convolutions. TF_ENABLE_ONEDNN_OPTS=0 in the environment leaves them out.
 
-    What they cost is memory for every new size of frames, which is never given back: from the 30th
-    to the 150th size 71 MB more, without them 2 MB. A process that is to see any number of sizes
-    for ever is better off without. (oneDNN's own bound, ONEDNN_PRIMITIVE_CACHE_CAPACITY, changes
-    nothing: 78 MB with 128, 108 MB with 0.)
-    """
-    if "tensorflow" not in sys.modules:  # which reads the variable while it is imported
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+def _set_defaults() -> frozenset[str]:
+    """Sets what of _DEFAULTS the environment leaves open; returns the names of these."""
+    if "tensorflow" in sys.modules:  # too late
+        return frozenset()
+    unset = frozenset(_DEFAULTS.keys() - os.environ.keys())
+    os.environ.update({name: _DEFAULTS[name] for name in unset})
+    return unset
 
 
 _select_keras_2()
-_prefer_onednn()
+_DEFAULTED = _set_defaults()
 
 
 def __getattr__(name: str):

@@ -7,7 +7,6 @@ both kinds of file, so a mapping between them is the identity. The package's own
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -15,16 +14,14 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf import npz, presets
+from feelvos_tf import checkpoint_file, npz, presets
+from feelvos_tf.checkpoint_file import CONFIG_KEY, STREAMING_KEY
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.modeling.layers import ConvUnit
 
-CONFIG_KEY = "config.json"
-_KIND = "a checkpoint of feelvos_tf"
-_MOST_CONFIG = 65536  # bytes
 PARTS = ("all", "deeplab", "backbone")
 _BACKBONE_SCOPES = ("MobilenetV2/", "xception_65/")
 _HEAD_SCOPES = ("embedding/", "embedding_seg/", "logits/")
@@ -159,7 +156,7 @@ def read_tf1_checkpoint(prefix: str) -> dict[str, np.ndarray]:
 
 
 def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") -> None:
-    """Writes weights and config to one .npz file that `load_model` reads.
+    """Writes weights, config and recommended memory to one .npz file that `load_model` reads.
 
     Args:
       model: the network.
@@ -172,7 +169,10 @@ def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") 
     path = pathlib.Path(path)
     arrays = {name: variable.numpy().astype(dtype)
               for name, variable in named_variables(model).items()}
-    arrays[CONFIG_KEY] = np.frombuffer(json.dumps(model.config.to_dict()).encode(), np.uint8)
+    arrays[CONFIG_KEY] = checkpoint_file.pack(model.config.to_dict())
+    if model.recommended_memory is not None:
+        arrays[STREAMING_KEY] = checkpoint_file.pack(
+            {"memory": model.recommended_memory.to_dict()})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_when_done(path, durable=True) as temporary, open(temporary, "wb") as file:
@@ -194,13 +194,9 @@ def load_model(path: str | os.PathLike | None = None) -> Feelvos:
       InputError: the file is missing, damaged, of another kind, or does not fit its own config.
     """
     path = presets.checkpoint() if path is None else pathlib.Path(path)
-    if not path.is_file():
-        hint = ""
-        if pathlib.Path(f"{path}.index").is_file():
-            hint = "; it is a TensorFlow checkpoint: convert it with feelvos-import-checkpoint"
-        raise InputError(f"{path}: no such checkpoint file{hint}")
-    headers = npz.read_headers(path, _KIND)
-    config = _read_config(path, headers)
+    headers = checkpoint_file.read_headers(path)
+    config = checkpoint_file.read_json(path, headers, CONFIG_KEY)
+    memory = checkpoint_file.take_memory(path, headers)
     try:
         model = build_model(ModelConfig.from_dict(config))
     except InputError as error:
@@ -208,21 +204,6 @@ def load_model(path: str | os.PathLike | None = None) -> Feelvos:
     # Before anything is read: a file may declare arrays of any size.
     variables = named_variables(model)
     _check_fit(variables, headers, str(path), list(variables))
-    assign(model, npz.read_arrays(path, _KIND, headers), str(path))
+    assign(model, npz.read_arrays(path, checkpoint_file.KIND, headers), str(path))
+    model.recommended_memory = memory
     return model
-
-
-def _read_config(path, headers):
-    """Takes the config out of the headers and returns what it holds."""
-    header = headers.pop(CONFIG_KEY, None)
-    if header is None:
-        raise InputError(f"{path}: not {_KIND} (no {CONFIG_KEY} in it)")
-    if header.dtype != np.uint8 or len(header.shape) != 1 or header.shape[0] > _MOST_CONFIG:
-        raise InputError(f"{path}: its {CONFIG_KEY} is {header.dtype} {list(header.shape)}, "
-                         f"expected uint8 of one dimension, at most {_MOST_CONFIG}")
-    text = npz.read_arrays(path, _KIND, {CONFIG_KEY: header})[CONFIG_KEY].tobytes()
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: its {CONFIG_KEY} is not valid JSON "
-                         f"({' '.join(str(error).split())})") from error

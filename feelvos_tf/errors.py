@@ -17,6 +17,10 @@ class InputError(ValueError):
     expected, so that a command line can print it as it is.
     """
 
+    def __init__(self, message: object = ""):
+        # What is quoted, such as the name of a file, may hold line breaks.
+        super().__init__(" ".join(str(message).splitlines()))
+
 
 def shown(value: Any) -> str:
     """Returns `repr(value)` for a message, shortened where it is long or nested."""

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from feelvos_tf.errors import InputError
+from feelvos_tf.errors import InputError, shown
 from feelvos_tf.files import PART_FILES, check_name, make_folder, open_file, read_text, write_json
 
 try:
@@ -33,7 +33,6 @@ except ImportError:  # Windows: two runs at once go unnoticed there
 RUN_FILE = "run.json"
 LOCK_FILE = ".feelvos.lock"
 _LONGEST_HOLDER = 1000  # characters of the line in the lock
-_SHOWN = 100  # characters of a value in an error
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 _logger = logging.getLogger(__name__)
@@ -160,8 +159,8 @@ class OutputFolder:
         for key in {**before, **made_from}:
             if before.get(key) != made_from.get(key):
                 raise InputError(
-                    f"{self.path / RUN_FILE}: {key} is {_short(before.get(key))}, now it is "
-                    f"{_short(made_from.get(key))}; {otherwise}")
+                    f"{self.path / RUN_FILE}: {key} is {shown(before.get(key))}, now it is "
+                    f"{shown(made_from.get(key))}; {otherwise}")
 
     def remove_parts(self, folder: pathlib.Path | None = None) -> None:
         """Removes unfinished files of a killed run from the folder, or from one below it."""
@@ -242,9 +241,13 @@ def _try_lock(path: pathlib.Path) -> int | None:
     return None
 
 
+def command_line() -> str:
+    """The command that this process was started with, as one types it."""
+    return shlex.join([pathlib.PurePath(sys.argv[0]).name, *sys.argv[1:]])
+
+
 def _describe_process() -> str:
-    command = shlex.join([pathlib.PurePath(sys.argv[0]).name, *sys.argv[1:]])
-    return f"process {os.getpid()} on {socket.gethostname()} ({command})"[:_LONGEST_HOLDER]
+    return f"process {os.getpid()} on {socket.gethostname()} ({command_line()})"[:_LONGEST_HOLDER]
 
 
 def _holder(path: pathlib.Path) -> str:
@@ -264,8 +267,3 @@ def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

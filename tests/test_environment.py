@@ -38,7 +38,7 @@ def run_python(code, **environment):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
 
@@ -142,12 +142,28 @@ def test_import_is_cheap_and_tensorflow_then_runs_on_keras_2():
 
 
 @pytest.mark.compat
-@pytest.mark.parametrize("given,expected", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
-def test_fast_kernels_unless_refused(given, expected, monkeypatch):
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+@pytest.mark.parametrize("imported,name,expected", [
+    ("feelvos_tf", "TF_ENABLE_ONEDNN_OPTS", "1"),
+    ("feelvos_tf", "TF_FORCE_GPU_ALLOW_GROWTH", "true"),
+    ("feelvos_tf", "TF_CPP_MIN_LOG_LEVEL", "1"),
+    ("feelvos_tf.cli", "TF_CPP_MIN_LOG_LEVEL", "3"),
+])
+def test_environment_of_tensorflow_unless_chosen(imported, name, expected):
+    for before, found in (("", expected), (f"os.environ[{name!r}] = '0'; ", "0")):
+        done = run_python(f"import os; os.environ.pop({name!r}, None); {before}import {imported}; "
+                          f"print(os.environ[{name!r}])")
+        assert done.stdout.strip() == found, done.stderr
+
+
+@pytest.mark.compat
+def test_python_programs_are_not_greeted_but_warned():
     done = run_python(
-        "import os, feelvos_tf; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])", **given)
-    assert done.stdout.strip() == expected, done.stderr
+        "import os; os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)\n"
+        "import feelvos_tf, tensorflow as tf\n"
+        "from tensorflow.python.platform import tf_logging\n"
+        "tf.constant(1) + 1; tf_logging.warning('of a warning')")
+    assert done.returncode == 0 and "of a warning" in done.stderr
+    assert not [line for line in done.stderr.splitlines() if ": I " in line], done.stderr
 
 
 @pytest.mark.compat

@@ -10,6 +10,7 @@ network in float64 differs from the reference by 1.6e-4 in embeddings
 import dataclasses
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ HERE = pathlib.Path(__file__).parent / "golden"
 CASES = ["portable_mobilenet_v2", "portable_xception_65",
          "streaming_mobilenet_v2", "streaming_xception_65"]
 TOLERANCE = {"mobilenet_v2": 1e-4, "xception_65": 5e-4}
+MATCHING_TOLERANCE = 1e-5
+UNDECIDED = 1e-3  # between the two best logits of a pixel
 
 
 @dataclasses.dataclass
@@ -69,11 +72,11 @@ def model(case, tmp_path_factory):
 
 
 def assert_labels_agree(labels, expected, logits):
-    """Equal but where the two best logits, at the frame's size, differ by less than 1e-3."""
+    """Equal but where the two best logits, at the frame's size, are nearly equal."""
     full = tf.compat.v1.image.resize_bilinear(
         logits[np.newaxis], labels.shape, align_corners=True)[0].numpy()
     best = np.sort(full, axis=-1)
-    undecided = best[..., -1] - best[..., -2] < 1e-3
+    undecided = best[..., -1] - best[..., -2] < UNDECIDED
     wrong = (labels != expected) & ~undecided
     assert not wrong.any(), f"{wrong.sum()} labels differ where the logits are decided"
 
@@ -137,7 +140,7 @@ def test_global_matching(case):
                 actual = matching.global_distances(
                     query.reshape(flat.shape), flat, labels, n, k)
                 expected = tensors[name].reshape(actual.shape)
-                np.testing.assert_allclose(actual, expected, atol=1e-5)
+                np.testing.assert_allclose(actual, expected, atol=MATCHING_TOLERANCE)
 
 
 @pytest.mark.parametrize("implementation", ["tiled", "shifted", "correlation"])
@@ -149,7 +152,19 @@ def test_local_matching(case, implementation):
         actual = matching.local_matching(
             case.embedding(t), case.embedding(t - 1), tensors[f"prev_labels_small_{t}"],
             len(tensors["object_ids"]), case.spec["window"], implementation)
-        np.testing.assert_allclose(actual, tensors[f"local_{t}"], atol=1e-5)
+        np.testing.assert_allclose(actual, tensors[f"local_{t}"],
+                                   atol=MATCHING_TOLERANCE)
+
+
+@pytest.mark.parametrize("sentence,tolerance", [
+    (r"MobileNetV2: embeddings and logits within (\S+)", TOLERANCE["mobilenet_v2"]),
+    (r"Xception-65: embeddings and logits within (\S+)", TOLERANCE["xception_65"]),
+    (r"each on its own: within (\S+)", MATCHING_TOLERANCE),
+    (r"two best logits differ by less than ([^ ]+)\.\n", UNDECIDED),
+])
+def test_readme_states_what_is_held_here(sentence, tolerance):
+    text = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [float(figure) for figure in re.findall(sentence, text)] == [tolerance]
 
 
 def test_exact_arithmetic_is_as_far_from_the_reference():

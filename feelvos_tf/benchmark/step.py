@@ -13,12 +13,13 @@ from PIL import Image
 
 from feelvos_tf.benchmark import memory, networks, report
 from feelvos_tf.benchmark.timing import fastest
+from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.streaming.segmenter import VideoSegmenter
-from feelvos_tf.video.frames import read_image
+from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import write_mask
 
 RESOLUTIONS = {"240p": (240, 427), "480p": (480, 854), "720p": (720, 1280)}
@@ -34,7 +35,8 @@ class Stage:
       network: name in `networks`.
       resolution: key of RESOLUTIONS.
       stage: what is measured; "step" is the whole of `VideoSegmenter.step`, compiled as one, and
-        "step, fast" the same with FAST_REFERENCE_PIXELS; the other stages are timed alone.
+        "step, fast" the same with FAST_REFERENCE_PIXELS, "step, memory" the exact one with the
+        memory that the weights recommend; the other stages are timed alone.
       milliseconds: the fastest of the repetitions.
     """
 
@@ -63,9 +65,15 @@ def run(network: str, resolution: str, num_objects: int = 2,
     model = networks.build(network)
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
         yield Stage(network, resolution, stage, fastest(function, repetitions))
-    for stage, most in (("step", None), ("step, fast", FAST_REFERENCE_PIXELS)):
-        segmenter = VideoSegmenter(model, max_reference_pixels=most)
+    for stage, options in (
+            ("step", {"memory": None}),
+            ("step, fast", {"memory": None, "max_reference_pixels": FAST_REFERENCE_PIXELS}),
+            ("step, memory", {"memory": model.recommended_memory or Memory()})):
+        segmenter = VideoSegmenter(model, **options)
         segmenter.reset(clip.frames[0], clip.masks[0])
+        # From its first frame on a memory is searched as if it were full.
+        for _ in range(options["memory"].every if options["memory"] else 0):
+            segmenter.step(clip.frames[1])
         yield Stage(network, resolution, stage,
                     fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions))
 

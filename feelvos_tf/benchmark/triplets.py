@@ -13,7 +13,8 @@ from feelvos_tf.benchmark import memory, report
 from feelvos_tf.data import checks, layouts
 from feelvos_tf.triplets import clips
 from feelvos_tf.triplets.clip_sources import TreeSource
-from feelvos_tf.triplets.stream import TripletConfig, make_triplets
+from feelvos_tf.triplets.stream import make_triplets
+from feelvos_tf.triplets.triplet_config import TripletConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import io
 import os
+import platform
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.version import __version__
+
+QUIET = flags.DEFINE_bool("quiet", False, "Print nothing but errors.")
+flags.DEFINE_bool("version", False, "Print the versions of feelvos_tf, TensorFlow and Python.")
 
 _FILE_ERRORS = (
     "DataLossError",
@@ -37,7 +44,8 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
     disk) or one of TensorFlow's own forms of these, 130 after Ctrl-C and 143 after SIGTERM; each
     prints `error: ...` on one line to stderr. Any other exception is a bug and keeps its traceback.
 
-    `--help` prints the docstring of `main`'s module and that module's flags, and exits with 0.
+    `--help` prints the docstring of `main`'s module, that module's flags and those that all
+    commands share, and exits with 0; so does `--version`. `--quiet` leaves stdout empty.
 
     Args:
         main: takes what is left of the command line: the program's name and, where the command
@@ -58,7 +66,9 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
             surplus = arguments[1 + max_arguments:]
             if surplus:
                 raise app.UsageError(f"unexpected argument {surplus[0]!r}; see --help")
-            sys.exit(main(arguments))
+            with _silence() if QUIET.value else contextlib.nullcontext():
+                code = main(arguments)
+            sys.exit(code)
         except Terminated:
             _fail("terminated", exit_code=128 + signal.SIGTERM)
         except KeyboardInterrupt:
@@ -77,6 +87,10 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
             except BrokenPipeError:
                 _reader_has_gone()
             sys.exit(0)
+        # As with --help, flags that a command requires may be missing.
+        if any(word in ("--version", "-version") for word in arguments[1:]):
+            print(_versions())
+            sys.exit(0)
         try:
             rest = flags.FLAGS(arguments)
         except flags.Error as error:
@@ -88,6 +102,24 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
         return rest
 
     app.run(guarded_main, argv=argv, flags_parser=parse_flags)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Takes all that is printed, by libraries too, away from stdout."""
+    with open(os.devnull, "w", errors="backslashreplace") as nowhere:
+        with contextlib.redirect_stdout(nowhere):
+            yield
+
+
+def _versions() -> str:
+    """The releases that tell how this process computes, on one line."""
+    try:
+        tensorflow = importlib.metadata.version("tensorflow")
+    except importlib.metadata.PackageNotFoundError:  # a build of another name, or none
+        tensorflow = "not installed by that name"
+    return (f"feelvos_tf {__version__} (TensorFlow {tensorflow}, "
+            f"Python {platform.python_version()})")
 
 
 def _reader_has_gone() -> None:
@@ -144,4 +176,5 @@ def _print_help(main: Callable) -> None:
     print((module.__doc__ or "").strip())
     # absl files the flags of a module run by `python -m` under the program's name.
     name = sys.argv[0] if main.__module__ == "__main__" else main.__module__
-    print(flags.FLAGS.module_help(name), flush=True)
+    print(flags.FLAGS.module_help(name))
+    print(flags.FLAGS.module_help(__name__), flush=True)

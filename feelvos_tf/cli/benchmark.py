@@ -10,7 +10,7 @@ feelvos-benchmark data --dataset=davis2017 --dataset_dir=ROOT --split=train
 feelvos-benchmark training --experiment=small
                                            milliseconds a training step, stage by stage
 
-Without a name the step of MobileNetV2 at 480p is measured. Results appear as they come; a
+Without a name: step, for each of --networks and --resolutions. Results appear as they come; a
 table, a JSON file with the machine's description and a plot go to OUT. Ratios compare runs
 of one process; close other programs, and read no ratio across two runs.
 """
@@ -91,6 +91,7 @@ def _numbers(flag: str, values: list[str]) -> list[int]:
 
 _BENCHMARKS = {"matching": _matching, "step": _step, "memory": _memory, "data": _data,
                "training": _training}
+_WITHOUT_NAME = "step"
 
 
 def main(argv: list[str]) -> int:
@@ -101,7 +102,7 @@ def main(argv: list[str]) -> int:
         raise InputError(f"no benchmark is called {unknown[0]!r}, expected one of "
                          f"{', '.join(_BENCHMARKS)}; see --help")
     folder = pathlib.Path(_OUTPUT.value)
-    for name in names or ["step"]:
+    for name in names or [_WITHOUT_NAME]:
         _BENCHMARKS[name](folder)
     print(f"results are in {folder}")
     return 0

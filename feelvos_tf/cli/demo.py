@@ -25,13 +25,14 @@ _SIZE = {"num_frames": 24, "height": 192, "width": 320, "num_objects": 3, "late_
 
 
 def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *,
-             say: Callable[[str], None] = print) -> Summary:
+             progress: bool = True, say: Callable[[str], None] = print) -> Summary:
     """Draws a clip of three objects, one of which comes late, and segments it.
 
     Args:
       output: gets clip/ (frames, exact masks, the masks given), the masks and all pictures. What
         an earlier demonstration left there is replaced.
       make_segmenter: see `segment_video`.
+      progress: see `segment_video`.
       say: takes lines for people.
 
     Returns:
@@ -56,7 +57,7 @@ def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *,
     say(f"drew a clip into {folder}")
     return segment_video(
         folder / "JPEGImages" / "480p" / "clip", given, output, make_segmenter,
-        settings=_DEMO, overlay=True, overwrite=True, progress=True, say=say,
+        settings=_DEMO, overlay=True, overwrite=True, progress=progress, say=say,
         go_on="the same command starts anew")
 
 

@@ -30,14 +30,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import presets
-from feelvos_tf.cli import app
+from feelvos_tf import checkpoint_file, presets
+from feelvos_tf.cli import app, memory_flag
 from feelvos_tf.errors import InputError
-from feelvos_tf.evaluation import evaluate, protocols
+from feelvos_tf.evaluation import datasets, protocols
 
 MAX_WORKERS = 6
 
@@ -99,7 +100,7 @@ def main(argv: list[str]) -> int:
     """Evaluates as the flags say; returns the exit code."""
     del argv
     _check_flags()
-    task = evaluate.read_task(
+    task = datasets.read_task(
         _DATASET.value, _DATASET_DIR.value, _SPLIT.value, only=_ONLY.value,
         resolution=_RESOLUTION.value, seen_classes=_SEEN_CLASSES.value)
     if _ABLATION.value:
@@ -112,12 +113,12 @@ def main(argv: list[str]) -> int:
         codes = [_conclude(outcome, f"{name}: ") for name, outcome in outcomes.items()]
         return max(codes)
     if _RESULTS.value:
-        outcome = evaluate.evaluate_results(
+        outcome = datasets.evaluate_results(
             task, _RESULTS.value, _OUTPUT.value, workers=_WORKERS.value or _default_workers(),
             pictures=_PICTURES.value, pack=_ZIP.value, say=_say)
     else:
         method, make_segmenter = _method()
-        outcome = evaluate.evaluate_method(
+        outcome = datasets.evaluate_method(
             task, make_segmenter, method, _OUTPUT.value, rerun=_RERUN.value,
             pictures=_PICTURES.value, pack=_ZIP.value, say=_say)
     return _conclude(outcome)
@@ -129,10 +130,11 @@ def _check_flags() -> None:
                                   "--baseline")
     if _ABLATION.value and (_RESULTS.value or _BASELINE.value or _ZIP.value):
         raise absl_app.UsageError("--ablation goes with none of --results, --baseline, --zip")
-    if (_MAX_SIDE.value or _MAX_REFERENCE_PIXELS.value) and (
-            _RESULTS.value or _BASELINE.value or _ABLATION.value):
-        raise absl_app.UsageError("--max_side and --max_reference_pixels go with the whole network "
-                                  "only: with none of --results, --baseline, --ablation")
+    options = (_MAX_SIDE.value, _MAX_REFERENCE_PIXELS.value, memory_flag.MEMORY.present)
+    if any(options) and (_RESULTS.value or _BASELINE.value or _ABLATION.value):
+        raise absl_app.UsageError("--max_side, --max_reference_pixels and --memory go with the "
+                                  "whole network only: with none of --results, --baseline, "
+                                  "--ablation")
     if _ABLATION_CHECKPOINTS.value and not _ABLATION.value:
         raise absl_app.UsageError("--ablation_checkpoints needs --ablation")
     if _BASELINE.value == "first_mask" and _CHECKPOINT.value:
@@ -150,12 +152,14 @@ def _method():
 
         return {"baseline": "first_mask"}, FirstMask
     path = _checkpoint()
-    identity = evaluate.checkpoint_identity(path)
+    identity = checkpoint_file.identity(path)
     if _BASELINE.value == "nearest_neighbor":
         return {"baseline": "nearest_neighbor", **identity}, lambda: _nearest_neighbor(path)
     options = {"max_side": _MAX_SIDE.value, "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
     given = {name: value for name, value in options.items() if value is not None}
-    return {**identity, **given}, lambda: _segmenter(path, given)
+    memory = memory_flag.chosen(path)
+    method = {**identity, **given, "memory": memory_flag.described(memory)}
+    return method, lambda: _segmenter(path, {**given, "memory": memory})
 
 
 def _nearest_neighbor(path: str):
@@ -165,7 +169,7 @@ def _nearest_neighbor(path: str):
     return NearestNeighbor(load_model(path))
 
 
-def _segmenter(path: str, options: Mapping[str, int]):
+def _segmenter(path: str, options: Mapping[str, Any]):
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 
@@ -190,7 +194,7 @@ def _default_workers() -> int:
     return min(cores, MAX_WORKERS)
 
 
-def _conclude(outcome: evaluate.Outcome, prefix: str = "") -> int:
+def _conclude(outcome: datasets.Outcome, prefix: str = "") -> int:
     """Prints the scores, where the reports are, and what failed; returns the exit code."""
     if outcome.summary:
         _say(prefix + ", ".join(f"{key} {100 * v:.1f}" for key, v in outcome.summary.items()))

@@ -19,7 +19,7 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import presets
-from feelvos_tf.cli import app
+from feelvos_tf.cli import app, memory_flag
 from feelvos_tf.files import check_new_folder
 
 _CHECKPOINT = flags.DEFINE_string(
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
         load_model(checkpoint), _OUTPUT.value, weights=_WEIGHTS_NAME.value or checkpoint.name,
         max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        mixed_precision=_MIXED_PRECISION.value,
+        memory=memory_flag.chosen(checkpoint), mixed_precision=_MIXED_PRECISION.value,
         fixed=None if sizes[0] is None else FixedShape(*sizes))
     print(f"wrote {_OUTPUT.value}", flush=True)
 

@@ -5,10 +5,11 @@
   feelvos-segment --demo --output=OUT
 
 VIDEO is a folder of JPEG or PNG images in natural order (frame2 before frame10), or a video file.
-MASK is a PNG of the frames' size whose pixels are object ids: a palette or grey image (0 is
-background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw it
-without smoothed edges. The weights are those that come with the package, unless --checkpoint names
-others; a checkpoint of the original release becomes such a file by feelvos-import-checkpoint.
+MASK is a PNG, BMP or TIFF of the frames' size whose pixels are object ids: a palette or grey image
+(0 is background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw
+it without smoothed edges, or give --snap_mask or --mask_threshold. The weights are those that come
+with the package, unless --checkpoint names others; a checkpoint of the original release becomes
+such a file by feelvos-import-checkpoint.
 
 OUT gets a palette PNG for each frame, named like it (00012.jpg gives 00012.png; the frames of a
 video file are 00000, 00001, ...), with the ids of the mask. The first frame's mask is written too.
@@ -28,9 +29,10 @@ The masks are the same as without the stop. A folder with masks is touched with 
 An object that is in none of the last masks is named at the end; run.json says in which frames each
 object is seen.
 
-Too slow or too little memory: --max_side=640 computes at reduced size (the masks keep the
-frames' size); --max_reference_pixels=1024 compares with that many pixels of each object in the
-first frame instead of all. Both make results a little worse.
+Too slow or too little memory: --max_reference_pixels=1024 compares with that many pixels of each
+object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
+the frames' size). Both cost quality. Of J&F 75.5 on five sequences at 854x480, the first of them
+left 70.3, and --max_side=428 took eleven points (feelvos_tf/weights/MODEL_CARD.md).
 
 The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
 line that says why.
@@ -44,9 +46,9 @@ import os
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import presets
-from feelvos_tf.cli import app, demo
-from feelvos_tf.evaluation.evaluate import checkpoint_identity
+from feelvos_tf import checkpoint_file, presets
+from feelvos_tf.cli import app, demo, memory_flag
+from feelvos_tf.config import Memory
 from feelvos_tf.video.segment import Summary, segment_video
 
 _VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
@@ -75,6 +77,13 @@ _IGNORE_LABEL = flags.DEFINE_integer(
     "ignore_label", None, "Id in masks that means unknown: such pixels are neither an object nor "
     "background, and come out as background. By default 255 is an object like others.",
     lower_bound=1, upper_bound=255)
+_MASK_THRESHOLD = flags.DEFINE_integer(
+    "mask_threshold", None, "Take the mask for one object, id 1: its pixels of at least this "
+    "brightness (or opacity, where it is black on transparent ground). JPEG will do.",
+    lower_bound=1, upper_bound=255)
+_SNAP_MASK = flags.DEFINE_bool(
+    "snap_mask", False, "Give each pixel of the mask the nearest of the colors that fill areas, "
+    "for smoothed edges and JPEG. Exact where the colors are far apart.")
 _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
     "max_reference_pixels", None, "Compare with at most so many pixels of each object (and of "
     "background) in the first frame; the draw is the same every time.", lower_bound=1)
@@ -89,26 +98,31 @@ def main(argv: list[str]) -> None:
     """Segments as the flags say."""
     del argv
     checkpoint = _CHECKPOINT.value or presets.checkpoint()
+    memory = memory_flag.chosen(checkpoint)
+    make_segmenter = functools.partial(_segmenter, checkpoint, memory)
     if _DEMO.value:
         if _VIDEO.value or _MASK.value or _RESUME.value:
             raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume")
-        _conclude(demo.run_demo(_OUTPUT.value, functools.partial(_segmenter, checkpoint), say=_say))
+        _conclude(demo.run_demo(
+            _OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say))
         return
     for flag in (_VIDEO, _MASK):
         if not flag.value:
             raise absl_app.UsageError(f"give --{flag.name} (or --demo alone); see --help")
-    settings = {**checkpoint_identity(checkpoint), "max_side": _MAX_SIDE.value,
+    settings = {**checkpoint_file.identity(checkpoint), "max_side": _MAX_SIDE.value,
                 "ignore_label": _IGNORE_LABEL.value, "mixed_precision": _MIXED_PRECISION.value,
-                "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
+                "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
+                "memory": memory_flag.described(memory)}
     del settings["checkpoint"]  # a file that was moved is still the same
     _conclude(segment_video(
-        _VIDEO.value, _MASK.value, _OUTPUT.value, functools.partial(_segmenter, checkpoint),
+        _VIDEO.value, _MASK.value, _OUTPUT.value, make_segmenter,
         settings=settings, overlay=_OVERLAY.value, contact_sheet=_CONTACT_SHEET.value,
         resume=_RESUME.value, overwrite=_OVERWRITE.value, on_error=_ON_ERROR.value,
-        ignore_label=_IGNORE_LABEL.value, inputs=[checkpoint], progress=True, say=_say))
+        ignore_label=_IGNORE_LABEL.value, mask_threshold=_MASK_THRESHOLD.value,
+        snap_mask=_SNAP_MASK.value, inputs=[checkpoint], progress=not app.QUIET.value, say=_say))
 
 
-def _segmenter(checkpoint: str | os.PathLike[str]):
+def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None):
     """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -116,7 +130,8 @@ def _segmenter(checkpoint: str | os.PathLike[str]):
     return VideoSegmenter(
         load_model(checkpoint),
         max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
-        max_reference_pixels=_MAX_REFERENCE_PIXELS.value, mixed_precision=_MIXED_PRECISION.value)
+        max_reference_pixels=_MAX_REFERENCE_PIXELS.value, memory=memory,
+        mixed_precision=_MIXED_PRECISION.value)
 
 
 def _conclude(summary: Summary) -> None:
@@ -129,12 +144,14 @@ def _conclude(summary: Summary) -> None:
     _say(", ".join(parts))
     for path in summary.files:
         _say(f"wrote {path}")
-    figures = []
+    figures = [f"{summary.seconds:.1f} s"]
     if summary.frames_per_second is not None:
-        figures.append(f"{summary.frames_per_second:.2f} frames/s")
+        figures.append(f"of which {summary.first_seconds:.1f} s for the first "
+                       f"{summary.first_frames} frames, which compile the network")
+        figures.append(f"then {summary.frames_per_second:.2f} frames/s")
     if summary.peak_memory is not None:
         figures.append(f"peak memory {summary.peak_memory / 1e6:.0f} MB")
-    _say(", ".join([f"{summary.seconds:.1f} s", *figures]))
+    _say(", ".join(figures))
 
 
 def _say(line: str) -> None:

@@ -11,9 +11,13 @@ The published recipe (16 GPUs in the paper): --experiment=paper_davis17, paper_d
 ablation: --experiment=ablation_ROW; the triplet-loss baseline: --experiment=pml.
 
 Settings are the experiment's, then each --config_file in turn, then --params_override; an unknown
-key is an error. What results is kept in MODEL_DIR/params.yaml. Ctrl-C or SIGTERM saves a checkpoint
-at the end of the loop that runs (trainer.steps_per_loop); the same command goes on from there.
+key is an error. --print_config prints what results; a run keeps it in MODEL_DIR/params.yaml.
+Ctrl-C or SIGTERM saves a checkpoint at the end of the loop that runs (trainer.steps_per_loop); the
+same command goes on from there.
 MODEL_DIR/best/best_model.npz and MODEL_DIR/last_model.npz are checkpoints for the other commands.
+
+Losses, scores and pictures of what the network sees are for TensorBoard, also while it runs:
+  tensorboard --logdir=MODEL_DIR
 
 Several devices: --params_override='runtime: {num_gpus: 8}'; several machines: distribution_strategy
 multi_worker_mirrored with TF_CONFIG set, or worker_hosts and task_index; a TPU: --tpu=ADDRESS.
@@ -22,6 +26,7 @@ Half precision: runtime.mixed_precision_dtype float16 (with loss_scale dynamic) 
 
 from __future__ import annotations
 
+from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf.cli import app
@@ -39,13 +44,18 @@ _MODE = flags.DEFINE_enum(
     "train; eval: score the newest checkpoint; train_and_eval: score now and then and keep the "
     "best; continuous_eval: score every checkpoint that another process writes.")
 _MODEL_DIR = flags.DEFINE_string(
-    "model_dir", None, "Folder of the run: checkpoints, summaries, results.", required=True)
+    "model_dir", None, "Folder of the run: checkpoints, summaries, results.")
+_PRINT_CONFIG = flags.DEFINE_bool(
+    "print_config", False, "Print all settings as YAML, those of files and overrides over those of "
+    "the experiment, and do nothing else.")
 _TPU = flags.DEFINE_string("tpu", None, "Name or address of a TPU.")
 
 
 def main(argv: list[str]) -> None:
     """Trains or evaluates as the flags say."""
     del argv
+    if not (_MODEL_DIR.value or _PRINT_CONFIG.value):
+        raise absl_app.UsageError("give --model_dir (or --print_config alone); see --help")
     try:
         import official  # noqa: F401
     except ImportError as error:
@@ -55,6 +65,9 @@ def main(argv: list[str]) -> None:
 
     params = run.read_params(
         _EXPERIMENT.value, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value, _TPU.value)
+    if _PRINT_CONFIG.value:
+        print(run.as_yaml(params), end="", flush=True)
+        return
     run.run_experiment(params, _MODE.value, _MODEL_DIR.value, say=lambda s: print(s, flush=True))
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.video import read_image, read_mask
+from feelvos_tf.video.images import describe_size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
@@ -116,8 +117,8 @@ def _check_video(video: Video, look) -> list[Problem]:
                 expected = expected or size
                 if size != expected:
                     raise InputError(
-                        f"{path}: {size[0]}x{size[1]} pixels (height x width), expected "
-                        f"{expected[0]}x{expected[1]} like the video's first frame"
+                        f"{path}: {describe_size(size)}, expected "
+                        f"{describe_size(expected)} like the video's first frame"
                     )
         except InputError as error:
             problems.append(Problem(video.name, index, str(error)))

@@ -24,7 +24,7 @@ class Video:
       frames: image files in order of time.
       masks: for each frame its mask file, or None where it is not annotated.
       first_frame: object id -> index of the frame that holds its first mask, for reading the
-        objects to follow. Empty where the dataset was read with find_objects=False.
+        objects to follow. Empty where the dataset was read with objects=False.
       binary: every id but 0 is one object, 1 (DAVIS 2016 stores it as 255 in some releases).
     """
 

@@ -15,6 +15,7 @@ from feelvos_tf.export.signatures import FixedShape, Signatures
 from feelvos_tf.export.warmup import write_warmup
 from feelvos_tf.files import check_new_folder
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
+from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.steps import StreamingSteps
 
 MODEL_NAME = "feelvos"
@@ -22,7 +23,7 @@ MODEL_NAME = "feelvos"
 
 def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str,
                  max_side: int | None = None, ignore_label: int | None = None,
-                 max_reference_pixels: int | None = None, memory: Memory | None = None,
+                 max_reference_pixels: int | None = None, memory: Memory | None | str = "auto",
                  mixed_precision: str | None = None, fixed: FixedShape | None = None) -> None:
     """Writes a SavedModel that streams with explicit state, README.md and signatures.json.
 
@@ -50,6 +51,7 @@ def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str
     _check_fixed(fixed, max_side)
     if mixed_precision is not None:
         model = with_precision(model, mixed_precision)
+    memory = memories.resolve(memory, model)
     steps = StreamingSteps(
         model, max_side=max_side, max_reference_pixels=max_reference_pixels, memory=memory)
     functions = Signatures(steps, ignore_label, fixed).functions()

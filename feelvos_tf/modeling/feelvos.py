@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from feelvos_tf.config import ModelConfig
+from feelvos_tf.config import Memory, ModelConfig
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DeepLab
 from feelvos_tf.modeling.heads import SegmentationHead, embedding_head
@@ -29,7 +29,13 @@ class Feelvos(tf.keras.Model):
 
     Args:
       config: the network's description.
+
+    Attributes:
+      recommended_memory: what suits these weights in streaming, as measured; None for nothing, as
+        published. It travels with a checkpoint.
     """
+
+    recommended_memory: Memory | None = None
 
     def __init__(self, config: ModelConfig, name="feelvos"):
         super().__init__(name=name)
@@ -226,4 +232,5 @@ def with_precision(model: Feelvos, policy: str) -> Feelvos:
     finally:
         tf.keras.mixed_precision.set_global_policy(before)
     copy.set_weights(model.get_weights())
+    copy.recommended_memory = model.recommended_memory
     return copy

@@ -18,6 +18,7 @@ from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.ops import resize
+from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming import state as states
 from feelvos_tf.streaming.state import State
 from feelvos_tf.streaming.steps import StreamingSteps
@@ -71,7 +72,8 @@ class VideoSegmenter:
         included) for global matching, as the released code does in training; the draw is seeded.
         None keeps all, which is exact.
       local_matching: implementation, see `matching.local_matching`.
-      memory: what joins the reference on the way, see `Memory`; None for nothing, as published.
+      memory: what joins the reference on the way, see `Memory`: "auto" for what the weights
+        recommend (nothing, for those of the release), None for nothing, as published.
       mixed_precision: "mixed_float16" or "mixed_bfloat16" computes the network in that type;
         matching stays in float32. None leaves the model as it is.
 
@@ -81,7 +83,7 @@ class VideoSegmenter:
 
     def __init__(self, model: Feelvos, *, max_side: int | None = None,
                  ignore_label: int | None = None, max_reference_pixels: int | None = None,
-                 local_matching: str = "auto", memory: Memory | None = None,
+                 local_matching: str = "auto", memory: Memory | None | str = "auto",
                  mixed_precision: str | None = None):
         if not isinstance(model, Feelvos):
             raise InputError(f"the model is {shown(model)}, expected a network: load_model(path) "
@@ -91,7 +93,8 @@ class VideoSegmenter:
         self.model = model if mixed_precision is None else with_precision(model, mixed_precision)
         self._steps = StreamingSteps(
             self.model, max_side=max_side, max_reference_pixels=max_reference_pixels,
-            local_matching=local_matching, memory=memory)
+            local_matching=local_matching,
+            memory=memories.resolve(memory, self.model))
         self._ignore_label = ignore_label
         self._size = None
         self._ids = None

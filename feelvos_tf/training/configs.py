@@ -15,7 +15,7 @@ from official.modeling import hyperparams
 from feelvos_tf.config import Memory, ModelConfig
 from feelvos_tf.data.layouts import DATASETS
 from feelvos_tf.errors import InputError
-from feelvos_tf.triplets.stream import TripletConfig
+from feelvos_tf.triplets.triplet_config import TripletConfig
 
 SYNTHETIC = "synthetic"
 FREEZABLE = ("none", "backbone", "deeplab")
@@ -84,7 +84,7 @@ class TrainData(hyperparams.Config):
       sources: the datasets.
       global_batch_size: clips a step, over all devices.
       seed: of the stream.
-      Others: see `feelvos_tf.triplets.stream.TripletConfig`.
+      Others: see `feelvos_tf.triplets.triplet_config.TripletConfig`.
     """
 
     sources: List[Source] = dataclasses.field(default_factory=list)  # noqa: UP006
@@ -97,9 +97,15 @@ class TrainData(hyperparams.Config):
     max_objects: int = 8
     min_object_pixels: int = 10
     color_jitter: float = 0.0
+    max_stride: int = 1
+    still_motion: float = 1.0
+    light: float = 0.0
+    blur: float = 0.0
     damage_previous: bool = False
     paste_probability: float = 0.0
     paste_objects: int = 0
+    paste_paths: float = 0.0
+    lost_probability: float = 0.0
     max_bad_share: float = 0.01
 
     def triplets(self) -> TripletConfig:

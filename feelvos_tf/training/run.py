@@ -1,13 +1,15 @@
-"""Runs an experiment: strategy, task, trainer, what is told and kept."""
+"""Runs an experiment: strategy, task, trainer, reporting and saved files."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 
 import tensorflow as tf
+import yaml
 from official.common import distribute_utils
 from official.core import config_definitions as cfg
 from official.core import task_factory, train_lib, train_utils
@@ -17,10 +19,10 @@ from feelvos_tf import settings
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import configs, experiments, inputs, overrides
-from feelvos_tf.training.pictures import Pictures
 from feelvos_tf.training.stopping import Stopped
 from feelvos_tf.training.task import latest_position
 from feelvos_tf.training.trainer import BestModel, Trainer
+from feelvos_tf.training.triplet_pictures import TripletPictures
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval")
 PARAMS_FILE = "params.yaml"
@@ -61,6 +63,12 @@ def read_params(experiment: str, config_files=(), override: str = "",
     params.validate()
     params.lock()
     return params
+
+
+def as_yaml(params: cfg.ExperimentConfig) -> str:
+    """All settings as YAML text, which `read_params` takes back as a file."""
+    # By way of JSON, which knows no tuples: YAML would tag them.
+    return yaml.safe_dump(json.loads(json.dumps(params.as_dict())), sort_keys=False)
 
 
 def make_strategy(runtime) -> tf.distribute.Strategy:
@@ -140,7 +148,7 @@ def _run(params, mode, model_dir, kept, strategy, say):
             train="train" in mode, evaluate="eval" in mode, checkpoint_exporter=exporter)
     actions = []
     if "train" in mode and chief and params.task.image_interval:
-        actions.append(Pictures(task, trainer, os.path.join(model_dir, "train")))
+        actions.append(TripletPictures(task, trainer, os.path.join(model_dir, "train")))
     runner = train_lib.OrbitExperimentRunner(
         strategy, task, mode, params, model_dir, train_actions=actions, trainer=trainer,
         save_summary=chief)

@@ -11,7 +11,7 @@ from absl import logging
 from official.core import base_task, task_factory
 
 from feelvos_tf.checkpoints import named_variables
-from feelvos_tf.evaluation import protocols, reports, running
+from feelvos_tf.evaluation import protocols, reports, video_runs
 from feelvos_tf.evaluation.baselines import NearestNeighbor
 from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.ops import resize
@@ -72,6 +72,7 @@ class FeelvosTrainingTask(base_task.Task):
     def build_model(self):
         """Returns the network; frozen parts are not among its trainable variables."""
         model = build_model(configs.model_config(self.task_config.model))
+        model.recommended_memory = self.task_config.validation_data.memory.memory()
         for unit in model.submodules:
             if isinstance(unit, tf.keras.layers.BatchNormalization):
                 unit.momentum = self.task_config.batch_norm_momentum
@@ -217,7 +218,7 @@ class FeelvosTrainingTask(base_task.Task):
         if self.task_config.losses.kind == "triplet":
             return NearestNeighbor(model)
         data = self.task_config.validation_data
-        return VideoSegmenter(model, max_side=data.max_side, memory=data.memory.memory())
+        return VideoSegmenter(model, max_side=data.max_side)
 
     def validate_video(self, number: int, segmenter):
         """Runs and scores one of `videos`.
@@ -229,7 +230,7 @@ class FeelvosTrainingTask(base_task.Task):
         protocol = inputs.protocol_of(self.task_config.validation_data.source)
         plan = protocols.plan_video(video, protocol)
         with tempfile.TemporaryDirectory() as folder:
-            scores = running.run_video(video, plan, protocol, segmenter, pathlib.Path(folder))
+            scores = video_runs.run_video(video, plan, protocol, segmenter, pathlib.Path(folder))
         means = reports.summarize([scores])
         logging.info("validation: %s J&F %.3f", video.name, means.get("J&F-Mean", float("nan")))
         return scores
@@ -251,11 +252,12 @@ class FeelvosTrainingTask(base_task.Task):
         trained = sum(v.shape.num_elements() for v in model.trainable_variables)
         every = sum(v.shape.num_elements() for v in model.variables)
         rates = ", ".join(str(rate) for rate in network.atrous_rates)
+        rates = f"atrous rates {rates}" if rates else "no atrous rates"
         return [
             f"effective batch: {data.global_batch_size} clips of {data.num_frames} frames on "
             f"{replicas} {'replica' if replicas == 1 else 'replicas'}",
             f"crop: {data.crop_size[0]}x{data.crop_size[1]}, output stride "
-            f"{network.output_stride} with rates {rates}, matching at stride 4",
+            f"{network.output_stride} with {rates}, matching at stride 4",
             f"triplets: {number} in " + ", ".join(
                 f"{len(s.lengths)} videos of {s.name}" for s in self.sources),
             f"parameters: {every}, of which {trained} are trained; backbone {network.backbone}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+import numpy as np
 import tensorflow as tf
 from official.core import base_trainer, train_utils
 
@@ -14,6 +15,24 @@ from feelvos_tf.training import inputs
 from feelvos_tf.training.stopping import StopSignals
 
 BEST_MODEL = "best_model.npz"
+
+
+class Figures(dict):
+    """Results of a loop, a name and a value each, that print as a person would write them.
+
+    Orbit puts the pretty-printed results at the end of its line, braces, quotes and all.
+    """
+
+    def __repr__(self) -> str:
+        return ", ".join(f"{name.replace('_', ' ')} {_short(value)}"
+                         for name, value in self.items())
+
+
+def _short(value) -> str:
+    value = np.asarray(value)
+    if value.ndim or not np.issubdtype(value.dtype, np.number):
+        return str(value)
+    return f"{float(value):.4g}"
 
 
 class Trainer(base_trainer.Trainer):
@@ -97,7 +116,7 @@ class Trainer(base_trainer.Trainer):
         left = (self.config.trainer.train_steps - step) / (step - self._loop_step)
         logs["waiting_for_data"] = self._waited.numpy() / elapsed
         logs["minutes_left"] = left * elapsed / 60
-        return logs
+        return Figures(logs)
 
     def _explain_bad_step(self) -> str:
         names = inputs.triplet_names(
@@ -112,6 +131,10 @@ class Trainer(base_trainer.Trainer):
         super().eval_begin()
         if self._segmenter is None:
             self._segmenter = self.task.make_segmenter(self.model)
+
+    def eval_end(self, aggregated_logs=None):
+        """See base class."""
+        return Figures(super().eval_end(aggregated_logs))
 
     def swap_averages(self):
         """Puts averaged weights in the place of the last ones, or these back."""

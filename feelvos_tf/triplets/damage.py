@@ -56,10 +56,9 @@ def damage_labels(labels, max_objects: int, draws: Draws):
     )
     # How much of a disk around a pixel has to belong to an object for the pixel to belong to it:
     # from any of it, which is dilation, to all of it, which is erosion.
-    disk = _disk()
-    covered = tf.nn.conv2d(tf.cast(moved, tf.float32), disk, 1, "SAME")[..., 0]
+    covered = _covered(tf.cast(moved[..., 0], tf.float32))
     share = draws.uniform("growth", 0.0, 1.0, (max_objects - 1, 1, 1))
-    grown = covered > 0.5 + share * (tf.reduce_sum(disk) - 1.0)
+    grown = covered > 0.5 + share * (float(_disk().sum()) - 1.0)
     # 1 and up, larger is nearer; 0 is not there.
     depth = 1 + draws.permutation("depth", max_objects - 1)
     depths = tf.where(grown, depth[:, tf.newaxis, tf.newaxis], 0)
@@ -136,7 +135,26 @@ def _extent(hits):
     return tuple(tf.where(found, tf.cast(x, tf.float32), 0.0) for x in (first, last))
 
 
+def _covered(masks):
+    """Returns float32 [N, H, W], how many pixels of the disk around each pixel are 1 in `masks`.
+
+    A disk is one run of pixels in each of its rows, and a run is the difference of two running
+    sums: several times faster than a convolution, and exact, as all numbers are whole.
+    """
+    radius = _GROWTH_RADIUS
+    height, width = masks.shape[1:]
+    padded = tf.pad(masks, [[0, 0], [radius, radius], [radius + 1, radius]])
+    sums = tf.cumsum(padded, axis=2)
+    covered = tf.zeros([])
+    for row, run in enumerate(_disk().sum(axis=1)):
+        half = int(run) // 2
+        rows = sums[:, row:row + height]
+        ends = rows[:, :, radius + 1 + half:radius + 1 + half + width]
+        covered += ends - rows[:, :, radius - half:radius - half + width]
+    return covered
+
+
 def _disk():
+    """Returns bool [2 * radius + 1, 2 * radius + 1]."""
     reach = np.arange(-_GROWTH_RADIUS, _GROWTH_RADIUS + 1)
-    disk = reach[:, np.newaxis] ** 2 + reach**2 <= _GROWTH_RADIUS**2
-    return tf.constant(disk[:, :, np.newaxis, np.newaxis], tf.float32)
+    return reach[:, np.newaxis] ** 2 + reach**2 <= _GROWTH_RADIUS**2

@@ -15,6 +15,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.triplets import tfrecords
 from feelvos_tf.video import read_image
+from feelvos_tf.video.images import describe_size
 
 
 def shard_name(split: str, number: int, count: int) -> str:
@@ -45,8 +46,8 @@ def pack_video(video: Video) -> tf.train.SequenceExample:
         for path, found in ((video.frames[index], shape), (video.masks[index], labels.shape)):
             if found != size:
                 raise InputError(
-                    f"{path}: {found[0]}x{found[1]} pixels (height x width), expected "
-                    f"{size[0]}x{size[1]} like the video's first frame"
+                    f"{path}: {describe_size(found)}, expected "
+                    f"{describe_size(size)} like the video's first frame"
                 )
         buffer = io.BytesIO()
         Image.fromarray(labels).save(buffer, format="PNG")

@@ -31,7 +31,7 @@ _STEP = 0.25
 _RIM = 11
 
 
-def animate(image, labels, num_frames: int, draws: Draws):
+def animate(image, labels, num_frames: int, draws: Draws, strength: float = 1.0):
     """Makes a clip of one image.
 
     Args:
@@ -39,6 +39,7 @@ def animate(image, labels, num_frames: int, draws: Draws):
       labels: uint8 [H, W]; all objects move together, 255 moves with them.
       num_frames: frames to make, the reference first.
       draws: random numbers of this element.
+      strength: factor on all motion.
 
     Returns:
       uint8 [num_frames, H, W, 3] and uint8 [num_frames, H, W].
@@ -53,8 +54,8 @@ def animate(image, labels, num_frames: int, draws: Draws):
     size = tf.shape(labels)
     frames, masks = [], []
     for number in range(num_frames):
-        camera = _motion(draws.child("camera"), number)
-        own = _motion(draws.child("object"), number)
+        camera = strength * _motion(draws.child("camera"), number)
+        own = strength * _motion(draws.child("object"), number)
         behind = _sample_bilinear(background, _coordinates(size, [camera]), size)
         places = _coordinates(size, [camera, own])
         moved = _sample_bilinear(layer, places, size)

@@ -8,7 +8,6 @@ taken (see make_triplets).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,69 +15,14 @@ import tensorflow as tf
 from absl import logging
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.triplets import augment, clips, damage, label_maps, paste, stills
+from feelvos_tf.triplets import appearance, augment, clips, damage, label_maps, lost, paste, stills
 from feelvos_tf.triplets.draws import Draws
+from feelvos_tf.triplets.triplet_config import MAX_PASTES, TripletConfig
 
 # Elements over which the shares of several sources come out exactly.
 _MIX = 1000
 # The share of bad elements is judged as if at least so many had been seen.
 _FEW = 100
-# Largest TripletConfig.paste_objects.
-_MAX_PASTES = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class TripletConfig:
-    """How triplets are made; the defaults are those of the released training.
-
-    Attributes:
-      crop_size: height and width of the frames.
-      num_frames: the reference and num_frames - 1 consecutive frames; more than 3 give longer clips
-        for unrolled training.
-      scale_range: smallest and largest random scale of a frame before it is cut.
-      flip_probability: how often frames are mirrored left to right.
-      max_objects: number of channels to pad to, background included.
-      min_object_pixels: a triplet is dropped where background or an object of the reference has
-        fewer stride-4 pixels.
-      color_jitter: strength of random brightness, contrast and saturation; 0 for none.
-      damage_previous: damage the labels of frame 1, which the network is told (damage.py).
-      paste_probability: how often an object of another clip is pasted in, tried
-        paste_objects times.
-      paste_objects: largest number of objects to paste.
-      max_bad_share: the stream fails once more than this share of its elements is unreadable.
-    """
-
-    crop_size: tuple[int, int] = (465, 465)
-    num_frames: int = 3
-    scale_range: tuple[float, float] = (1.0, 1.3)
-    flip_probability: float = 0.5
-    max_objects: int = 8
-    min_object_pixels: int = 10
-    color_jitter: float = 0.0
-    damage_previous: bool = False
-    paste_probability: float = 0.0
-    paste_objects: int = 0
-    max_bad_share: float = 0.01
-
-    def __post_init__(self):
-        object.__setattr__(self, "crop_size", tuple(self.crop_size))
-        object.__setattr__(self, "scale_range", tuple(self.scale_range))
-        checks = {
-            "crop_size": len(self.crop_size) == 2 and min(self.crop_size) >= 5,
-            "num_frames": self.num_frames >= 3,
-            "scale_range": len(self.scale_range) == 2
-            and 0 < self.scale_range[0] <= self.scale_range[1],
-            "flip_probability": 0 <= self.flip_probability <= 1,
-            "max_objects": 2 <= self.max_objects <= 255,
-            "min_object_pixels": self.min_object_pixels >= 1,
-            "color_jitter": 0 <= self.color_jitter < 1,
-            "paste_probability": 0 <= self.paste_probability <= 1,
-            "paste_objects": 0 <= self.paste_objects <= _MAX_PASTES,
-            "max_bad_share": 0 <= self.max_bad_share <= 1,
-        }
-        for name, holds in checks.items():
-            if not holds:
-                raise InputError(f"TripletConfig: {name}={getattr(self, name)!r} is out of range")
 
 
 def make_triplets(
@@ -204,14 +148,24 @@ class _Maker:
         images, labels, name, readable = self._clip(source, video, draws)
         if config.paste_objects and config.paste_probability:
             for number in range(config.paste_objects):
-                part = index * _MAX_PASTES + number
+                part = index * MAX_PASTES + number
                 images, labels, donor_readable = self._maybe_paste(images, labels, part)
                 readable &= donor_readable
+        if config.light:
+            images = appearance.shade(images, config.light, draws.child("light"))
+        if config.blur:
+            images = appearance.blur(images, config.blur, draws.child("blur"))
         labels, num_objects, usable = label_maps.remap_to_reference(
             labels, config.max_objects, config.min_object_pixels
         )
+        told = labels[1]
         if config.damage_previous:
-            told = damage.damage_labels(labels[1], config.max_objects, draws.child("damage"))
+            told = damage.damage_labels(told, config.max_objects, draws.child("damage"))
+        if config.lost_probability:
+            told = lost.lose_objects(
+                told, num_objects, config.max_objects, config.lost_probability, draws.child("lost")
+            )
+        if config.damage_previous or config.lost_probability:
             labels = tf.concat([labels[:1], told[tf.newaxis], labels[2:]], axis=0)
         count = config.num_frames
         return {
@@ -266,23 +220,41 @@ class _Maker:
         else:
             length = tf.gather(tf.constant(source.lengths, tf.int32), video)
             reference = draws.integer("reference", length)
+            stride = self._stride(length, draws)
             # The release never takes the last frame as the current one; here every pair counts.
-            first = draws.integer("first", length - count + 2)
-            frames = tf.concat([reference[tf.newaxis], first + tf.range(count - 1)], axis=0)
+            first = draws.integer("first", length - stride * (count - 2))
+            others = first + stride * tf.range(count - 1)
+            frames = tf.concat([reference[tf.newaxis], others], axis=0)
         images, labels, readable = clips.read_clip(source, video, frames)
         if source.still:
-            images, labels = stills.animate(images[0], labels[0], count, draws.child("motion"))
+            images, labels = stills.animate(
+                images[0], labels[0], count, draws.child("motion"), self._config.still_motion
+            )
         name = tf.strings.join(
             [source.name, "/", tf.gather(tf.constant(source.names), video), ":",
              tf.strings.reduce_join(tf.strings.as_string(frames), separator=",")]
         )
         return images, labels, name, readable
 
+    def _stride(self, length, draws: Draws):
+        """Draws how many frames of a video of `length` the frames of a clip are apart."""
+        if self._config.max_stride == 1:
+            return 1
+        widest = (length - 1) // (self._config.num_frames - 2)
+        return 1 + draws.integer("stride", tf.minimum(self._config.max_stride, widest))
+
+    def _load_frame(self, number: int, video, draws: Draws):
+        """Returns uint8 [1, H, W, 3], uint8 [1, H, W], one frame, and whether it was read."""
+        source = self._sources[number]
+        length = tf.gather(tf.constant(source.lengths, tf.int32), video)
+        return clips.read_clip(source, video, draws.integer("frame", length)[tf.newaxis])
+
     def _augment(self, images, labels, draws: Draws):
         config, size = self._config, tf.shape(labels)[1:]
         parts = []
         # The reference on its own, all later frames alike.
-        for part, frames in (("reference", slice(0, 1)), ("others", slice(1, None))):
+        ranges = (("reference", slice(0, 1)), ("others", slice(1, None)))
+        for part, frames in ranges[: images.shape[0]]:
             own = draws.child(part)
             window = augment.draw_window(
                 own, size, config.crop_size, config.scale_range, config.flip_probability
@@ -296,7 +268,7 @@ class _Maker:
             )
         images = tf.concat([part[0] for part in parts], axis=0)
         labels = tf.concat([part[1] for part in parts], axis=0)
-        count = config.num_frames
+        count = images.shape[0]
         return (
             tf.ensure_shape(images, [count, *config.crop_size, 3]),
             tf.ensure_shape(labels, [count, *config.crop_size]),
@@ -319,7 +291,14 @@ class _Maker:
             return tf.gather(usable, draws.integer("video", tf.size(usable)))
 
         video = self._switch(source, any_video)
-        donor = draws.child("donor")
-        donor_images, donor_labels, _, readable = self._clip(source, video, donor)
-        images, labels = paste.paste_object(images, labels, donor_images, donor_labels, draws)
+        donor, paths = draws.child("donor"), self._config.paste_paths
+        if paths:
+            frame = self._switch(source, lambda number: self._load_frame(number, video, donor))
+            donor_images, donor_labels = self._augment(*frame[:2], donor)
+            readable = frame[2]
+        else:
+            donor_images, donor_labels, _, readable = self._clip(source, video, donor)
+        images, labels = paste.paste_object(
+            images, labels, donor_images, donor_labels, draws, paths
+        )
         return images, labels, readable

@@ -1,6 +1,7 @@
 """Frames and masks in and out: folders, video files, palette PNG, overlays."""
 
-from feelvos_tf.video.frames import Frame, FrameSource, natural_key, open_frames, prefetch
+from feelvos_tf.video.frame_source import Frame, FrameSource
+from feelvos_tf.video.frames import natural_key, open_frames, prefetch
 from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import DAVIS_PALETTE, describe_ids, read_mask, write_mask
 from feelvos_tf.video.overlay import contact_sheet, overlay

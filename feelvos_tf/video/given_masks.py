@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import list_images, natural_key
-from feelvos_tf.video.masks import describe_ids, read_mask
+from feelvos_tf.video.frames import MASK_EXTENSIONS, list_images, natural_key
+from feelvos_tf.video.masks import describe_ids, questionable, read_mask
 
 _LISTED = 3  # names in an error
 
@@ -50,7 +50,8 @@ class GivenMasks:
     """
 
     def __init__(self, path: str | os.PathLike[str], names: Sequence[str], size: tuple[int, int],
-                 ignore_label: int | None = None):
+                 ignore_label: int | None = None, *, threshold: int | None = None,
+                 snap: bool = False):
         """Reads and checks every mask.
 
         Args:
@@ -58,6 +59,8 @@ class GivenMasks:
           names: the frames' names in order.
           size: (H, W) of the frames.
           ignore_label: id that stands for "unknown" and is no object, or None.
+          threshold: see `read_mask`.
+          snap: see `read_mask`.
 
         Raises:
           InputError: a mask cannot be read, has another size, or fits no frame; or there is no
@@ -66,6 +69,7 @@ class GivenMasks:
         self._path = pathlib.Path(path)
         self._size = size
         self._ignore_label = ignore_label
+        self._reading = {"threshold": threshold, "snap": snap}
         # A color outside the palette means the same object in all masks.
         self._colors: dict[tuple[int, int, int], int] = {}
         self.notes: list[str] = []
@@ -81,6 +85,9 @@ class GivenMasks:
                 self.entries.append(GivenMask(
                     file, index, names[index], tuple(new), zlib.crc32(mask.tobytes())))
                 self.notes.append(_describe(file, names[index], mask, new, known))
+                doubt = questionable(mask)
+                if doubt:
+                    self.notes.append(f"warning: {file}: {doubt}")
             else:
                 redundant += bool(seen)
         if redundant:
@@ -107,7 +114,7 @@ class GivenMasks:
         return mask.astype(np.uint8)
 
     def _read(self, file: pathlib.Path, keep_ignored: bool = False) -> np.ndarray:
-        mask = read_mask(file, self._size, self._colors)
+        mask = read_mask(file, self._size, self._colors, **self._reading)
         if self._ignore_label is not None and not keep_ignored:
             mask = np.where(mask == self._ignore_label, 0, mask)
         return mask
@@ -121,7 +128,7 @@ class GivenMasks:
                     f"folder with this mask alone to start at frame {self._path.stem}")
             return [(0, self._path)]
         indices = {name: index for index, name in enumerate(names)}
-        files = list_images(self._path)
+        files = list_images(self._path, MASK_EXTENSIONS)
         strangers = [file.name for file in files if file.stem not in indices]
         if strangers:
             more = f" and {len(strangers) - _LISTED} more" if len(strangers) > _LISTED else ""

@@ -16,6 +16,14 @@ from feelvos_tf.files import open_file
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"IEND\xaeB`\x82"  # the last chunk with its checksum
 JPEG_SIGNATURE = b"\xff\xd8\xff"
+_SIGNATURES = {
+    "PNG": (PNG_SIGNATURE,),
+    "JPEG": (JPEG_SIGNATURE,),
+    "BMP": (b"BM",),
+    "TIFF": (b"II*\0", b"MM\0*"),
+}
+FRAME_FORMATS = ("JPEG", "PNG")
+MASK_FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 
 # What Pillow raises on damaged files, each seen in its decoders or in fuzzing. Anything else is a
 # fault of this program and must not be taken for a bad file.
@@ -34,6 +42,11 @@ DAMAGED = (
 )
 
 
+def describe_size(size: tuple[int, int]) -> str:
+    """The size (H, W) of a frame or mask as every message writes it."""
+    return f"{size[1]}x{size[0]} pixels (width x height)"
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """Returns the whole content of a file; InputError where there is none or it cannot be read."""
     try:
@@ -45,10 +58,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise InputError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
-def decode_image(data: bytes, path: str | os.PathLike[str]) -> Image.Image:
-    """Decodes JPEG or PNG bytes completely.
+def decode_image(data: bytes, path: str | os.PathLike[str],
+                 formats: tuple[str, ...] = FRAME_FORMATS) -> Image.Image:
+    """Decodes the bytes of an image completely.
 
-    Only these two formats are tried: few decoders see data from outside, and other formats
+    Only the formats named are tried: few decoders see data from outside, and other formats
     (animated, layered, lossy with alpha) have no one reading as a frame or as a mask. Every
     chunk checksum of a PNG and its end are verified, because the pixel decoder alone overlooks
     flipped bits and what is missing behind the last row.
@@ -56,25 +70,31 @@ def decode_image(data: bytes, path: str | os.PathLike[str]) -> Image.Image:
     Args:
       data: the content of the file.
       path: its name, for messages only.
+      formats: FRAME_FORMATS or MASK_FORMATS.
 
     Returns:
       a Pillow image whose pixels are loaded; its mode is as stored.
 
     Raises:
-      InputError: neither JPEG nor PNG, or damaged, or cut off.
+      InputError: of another format, of several pages, damaged, or cut off.
     """
+    listed = " or ".join([", ".join(formats[:-1]), formats[-1]])
     if not data:
-        raise InputError(f"{path}: is empty, expected a JPEG or PNG image")
-    if not data.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):
-        raise InputError(f"{path}: is not a JPEG or PNG image")
+        raise InputError(f"{path}: is empty, expected a {listed} image")
+    if not any(data.startswith(_SIGNATURES[name]) for name in formats):
+        raise InputError(f"{path}: is not a {listed} image")
     if data.startswith(PNG_SIGNATURE) and PNG_END not in data:
         raise InputError(f"{path}: is a truncated image (a PNG without its end)")
     try:
         if data.startswith(PNG_SIGNATURE):
             with Image.open(io.BytesIO(data), formats=["PNG"]) as unchecked:
                 unchecked.verify()
-        image = Image.open(io.BytesIO(data), formats=["JPEG", "PNG"])
+        image = Image.open(io.BytesIO(data), formats=list(formats))
+        if image.format == "TIFF" and image.n_frames > 1:
+            raise InputError(f"{path}: has {image.n_frames} pages, expected one image")
         image.load()
+    except InputError:
+        raise
     except DAMAGED as error:
         raise InputError(
             f"{path}: is a damaged or truncated image ({_reason(error)})"

@@ -11,9 +11,19 @@ from PIL import Image
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video.antialiasing import looks_smoothed
-from feelvos_tf.video.images import DAMAGED, PNG_SIGNATURE, decode_image, read_bytes
+from feelvos_tf.video.images import (
+    DAMAGED,
+    MASK_FORMATS,
+    PNG_SIGNATURE,
+    decode_image,
+    describe_size,
+    read_bytes,
+)
+from feelvos_tf.video.snapping import snapped
 
 MAX_ID = 255
+_NEARLY_ALL = 0.5  # of the mask; few objects that touch all four borders leave less than half
+_FLAGS = "--snap_mask (the nearest color) or --mask_threshold (one object)"
 
 # Offsets of bit depth and color type in a PNG, whose first chunk is always the header.
 _PNG_DEPTH, _PNG_COLOR = 24, 25
@@ -60,41 +70,57 @@ def read_mask(
     path: str | os.PathLike[str],
     size: tuple[int, int] | None = None,
     colors: dict[tuple[int, int, int], int] | None = None,
+    *,
+    threshold: int | None = None,
+    snap: bool = False,
 ) -> np.ndarray:
-    """Reads object ids from a PNG file.
+    """Reads object ids from a PNG, BMP or TIFF file.
 
     - Palette images: the index is the id, whatever the palette's colors.
     - Grey images of 1 to 16 bits: the stored value is the id. A binary mask of 0 and 255, such
       as those of DAVIS 2016, therefore has the ids 0 and 255.
-    - RGB and RGBA images: black and fully transparent pixels are background. Where all colors
+    - RGB and RGBA images: black and fully transparent pixels are background, but where all that
+      is visible is black, on transparent ground, that is object 1. Where all colors
       are of the DAVIS palette each becomes its index. Where all are grey, they are read as a
       grey image. In any other case the colors of the palette become their index and each other
       color the smallest id still free, in order of first appearance, row by row.
 
     Args:
-      path: the file. JPEG is refused, because its compression changes ids.
+      path: the file. JPEG, whose compression changes ids, needs `threshold` or `snap`.
       size: (H, W) that the mask must have; None accepts any.
       colors: memory of a video with several masks, so that a color that is not of the palette
         means the same object in all of them: (red, green, blue) -> id, filled by every call.
+      threshold: 1 to 255; takes the mask for one object of id 1, whose pixels are those of at
+        least this brightness (the brightest channel times alpha; alpha alone where all is black).
+      snap: gives each pixel the nearest of the colors that fill areas of their own, for masks
+        with smoothed edges and JPEG. Pixels at least half transparent are background.
 
     Returns:
       uint8 [H, W]; 0 is background.
 
     Raises:
-      InputError: no PNG, damaged, of another size, ids above 255, more than 255 colors,
+      InputError: no such image, damaged, of another size, ids above 255, more than 255 colors,
         or smoothed (anti-aliased) edges.
     """
     data = read_bytes(path)
-    image = decode_image(data, path)
-    if not data.startswith(PNG_SIGNATURE):
-        raise InputError(f"{path}: is a JPEG, whose compression changes ids; expected a PNG mask")
-    if size is not None and image.size != (size[1], size[0]):
-        raise InputError(
-            f"{path}: mask of {image.height}x{image.width} pixels (height x width), expected "
-            f"{size[0]}x{size[1]} like the frames"
-        )
+    image = decode_image(data, path, MASK_FORMATS)
+    if image.format == "JPEG" and threshold is None and not snap:
+        raise InputError(f"{path}: is a JPEG, whose compression changes ids; expected a PNG mask, "
+                         f"or {_FLAGS}")
+    if size is not None and image.size != tuple(size[::-1]):
+        found = image.size[::-1]
+        turned = "; the video seems rotated" if found == tuple(size[::-1]) else ""
+        raise InputError(f"{path}: mask of {describe_size(found)}, expected "
+                         f"{describe_size(size)} like the frames{turned}")
+    is_png = data.startswith(PNG_SIGNATURE)
+    depth, color = (data[_PNG_DEPTH], data[_PNG_COLOR]) if is_png else (8, _PNG_GREY)
     try:
-        return _ids(image, data[_PNG_DEPTH], data[_PNG_COLOR], path, colors)
+        if threshold is not None:
+            return (_brightness(image) >= threshold).astype(np.uint8)
+        # The indices of a palette are no amounts that anything could have smoothed.
+        if snap and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+            image, depth = _sharpened(image, path), 8
+        return _ids(image, depth, color, path, colors)
     except InputError:
         raise
     except DAMAGED as error:  # for instance a palette that Pillow cannot resolve
@@ -161,12 +187,64 @@ def _ids(image, depth: int, color_type: int, path, colors) -> np.ndarray:
         return _from_grey(values.astype(np.uint8), path)
     if image.mode == "LA":
         grey, alpha = np.moveaxis(np.array(image), -1, 0)
-        return _from_grey(grey * _visible(alpha, path), path)
+        visible = _visible(alpha, path)
+        grey = grey * visible
+        return _from_grey(grey, path) if grey.any() else _drawn_by_alpha(visible)
     if image.mode == "RGBA":
         pixels = np.array(image)
-        rgb = pixels[:, :, :3] * _visible(pixels[:, :, 3], path)[:, :, np.newaxis]
-        return _from_colors(rgb, path, colors)
+        visible = _visible(pixels[:, :, 3], path)
+        rgb = pixels[:, :, :3] * visible[:, :, np.newaxis]
+        return _from_colors(rgb, path, colors) if rgb.any() else _drawn_by_alpha(visible)
+    if image.mode not in ("RGB", "RGBX", "CMYK"):
+        raise InputError(f"{path}: has pixels of type {image.mode}, expected ids or colors")
     return _from_colors(np.array(image.convert("RGB")), path, colors)
+
+
+def _drawn_by_alpha(visible: np.ndarray) -> np.ndarray:
+    """Object 1 where black is drawn on transparent ground; nothing where no ground shows."""
+    return visible if not visible.all() else np.zeros_like(visible)
+
+
+def _brightness(image: Image.Image) -> np.ndarray:
+    """The brightest channel times alpha, uint8 [H, W]; alpha where all that is visible is black."""
+    if image.mode.startswith("I"):  # 16 bits
+        return (np.clip(np.asarray(image).astype(np.int64), 0, 65535) // 257).astype(np.uint8)
+    pixels = np.array(image.convert("RGBA")).astype(np.uint16)
+    alpha = pixels[:, :, 3]
+    bright = (pixels[:, :, :3].max(axis=2) * alpha + 127) // 255
+    drawn_by_alpha = not bright.any() and (alpha < 255).any()
+    return (alpha if drawn_by_alpha else bright).astype(np.uint8)
+
+
+def _sharpened(image: Image.Image, path) -> Image.Image:
+    """The image in the colors that fill areas, its alpha all or nothing."""
+    grey = image.mode in ("L", "LA")
+    pixels = np.array(image.convert("RGBA"))
+    visible = pixels[:, :, 3] >= 128
+    if not visible.all() and not (pixels[:, :, :3] * visible[:, :, np.newaxis]).any():
+        return Image.fromarray(_drawn_by_alpha(visible.astype(np.uint8)))
+    pixels = np.where(visible[:, :, np.newaxis], pixels[:, :, : 1 if grey else 3], 0)
+    ends = np.uint8([[0], [255]])
+    known = ends if grey else np.concatenate([DAVIS_PALETTE, np.repeat(ends, 3, axis=1)])
+    sharp = snapped(pixels.astype(np.uint8), known, path)
+    return Image.fromarray(sharp[:, :, 0] if grey else sharp)
+
+
+def questionable(labels: np.ndarray) -> str | None:
+    """What makes a mask look inverted: one object all around the border, over nearly everything.
+
+    Args:
+      labels: integers [H, W]; 0 is background.
+
+    Returns:
+      a line for people, or None.
+    """
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    share = (labels == border[0]).mean()
+    if border[0] == 0 or (border != border[0]).any() or share < _NEARLY_ALL:
+        return None
+    return (f"object {border[0]} covers the border all around and {100 * share:.0f} % of the mask: "
+            "is it the background? Background must be 0")
 
 
 def _visible(alpha: np.ndarray, path) -> np.ndarray:
@@ -174,7 +252,8 @@ def _visible(alpha: np.ndarray, path) -> np.ndarray:
     if partial:
         raise InputError(
             f"{path}: {partial} pixels are half-transparent, which looks like smoothed "
-            "(anti-aliased) edges; expected every pixel to be one object or background"
+            "(anti-aliased) edges; expected every pixel to be one object or background, or "
+            f"{_FLAGS}"
         )
     return (alpha == 255).astype(np.uint8)
 
@@ -226,5 +305,5 @@ def _smoothed(path, kind: str, names: list[str], counts: np.ndarray) -> str:
     return (
         f"{path}: {len(names)} {kind} (most frequent: {shares}), which looks like smoothed "
         "(anti-aliased) edges; expected one value for each object, so save it without smoothing "
-        "and resize it with nearest neighbor only"
+        f"and resize it with nearest neighbor only, or use {_FLAGS}"
     )

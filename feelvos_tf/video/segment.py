@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
-import logging
 import os
 import pathlib
 import sys
@@ -14,19 +12,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import FolderFrames, Frame, FrameSource, open_frames, prefetch
+from feelvos_tf.video.frame_source import Frame, FrameSource
+from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
+from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.kept_state import Kept
 from feelvos_tf.video.pictures import Pictures, picture_names
+from feelvos_tf.video.progress import progress_shown, warnings_to
 from feelvos_tf.video.segment_output import SegmentOutput
 from feelvos_tf.video.sightings import Sightings
 from feelvos_tf.video.tracker import Segmenter, Tracker
 
 _WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
-_SECONDS_BETWEEN_LINES = 30.0  # of progress, where there is no terminal to draw a bar in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +37,10 @@ class Summary:
       kept: number of masks that an earlier run had finished.
       skipped: number of frames without a mask because they could not be read.
       seconds: wall time from the first frame computed to the last file written.
-      frames_per_second: reading and writing included, the first frames, which compile, left out;
-        None where there are too few frames.
+      first_frames: how many of the frames computed had the network compiled.
+      first_seconds: the part of `seconds` that these took.
+      frames_per_second: of the other frames in the rest of `seconds`, reading and writing
+        included; None where there are no others.
       peak_memory: largest resident size of this process so far, in bytes; None where the system
         does not say.
       files: pictures written.
@@ -49,6 +50,8 @@ class Summary:
     kept: int
     skipped: int
     seconds: float
+    first_frames: int
+    first_seconds: float
     frames_per_second: float | None
     peak_memory: int | None
     files: tuple[pathlib.Path, ...]
@@ -67,6 +70,8 @@ def segment_video(
     overwrite: bool = False,
     on_error: str = "stop",
     ignore_label: int | None = None,
+    mask_threshold: int | None = None,
+    snap_mask: bool = False,
     inputs: Iterable[str | os.PathLike[str]] = (),
     go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
@@ -91,6 +96,8 @@ def segment_video(
       overwrite: remove what an earlier run left in `output`, and start anew.
       on_error: "stop" or "skip", what an unreadable frame does; a skipped frame gets no mask.
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
+      mask_threshold: see `read_mask`'s `threshold`.
+      snap_mask: see `read_mask`'s `snap`.
       inputs: further files that the method reads and that must not be written over.
       go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
@@ -104,13 +111,14 @@ def segment_video(
       InputError: something given cannot be used, see `open_frames`, `GivenMasks`,
         `SegmentOutput` and the segmenter. Masks finished before stay.
     """
-    with _warnings_to(say):
+    with warnings_to(say):
         source = open_frames(video, on_error=on_error)
         size = source.size
         # A video file's names are known beforehand, its exact length is not.
         names = source.names or [f"{index:05d}" for index in range(len(source))]
-        say(f"video {source.path}: {len(names)} frames of {size[1]}x{size[0]} (width x height)")
-        given = GivenMasks(mask, names, size, ignore_label)
+        say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
+        given = GivenMasks(mask, names, size, ignore_label, threshold=mask_threshold,
+                           snap=snap_mask)
         for line in given.notes:
             say(line)
         sightings = Sightings({entry.name: entry.ids for entry in given.entries})
@@ -121,14 +129,21 @@ def segment_video(
                     overwrite=overwrite, pictures=picture_names(overlay, contact_sheet),
                     inputs=_files_read(source, given, mask, inputs)) as folder:
                 tracker = Tracker(make_segmenter(), given)
-                folder.begin()
+                folder.begin(
+                    video=str(source.path.resolve()), mask=os.path.abspath(mask),
+                    settings={**(settings or {}), "on_error": on_error, "overlay": overlay,
+                              "contact_sheet": contact_sheet, "ignore_label": ignore_label,
+                              "mask_threshold": mask_threshold, "snap_mask": snap_mask})
                 with Pictures(
                         folder.folder, len(names), overlay=overlay, contact_sheet=contact_sheet,
                         frame_rate=source.frame_rate) as pictures:
                     run = _Run(folder, tracker, pictures, sightings)
                     if resume:
                         run.resume(names, say)
-                    for _ in _progress(run.frames(source), len(names), progress, say):
+                    frames = run.frames(source)
+                    if progress:
+                        frames = progress_shown(frames, len(names), lambda: run.is_warm, say)
+                    for _ in frames:
                         pass
                     tracker.finish(source)
                 folder.finish(sightings.to_dict(), run.kept + run.computed)
@@ -153,7 +168,13 @@ class _Run:
         self._resume = False
         self._kept_state: Kept | None = None
         self.kept = self.computed = 0
+        self._segmented = self._first = 0
         self._began = self._warm = None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the network is compiled, so that frames take their usual time from now on."""
+        return self._warm is not None
 
     def resume(self, names: Iterable[str], say: Callable[[str], None]) -> None:
         """Looks at what an earlier run left; to be called before the first frame.
@@ -216,20 +237,26 @@ class _Run:
             self._began = time.perf_counter()
         labels = self._tracker.segment(frame)
         self.computed += 1
-        if self.computed == _WARM_UP:
-            self._warm = time.perf_counter()
+        # Frames before the first mask cost nothing and compile nothing.
+        self._segmented += frame.index >= self._tracker.start
+        if self._warm is None and self._segmented == _WARM_UP:
+            self._warm, self._first = time.perf_counter(), self.computed
         return labels
 
     def summary(self, num_frames: int) -> Summary:
         """Describes the run, of a video of so many frames; to be called when all is written."""
         now = time.perf_counter()
-        rate = None
-        if self._warm is not None and self.computed > _WARM_UP:
-            rate = (self.computed - _WARM_UP) / (now - self._warm)
+        began = now if self._began is None else self._began
+        rate, warm = None, now
+        first = self.computed
+        if self._warm is not None and self.computed > self._first:
+            warm, first = self._warm, self._first
+            rate = (self.computed - first) / (now - warm)
         return Summary(
             masks=self.kept + self.computed, kept=self.kept,
             skipped=num_frames - self.kept - self.computed,
-            seconds=0.0 if self._began is None else now - self._began,
+            seconds=now - began, first_frames=first,
+            first_seconds=warm - began,
             frames_per_second=rate, peak_memory=_peak_memory(), files=tuple(self._pictures.files))
 
 
@@ -243,46 +270,6 @@ def _files_read(source: FrameSource, given: GivenMasks, mask, inputs) -> list:
     """Every file that a run reads, and the folders that it lists."""
     frames = source.files if isinstance(source, FolderFrames) else []
     return [source.path, *frames, mask, *(entry.path for entry in given.entries), *inputs]
-
-
-def _progress(frames: Iterator[Frame], total: int, show: bool, say) -> Iterator[Frame]:
-    """Passes frames on and shows how fast they come and when the last is due."""
-    if not show:
-        yield from frames
-    elif sys.stderr.isatty():
-        yield from tqdm(frames, total=total, unit="frame", dynamic_ncols=True)
-    else:
-        began = said = time.monotonic()
-        for count, frame in zip(itertools.count(1), frames):
-            yield frame
-            now = time.monotonic()
-            if now - said >= _SECONDS_BETWEEN_LINES:
-                said = now
-                say(tqdm.format_meter(count, total, now - began, ncols=0, unit="frame"))
-
-
-@contextlib.contextmanager
-def _warnings_to(say: Callable[[str], None]) -> Iterator[None]:
-    """Hands what the readers warn of (frames skipped) to `say`, above a progress bar, once."""
-    said = set()
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            line = record.getMessage()
-            if line not in said:
-                said.add(line)
-                with tqdm.external_write_mode():
-                    say(line)
-
-    logger, handler = logging.getLogger("feelvos_tf.video"), Handler(logging.WARNING)
-    propagate = logger.propagate
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 def _peak_memory() -> int | None:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import Frame, FrameSource
+from feelvos_tf.video.frame_source import Frame, FrameSource
 from feelvos_tf.video.given_masks import GivenMask, GivenMasks
 
 
@@ -33,12 +33,16 @@ class Segmenter(Protocol):
 
 
 class Tracker:
-    """Takes a segmenter through a video whose first frames may have their masks already."""
+    """Takes a segmenter through a video whose first frames may have their masks already.
+
+    Attributes:
+      start: index of the frame of the first mask, with which segmenting begins.
+    """
 
     def __init__(self, segmenter: Segmenter, given: GivenMasks):
         self._segmenter = segmenter
         self._given = given
-        self._start = given.entries[0].index
+        self.start = given.entries[0].index
         self._waiting = list(given.entries)
         self._known: set[int] = {0}
         # A frame with its stored mask that the segmenter has not been told of.
@@ -46,7 +50,7 @@ class Tracker:
 
     def segment(self, frame: Frame) -> np.ndarray:
         """Computes the labels of the next frame, uint8 [H, W]."""
-        if frame.index < self._start:
+        if frame.index < self.start:
             return np.zeros(frame.image.shape[:2], np.uint8)
         entry = self._entry_of(frame)
         if entry is self._given.entries[0]:
@@ -71,12 +75,12 @@ class Tracker:
 
     def skip(self, frame: Frame, labels: np.ndarray) -> None:
         """Passes the next frame with the labels that `segment` once returned for it."""
-        if frame.index >= self._start:
+        if frame.index >= self.start:
             self._know(frame, labels)
 
     def restore(self, frame: Frame, labels: np.ndarray) -> None:
         """Takes the next frame with the labels that `segment` once returned for it."""
-        if frame.index < self._start:
+        if frame.index < self.start:
             return
         entry = self._know(frame, labels)
         if entry is self._given.entries[0]:

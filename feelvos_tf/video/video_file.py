@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import Frame, FrameSource
+from feelvos_tf.video.completeness import Completeness
+from feelvos_tf.video.frame_source import Frame, FrameSource
 
 _logger = logging.getLogger(__name__)
 
@@ -68,11 +69,6 @@ class VideoFileFrames(FrameSource):
                     self._check_size(f"{self.path}, frame {name}", image.shape[:2])
                     yield Frame(index, name, image)
                 index += 1
-            declared = stream.frames
-        if index < declared:
-            _logger.warning(
-                "%s: its index promises %d frames, %d were found", self.path, declared, index
-            )
         self._length = index
         self.names = [f"{i:05d}" for i in range(index)]
 
@@ -124,13 +120,17 @@ class VideoFileFrames(FrameSource):
 
     def _decode(self, container, stream) -> Iterator:
         """Yields decoded frames; damaged packets and frames stop or are skipped as asked."""
-        packets = container.demux(stream)
+        packets = container.demux()  # of all streams: the longest one says where the file ends
+        whole = Completeness(container, stream)
         count = 0
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
-                    return
+                    break
+                whole.add(packet)
+                if packet.stream.index != stream.index:
+                    continue
                 frames = packet.decode()
             except (self._av.FFmpegError, ValueError) as error:
                 self._damaged(count, _text(error), error)
@@ -141,6 +141,15 @@ class VideoFileFrames(FrameSource):
                     continue
                 count += 1
                 yield frame
+        expected = whole.expected(count)
+        if expected is not None:
+            cut = InputError(f"{self.path}: is cut off, found {count} frames, expected {expected}")
+            if self.on_error == "stop":
+                raise cut
+            _logger.warning("%s", cut)
+        elif whole.listed() is not None:
+            _logger.warning("%s: found %d frames, its index lists %d", self.path, count,
+                            whole.listed())
 
     def _damaged(self, index: int, reason: str, cause: BaseException | None = None) -> None:
         error = InputError(f"{self.path}, frame {index:05d}: cannot be decoded ({reason})")

@@ -13,6 +13,7 @@ import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import check_name, make_folder, replaced_when_done
+from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.video_file import import_av
 
@@ -164,8 +165,8 @@ class VideoFileWriter:
                 self._start(image.shape[:2])
             if image.shape[:2] != self._size:
                 raise InputError(
-                    f"{self.path}: frame of {image.shape[0]}x{image.shape[1]} pixels (height x "
-                    f"width), expected {self._size[0]}x{self._size[1]} like the first frame"
+                    f"{self.path}: frame of {describe_size(image.shape[:2])}, expected "
+                    f"{describe_size(self._size)} like the first frame"
                 )
             even = np.pad(image, [(0, n % 2) for n in self._size] + [(0, 0)], mode="edge")
             frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")

@@ -62,7 +62,7 @@ def test_stages_of_a_step(monkeypatch):
     stages = list(step.run("mobilenet_v2", "tiny", repetitions=1))
     assert [s.stage for s in stages] == [
         "decode", "backbone", "decoder, embedding", "global matching", "local matching", "head",
-        "upsampling", "encode", "step", "step, fast"]
+        "upsampling", "encode", "step", "step, fast", "step, memory"]
     assert all(s.milliseconds > 0 for s in stages)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import pathlib
+import platform
+import re
 import subprocess
 import sys
 
 import pytest
+
+from feelvos_tf.version import __version__
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -56,7 +60,7 @@ def command(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
 
     return run
@@ -169,6 +173,36 @@ def test_help_shows_the_command_and_its_flags(command, console_script):
     assert "ran" not in result.stdout
 
 
+def test_flags_of_all_commands_are_in_the_help(command):
+    shown = command("pass", "--help").stdout
+    assert "--[no]quiet" in shown and "--[no]version" in shown
+
+
+def test_version_needs_no_other_flag(command):
+    result = command("print('ran')", "--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.fullmatch(
+        rf"feelvos_tf {re.escape(__version__)} \(TensorFlow 2\.[\w.]+, "
+        rf"Python {re.escape(platform.python_version())}\)\n", result.stdout)
+
+
+def test_quiet_leaves_errors_alone(command):
+    body = "print('ran'); sys.stdout.write('more'); raise InputError('a.png: is empty')"
+    result = command(body, "--name=a", "--quiet")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "error: a.png: is empty\n"
+    assert command("print('ran'); return 3", "--name=a", "--quiet").returncode == 3
+    assert command("print('ran')", "--name=a").stdout == "ran\n"
+
+
+@pytest.mark.compat
+def test_tensorflow_greets_nobody_and_its_errors_show(command):
+    body = ("import tensorflow as tf; tf.constant(1) + 1; "
+            "raise InputError(f'size {tf.constant(2).numpy()}')")
+    result = command(body, "--name=a")
+    assert (result.stdout, result.stderr) == ("", "error: size 2\n")
+
+
 @pytest.mark.parametrize(("arguments", "line"), [
     ("--name=a", "x" * 1000), ("--help", "Does one thing.")])
 def test_reader_that_goes_away(tmp_path, arguments, line):
@@ -184,7 +218,7 @@ def test_reader_that_goes_away(tmp_path, arguments, line):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert result.stdout == line + "\n"
     assert result.stderr == ""

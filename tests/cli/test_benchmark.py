@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -26,10 +27,31 @@ def test_step_leaves_table_json_and_plot(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("shipped at 240p, 2 objects and background\n  decode ")
     stored = json.loads((tmp_path / "step.json").read_text())
-    assert [r["stage"] for r in stored["results"]][-2:] == ["step", "step, fast"]
+    assert [r["stage"] for r in stored["results"]][-3:] == [
+        "step", "step, fast", "step, memory"]
     assert all(r["milliseconds"] > 0 for r in stored["results"])
     assert "global matching" in (tmp_path / "step.md").read_text()
     assert (tmp_path / "step.png").stat().st_size > 1000
+
+
+def test_help_names_what_runs_and_what_runs_without_a_name(tmp_path):
+    """In a process of its own, as flags are; there each benchmark only says its name."""
+    code = (
+        "from feelvos_tf.cli import benchmark\n"
+        "from absl import flags\n"
+        f"flags.FLAGS(['benchmark', '--output={tmp_path}'])\n"
+        "print(sorted(benchmark._BENCHMARKS))\n"
+        "for name in benchmark._BENCHMARKS:\n"
+        "    benchmark._BENCHMARKS[name] = lambda folder, name=name: print('ran', name)\n"
+        "benchmark.main(['benchmark'])\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    shown = benchmark(tmp_path, "--help").stdout
+    names = re.findall(r"^feelvos-benchmark (\w+)", shown, re.MULTILINE)
+    assert done.stdout.splitlines()[0] == str(sorted(names))
+    ran = re.findall(r"^ran (\w+)$", done.stdout, re.MULTILINE)
+    assert re.findall(r"^Without a name: ([\w, ]+), for each of", shown, re.MULTILINE) == [
+        ", ".join(ran)]
 
 
 @pytest.mark.parametrize("arguments,message", [

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,16 @@ ENVIRONMENT.pop("TF_CPP_MIN_LOG_LEVEL", None)
 def segment(*arguments):
     return subprocess.run(command(*arguments), env=ENVIRONMENT, capture_output=True, text=True,
                           timeout=300, check=False)
+
+
+def test_help_says_of_lower_quality_what_the_model_card_says():
+    text = " ".join(segment("--help").stdout.split())
+    card = (ROOT / "feelvos_tf" / "weights" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    exact, fast = re.search(r"\*\*mean\*\* \| \*\*([\d.]+) .*?\| ([\d.]+) ", card).groups()
+    assert f"Of J&F {exact} on five sequences at 854x480, the first of them left {fast}" in text
+    assert "--max_reference_pixels=1024" in text and "`--max_reference_pixels=1024`" in card
+    side, points = re.search(r"`--max_side=(\d+)` cost (\w+) points", card).groups()
+    assert f"--max_side={side} took {points} points" in text
 
 
 def small_model():

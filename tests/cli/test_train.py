@@ -1,4 +1,6 @@
 import pytest
+import yaml
+from absl import app as absl_app
 from absl import flags as absl_flags
 from absl.testing import flagsaver
 
@@ -6,6 +8,26 @@ pytest.importorskip("official", reason="needs the extra train")
 
 from feelvos_tf.cli import train
 from feelvos_tf.errors import InputError
+
+
+def test_settings_are_printed_and_nothing_else_is_done(tmp_path, capsys):
+    if not absl_flags.FLAGS.is_parsed():
+        absl_flags.FLAGS.mark_as_parsed()
+    override = "trainer: {train_steps: 17}"
+    with flagsaver.flagsaver(experiment="tiny", print_config=True, params_override=override):
+        train.main(["feelvos-train"])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["trainer"]["train_steps"] == 17
+    assert printed["task"]["model"]["backbone"] == "mobilenet_v2"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_needs_a_folder():
+    if not absl_flags.FLAGS.is_parsed():
+        absl_flags.FLAGS.mark_as_parsed()
+    with flagsaver.flagsaver(experiment="tiny", model_dir=None):
+        with pytest.raises(absl_app.UsageError, match="give --model_dir"):
+            train.main(["feelvos-train"])
 
 
 @pytest.mark.parametrize("flags,message", [

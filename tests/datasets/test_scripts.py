@@ -107,6 +107,23 @@ def test_preview_draws_triplets(tree, tmp_path):
     assert sheet.shape[0] > 2 * 57 and sheet.shape[1] > 3 * 57 and sheet.std() > 10
 
 
+def test_preview_takes_options_of_triplets_and_refuses_others(tree, tmp_path):
+    preview = load("preview")
+    sheets = []
+    for options in ([], ["light=0.5", "max_stride=1"]):
+        output = tmp_path / f"sheet{len(sheets)}.png"
+        run(preview, dataset="davis2017", dataset_dir=str(tree), split="mine", output=str(output),
+            count=1, crop=57, tile=57, paste=0, options=options)
+        sheets.append(np.array(Image.open(output)))
+    assert sheets[0].shape == sheets[1].shape and (sheets[0] != sheets[1]).any()
+    for option, message in (("nothing=1", "no number 'nothing'"), ("light=dark", "expected a"),
+                            ("damage_previous=1", "no number 'damage_previous'")):
+        with pytest.raises(preview.app.app.UsageError, match=message):
+            run(preview, dataset="davis2017", dataset_dir=str(tree), split="mine",
+                output=str(tmp_path / "none.png"), options=[option])
+        assert not (tmp_path / "none.png").exists()
+
+
 def test_download_checks_and_unpacks(tmp_path, monkeypatch):
     download = load("download")
     archive = tmp_path / "server.zip"

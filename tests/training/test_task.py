@@ -1,14 +1,15 @@
 """Single steps: compiled and plain, longer clips, half precision, frozen parts, triplet loss."""
 
 import numpy as np
+import orbit
 import pytest
 import tensorflow as tf
 
 from feelvos_tf.checkpoints import named_variables
 from feelvos_tf.evaluation.baselines import NearestNeighbor
-from feelvos_tf.training import run
-from feelvos_tf.training.pictures import picture
+from feelvos_tf.training import run, trainer, triplet_pictures
 from feelvos_tf.training.task import FeelvosTrainingTask
+from feelvos_tf.video.overlay import contact_sheet
 
 
 def first_batch(task):
@@ -137,11 +138,44 @@ def test_triplet_loss_trains_the_embedding_and_is_scored_by_nearest_neighbors(
     assert 0 <= task.validate_video(0, segmenter).objects[0].mean <= 1
 
 
-def test_the_picture_shows_frames_and_distances(small_params, tmp_path):
+def test_the_picture_shows_frames_and_distances(small_params, tmp_path, monkeypatch):
     _, _, model, task = one_step(small_params("task: {train_data: {global_batch_size: 1}}"),
                                  tmp_path)
-    sheet = picture(model, first_batch(task))
+    drawn = {}
+
+    def recorded(tiles, captions):
+        drawn.update(zip(captions, tiles))
+        return contact_sheet(tiles, captions)
+
+    monkeypatch.setattr(triplet_pictures, "contact_sheet", recorded)
+    clip = first_batch(task)
+    sheet = triplet_pictures.picture(model, clip)
     assert sheet.dtype == np.uint8 and sheet.ndim == 3 and sheet.std() > 10
+
+    distances = [tile for caption, tile in drawn.items() if caption.startswith("distance")]
+    assert distances and max(tile.std() for tile in distances) > 0
+    for tile in distances:
+        assert tile.dtype == np.uint8
+        assert tile.shape == drawn["current"].shape == (*clip["images"].shape[2:4], 3)
+
+
+@pytest.mark.parametrize("rates,words", [
+    ([], "no atrous rates"), ([6, 12], "atrous rates 6, 12")])
+def test_rates_are_named_or_said_to_be_none(small_params, tmp_path, rates, words):
+    params = small_params(f"task: {{model: {{atrous_rates: {rates}}}}}")
+    task = FeelvosTrainingTask(params.task, logging_dir=str(tmp_path))
+    task.open_data(train=True, evaluate=False)
+    (line,) = [line for line in task.describe(tf.Module(), 1) if "output stride" in line]
+    assert f"with {words}, matching" in line
+
+
+def test_results_of_a_loop_print_without_braces():
+    figures = trainer.Figures(training_loss=np.float32(0.123456), minutes_left=3.0,
+                              learning_rate=tf.constant(7e-4), note="a")
+    figures = tf.nest.map_structure(orbit.utils.get_value, figures)  # as Orbit does
+    line = orbit.controller._format_output(figures)
+    assert "training loss 0.1235" in line and "learning rate 0.0007" in line
+    assert "minutes left 3" in line and not set("{}'\n") & set(line)
 
 
 def test_pictures_and_averages_are_written_on_the_way(small_params, tmp_path):

@@ -2,7 +2,8 @@ import numpy as np
 
 from feelvos_tf.benchmark.triplets import benchmark_triplets
 from feelvos_tf.triplets.preview import triplet_sheet
-from feelvos_tf.triplets.stream import TripletConfig, make_triplets
+from feelvos_tf.triplets.stream import make_triplets
+from feelvos_tf.triplets.triplet_config import TripletConfig
 
 SMALL = TripletConfig(crop_size=(49, 65), min_object_pixels=1)
 

@@ -10,7 +10,8 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.triplets import stream
 from feelvos_tf.triplets.clip_sources import TreeSource
 from feelvos_tf.triplets.draws import Draws
-from feelvos_tf.triplets.stream import TripletConfig, make_triplets
+from feelvos_tf.triplets.stream import make_triplets
+from feelvos_tf.triplets.triplet_config import TripletConfig
 
 SMALL = TripletConfig(crop_size=(49, 65), min_object_pixels=1, max_objects=4)
 
@@ -148,6 +149,61 @@ def test_longer_clips(coordinate_source):
         assert element["images"].shape == (5, 49, 65, 3)
 
 
+def test_strides_leave_gaps_of_one_length(coordinate_source):
+    config = TripletConfig(crop_size=(49, 65), num_frames=4, min_object_pixels=1, max_stride=3,
+                           scale_range=(0.4, 0.5))
+    strides = []
+    for element in take([coordinate_source], config, limit=60):
+        name, numbers = element["name"].decode().split("/")[1].split(":")
+        frames = [int(number) for number in numbers.split(",")]
+        length = 4 + int(name[-1])
+        assert 0 <= min(frames) and max(frames) < length
+        gaps = set(np.diff(frames[1:]))
+        assert len(gaps) == 1
+        strides.append((gaps.pop(), length))
+        for image, frame in zip(element["images"], frames):
+            assert np.abs(image[..., 2] - 10 * frame).min() < 1e-3
+    assert {stride for stride, _ in strides} == {1, 2, 3}
+    assert all(stride <= (length - 1) // 2 for stride, length in strides)
+
+
+HARD = {"max_stride": 2, "still_motion": 2.0, "light": 0.3, "blur": 1.0, "paste_paths": 1.0,
+        "lost_probability": 0.3}
+
+
+def test_every_hard_part_together_depends_on_seed_and_index_alone(coordinate_videos):
+    sources = [
+        TreeSource("videos", coordinate_videos[:3]),
+        TreeSource("stills", coordinate_videos[3:], still=True),
+    ]
+    config = TripletConfig(crop_size=(97, 97), min_object_pixels=1, paste_objects=3,
+                           paste_probability=0.8, damage_previous=True, max_objects=6, **HARD)
+    elements = take(sources, config, limit=12, num_parallel_calls=1)
+    later = [element for element in elements if element["index"] >= 5]
+    same(later, take(sources, config, limit=12, start=5, num_parallel_calls=4))
+    assert max(element["num_objects"] for element in elements) >= 4
+    for element in elements:
+        labels = element["labels"]
+        assert labels[labels != 255].max(initial=0) < element["num_objects"]
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_each_hard_part_changes_the_stream(coordinate_videos, name):
+    sources = [TreeSource("stills", coordinate_videos, still=True)]
+    if name == "max_stride":
+        sources = [TreeSource("videos", coordinate_videos)]
+    plain = dict(crop_size=(97, 97), num_frames=4, min_object_pixels=1, paste_objects=1,
+                 paste_probability=1.0)
+    before = take(sources, TripletConfig(**plain), limit=6, seed=1)
+    after = take(sources, TripletConfig(**plain, **{name: HARD[name]}), limit=6, seed=1)
+    after = {element["index"]: element for element in after}
+    both = [(one, after[one["index"]]) for one in before if one["index"] in after]
+    key = {"lost_probability": "labels", "max_stride": "name"}.get(name, "images")
+    assert both and any(not np.array_equal(one[key], other[key]) for one, other in both)
+    if name in ("light", "blur"):
+        assert all(np.array_equal(one["labels"], other["labels"]) for one, other in both)
+
+
 def test_every_part_together_is_deterministic(coordinate_videos):
     sources = [
         TreeSource("videos", coordinate_videos[:3]),
@@ -220,7 +276,9 @@ def test_videos_that_are_too_short_are_left_out(coordinate_videos, tmp_path):
 
 
 @pytest.mark.parametrize("bad", [{"crop_size": (0, 5)}, {"scale_range": (1.3, 1.0)},
-                                 {"num_frames": 2}, {"max_objects": 1}, {"color_jitter": 1.5}])
+                                 {"num_frames": 2}, {"max_objects": 1}, {"color_jitter": 1.5},
+                                 {"max_stride": 0}, {"still_motion": -1.0}, {"light": 1.0},
+                                 {"blur": -0.1}, {"paste_paths": 1.5}, {"lost_probability": 2.0}])
 def test_config_refuses_what_makes_no_sense(bad):
     with pytest.raises(InputError, match=next(iter(bad))):
         TripletConfig(**bad)

@@ -7,7 +7,8 @@ from feelvos_tf.data import checks, layouts
 from feelvos_tf.errors import InputError
 from feelvos_tf.triplets import packing, tfrecords
 from feelvos_tf.triplets.clip_sources import RecordSource, TreeSource
-from feelvos_tf.triplets.stream import TripletConfig, make_triplets
+from feelvos_tf.triplets.stream import make_triplets
+from feelvos_tf.triplets.triplet_config import TripletConfig
 from feelvos_tf.video import read_image
 
 SMALL = TripletConfig(crop_size=(49, 65), min_object_pixels=1, max_objects=4)

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import natural_key, open_frames, prefetch, read_image
+from feelvos_tf.video.frames import natural_key, open_frames, prefetch
+from feelvos_tf.video.images import read_image
 
 
 def save(path, value=0, size=(6, 8)):
@@ -167,9 +168,9 @@ def test_frames_of_different_sizes_say_both(tmp_path):
     save(tmp_path / "0.png", size=(6, 8))
     save(tmp_path / "1.png", size=(8, 6))
     for on_error in ("stop", "skip"):
-        with pytest.raises(InputError, match=r"1\.png: frame of 8x6.* expected 6x8"):
+        with pytest.raises(InputError, match=r"1\.png: frame of 6x8 .* expected 8x6 "):
             list(open_frames(tmp_path, on_error=on_error))
-    with pytest.raises(InputError, match="expected 6x8"):
+    with pytest.raises(InputError, match="expected 8x6"):
         list(open_frames(tmp_path).iterate(1))
 
 

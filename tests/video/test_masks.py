@@ -10,7 +10,13 @@ from PIL import Image, ImageFilter
 
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.masks import DAVIS_PALETTE, describe_ids, read_mask, write_mask
+from feelvos_tf.video.masks import (
+    DAVIS_PALETTE,
+    describe_ids,
+    questionable,
+    read_mask,
+    write_mask,
+)
 
 
 @pytest.fixture(scope="module")
@@ -257,8 +263,11 @@ def test_255_objects_and_more(tmp_path):
 def test_size_says_both(tmp_path):
     path = save(tmp_path, np.zeros((4, 6), np.uint8))
     assert read_mask(path, (4, 6)).shape == (4, 6)
-    with pytest.raises(InputError, match=r"mask\.png: mask of 4x6 .* expected 6x4"):
+    with pytest.raises(InputError, match=r"mask of 6x4 pixels \(width x height\), expected 4x6 "
+                                         r"pixels \(width x height\) .*the video seems rotated"):
         read_mask(path, (6, 4))
+    with pytest.raises(InputError, match=r"mask of 6x4 .* expected 5x4 .* like the frames$"):
+        read_mask(path, (4, 5))
 
 
 def test_jpeg_is_refused_as_a_mask(tmp_path):
@@ -286,3 +295,82 @@ def test_real_masks(shared):
     assert paths
     for path in paths[:5]:
         assert set(np.unique(read_mask(path, (480, 854)))) == {0, 1}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("smoothing", ["blur", "slight blur", "jpeg"])
+def test_smoothed_masks_can_be_snapped(tmp_path, labels, form, smoothing):
+    exact = read_mask(save(tmp_path, FORMS[form](labels)))
+    path = save(tmp_path, SMOOTHINGS[smoothing](FORMS[form](labels)))
+    with pytest.raises(InputError, match="--snap_mask .* --mask_threshold"):
+        read_mask(path)
+    ids = read_mask(path, snap=True)
+    assert len(np.unique(ids)) == len(np.unique(exact))
+    assert ((ids > 0) == (exact > 0)).mean() > 0.95
+
+
+def test_snapping_leaves_sharp_masks_alone(tmp_path, labels):
+    for form in FORMS.values():
+        path = save(tmp_path, form(labels))
+        assert np.array_equal(read_mask(path, snap=True), read_mask(path))
+
+
+def test_threshold_makes_one_object(tmp_path, labels):
+    image = FORMS["binary grey"](labels)
+    ids = read_mask(save(tmp_path, image.filter(ImageFilter.GaussianBlur(1))), threshold=128)
+    assert set(np.unique(ids)) == {0, 1}
+    assert ((ids > 0) == (labels > 0)).mean() > 0.98
+    image.save(tmp_path / "a.jpg", quality=80)
+    with pytest.raises(InputError, match="is a JPEG.*--snap_mask"):
+        read_mask(tmp_path / "a.jpg")
+    assert np.array_equal(read_mask(tmp_path / "a.jpg", threshold=128), labels > 0)
+    assert np.array_equal(read_mask(tmp_path / "a.jpg", snap=True), 255 * (labels > 0))
+
+
+def test_black_on_transparent_ground_is_an_object(tmp_path, labels):
+    shape = (labels > 0).astype(np.uint8)
+    rgba = np.dstack([np.zeros_like(shape)] * 3 + [255 * shape])
+    assert np.array_equal(read_mask(save(tmp_path, rgba)), shape)
+    assert np.array_equal(read_mask(save(tmp_path, rgba[:, :, 2:])), shape)  # gray and alpha
+    rgba[0, :9, 3] = 90
+    path = save(tmp_path, rgba)
+    with pytest.raises(InputError, match="half-transparent.*--mask_threshold"):
+        read_mask(path)
+    assert np.array_equal(read_mask(path, threshold=128), shape)
+    assert np.array_equal(read_mask(path, snap=True), shape)
+    rgba[:, :, 3] = 255
+    assert not read_mask(save(tmp_path, rgba)).any()
+
+
+@pytest.mark.parametrize("extension", ["bmp", "tif"])
+def test_bmp_and_tiff_are_read(tmp_path, labels, extension):
+    path = tmp_path / f"a.{extension}"
+    for form in ("grey", "palette colors", "bright colors"):
+        FORMS[form](labels).save(path)
+        assert np.array_equal(read_mask(path), read_mask(save(tmp_path, FORMS[form](labels))))
+    image = Image.fromarray(labels)
+    image.putpalette(DAVIS_PALETTE.tobytes())
+    image.save(path)
+    assert np.array_equal(read_mask(path), labels)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(InputError, match=rf"a\.{extension}"):
+        read_mask(path)
+
+
+def test_tiff_of_numbers_or_pages_is_refused(tmp_path):
+    Image.fromarray(np.ones((4, 5), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match=r"a\.tif: has pixels of type F"):
+        read_mask(tmp_path / "a.tif")
+    page = Image.new("L", (5, 4))
+    page.save(tmp_path / "a.tif", save_all=True, append_images=[page])
+    with pytest.raises(InputError, match=r"a\.tif: has 2 pages"):
+        read_mask(tmp_path / "a.tif")
+
+
+def test_an_object_around_everything_is_questioned():
+    labels = np.full((9, 14), 7)
+    labels[3:6, 4:8] = 0
+    assert "object 7 covers the border all around and 90 %" in questionable(labels)
+    assert questionable(np.where(labels == 7, 0, 7)) is None
+    labels[0, 3] = 0
+    assert questionable(labels) is None

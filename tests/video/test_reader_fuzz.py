@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.frames import open_frames, read_image
+from feelvos_tf.video.frames import open_frames
+from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import DAVIS_PALETTE, read_mask
 from feelvos_tf.video.writers import VideoFileWriter
 

@@ -1,6 +1,7 @@
 """Whole videos through the engine of feelvos-segment: files, late objects, resuming, bad input."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from segment_runs import SIZE, Noisy, assert_same, masks, run, square
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import PART_FILES
-from feelvos_tf.video import segment
+from feelvos_tf.video import progress
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask, write_mask
 from feelvos_tf.video.segment import segment_video
@@ -238,7 +239,7 @@ def broken(case, frames, first, tmp_path):
 
 
 @pytest.mark.parametrize("case, message", [
-    ("mask of another size", "first.png: mask of 24x31 .* 24x32"),
+    ("mask of another size", "first.png: mask of 31x24 .* 32x24"),
     ("empty mask", "first.png: holds no object"),
     ("no mask", "absent.png: no such file"),
     ("empty folder of masks", "empty: found nothing"),
@@ -311,9 +312,48 @@ def test_stopping_says_how_to_go_on(frames, first, tmp_path):
 
 
 def test_progress_without_a_terminal_is_a_line_now_and_then(frames, first, tmp_path, monkeypatch):
-    monkeypatch.setattr(segment, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     _, lines = run(frames, first, tmp_path / "out", progress=True)
-    assert sum("/12 [" in line and "frame/s" in line for line in lines) == 12
+    # None for the first two, from which nothing can be told.
+    assert sum("/12 [" in line and "frame/s" in line for line in lines) == 10
+
+
+class Compiling(Noisy):
+    """A segmenter that takes long for the first step, as a network does."""
+
+    SECONDS = 0.6
+
+    def step(self, frame):
+        if not self.steps:
+            time.sleep(self.SECONDS)
+        return super().step(frame)
+
+
+@pytest.mark.parametrize("start", [0, 4])
+def test_rate_and_time_left_leave_the_compilation_out(frames, first, tmp_path, monkeypatch, start):
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    given = tmp_path / "given"
+    given.mkdir()
+    first.rename(given / f"frame{start}.png")
+    summary, lines = run(frames, given, tmp_path / "out", Compiling(), progress=True)
+    # A frame takes a few milliseconds; with the first step in it the mean would be 50 and more.
+    bars = [line for line in lines if "/12 [" in line]
+    assert len(bars) == 12 - (start + 2)
+    assert all("<00:00," in bar for bar in bars)
+    assert summary.first_frames == start + 2
+    assert Compiling.SECONDS <= summary.first_seconds < summary.seconds
+    rest = (12 - summary.first_frames) / summary.frames_per_second
+    assert summary.first_seconds + rest == pytest.approx(summary.seconds)
+    assert rest < Compiling.SECONDS
+
+
+def test_frames_kept_from_before_do_not_count_as_fast(frames, first, tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        run(frames, first, tmp_path / "out", Noisy(5))
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    _, lines = run(frames, first, tmp_path / "out", progress=True, resume=True)
+    bars = [line.split("|")[0].strip() for line in lines if "/12 [" in line]
+    assert len(bars) == 4  # six kept and two that compile before
 
 
 def test_frame_named_like_a_picture_gets_its_mask_beside_it(frames, first, tmp_path):

@@ -184,7 +184,7 @@ def test_a_cut_off_video_gives_its_frames_and_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         number = len(list(open_frames(path, on_error="skip")))
     assert 0 < number < 20
-    assert f"promises 20 frames, {number} were found" in caplog.text
+    assert f"is cut off, found {number} frames, expected 20" in caplog.text
 
 
 def test_memory_does_not_grow_with_the_video(tmp_path):

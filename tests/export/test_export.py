@@ -22,7 +22,7 @@ from feelvos_tf.export.warmup import FILE
 from feelvos_tf.ops import resize
 from feelvos_tf.streaming.state import State
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVING = ROOT / "experiments" / "serving"
 LATE_ID = 200
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from feelvos_tf.video import DAVIS_PALETTE, write_mask
 
-SERVING = pathlib.Path(__file__).resolve().parents[1] / "experiments" / "serving"
+SERVING = pathlib.Path(__file__).resolve().parents[2] / "experiments" / "serving"
 sys.path.insert(0, str(SERVING))
 import clients  # noqa: E402
 import segment_video  # noqa: E402

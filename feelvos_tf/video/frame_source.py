@@ -1,0 +1,78 @@
+"""What a source of frames is, wherever they come from."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import logging
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.video.images import describe_size
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One frame of a video.
+
+    Attributes:
+      index: position in the video from 0; a skipped frame leaves a gap in a folder.
+      name: the file's name without extension, or the index as five digits in a video file.
+      image: uint8 [H, W, 3], RGB.
+    """
+
+    index: int
+    name: str
+    image: np.ndarray
+
+
+class FrameSource(abc.ABC):
+    """A video that can be read any number of times, each time from its files, frame by frame.
+
+    Attributes:
+      path: what was opened.
+      on_error: "stop" or "skip", what an unreadable frame does.
+      names: the frames' names in order, or None while they are not known (a video file that
+        has not been read to its end).
+      size: (H, W) of every frame, in pixels.
+      frame_rate: frames per second; a folder does not know its own and says 24.
+    """
+
+    path: pathlib.Path
+    on_error: str
+    names: list[str] | None
+    frame_rate: float = 24.0
+
+    @property
+    @abc.abstractmethod
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels of the first readable frame, which every other must match."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Number of frames; for a video file what its index says until it has been read."""
+
+    @abc.abstractmethod
+    def iterate(self, start: int = 0) -> Iterator[Frame]:
+        """Yields the frames from index `start` on; earlier ones cost little or nothing."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.iterate()
+
+    def _check_size(self, name: str, size: tuple[int, int]) -> None:
+        if size != self.size:
+            raise InputError(
+                f"{name}: frame of {describe_size(size)}, expected "
+                f"{describe_size(self.size)} like the first frame of {self.path}"
+            )
+
+    def _unreadable(self, error: InputError) -> None:
+        """Ends the reading, or notes the skipped frame in the log and lets it go on."""
+        if self.on_error == "stop":
+            raise error
+        _logger.warning("skipped: %s", error)

@@ -1,0 +1,67 @@
+"""What a checkpoint file recommends, read without TensorFlow, and back again."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from feelvos_tf import Memory, ModelConfig, build_model, checkpoint_file, load_model
+from feelvos_tf.checkpoints import save_model
+from feelvos_tf.errors import InputError
+from feelvos_tf.modeling.feelvos import with_precision
+
+TINY = ModelConfig(depth_multiplier=0.25, atrous_rates=(), aspp_filters=8, decoder_filters=8,
+                   embedding_dim=6, head_filters=8, head_layers=1, head_kernel_size=3, window=2)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model(TINY)
+
+
+def test_a_memory_travels_with_the_weights(model, tmp_path):
+    path = tmp_path / "model.npz"
+    save_model(model, path)
+    assert checkpoint_file.recommended_memory(path) is None
+    assert load_model(path).recommended_memory is None
+    model.recommended_memory = Memory(every=3, frames=2, max_pixels=77, min_confidence=0.5)
+    save_model(model, path)
+    assert checkpoint_file.recommended_memory(path) == model.recommended_memory
+    again = load_model(path)
+    assert again.recommended_memory == model.recommended_memory
+    assert with_precision(again, "mixed_bfloat16").recommended_memory == again.recommended_memory
+
+
+def test_reading_it_needs_no_tensorflow(model, tmp_path):
+    save_model(model, tmp_path / "model.npz")
+    code = ("import sys; from feelvos_tf import checkpoint_file; "
+            f"checkpoint_file.recommended_memory({str(tmp_path / 'model.npz')!r}); "
+            "assert 'tensorflow' not in sys.modules")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("content,message", [
+    (b"[]", "expected a memory and nothing else"),
+    (b'{"memory": {"every": 0}}', "every is 0"),
+    (b'{"memory": {}, "speed": 1}', "expected a memory and nothing else"),
+    (b"{", "is not valid JSON"),
+])
+def test_what_is_no_recommendation_is_named(model, tmp_path, content, message):
+    path = tmp_path / "model.npz"
+    save_model(model, path)
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays[checkpoint_file.STREAMING_KEY] = np.frombuffer(content, np.uint8)
+    np.savez(path, **arrays)
+    for read in (checkpoint_file.recommended_memory, load_model):
+        with pytest.raises(InputError, match=f"model.npz: its streaming.json.*{message}"):
+            read(path)
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path):
+    with pytest.raises(InputError, match="none.npz: no such checkpoint file"):
+        checkpoint_file.recommended_memory(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("text")
+    with pytest.raises(InputError, match="text.npz: not a checkpoint of feelvos_tf"):
+        checkpoint_file.recommended_memory(tmp_path / "text.npz")
