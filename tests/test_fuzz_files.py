@@ -138,16 +138,18 @@ def yaml_texts(draw, values):
 
 
 @pytest.fixture(scope="module")
-def read_params():
+def training():
+    """The function that reads settings of training, and settings to begin with."""
     pytest.importorskip("official", reason="needs the extra train")
     from feelvos_tf.training import run
-    return run.read_params
+    return run.read_params, run.read_params("tiny").as_dict()
 
 
 @CAMPAIGN
 @given(st.data())
-def test_settings_of_training(read_params, tmp_path_factory, data):
-    text = data.draw(yaml_texts(read_params("tiny").as_dict()))
+def test_settings_of_training(training, tmp_path_factory, data):
+    read_params, healthy = training
+    text = data.draw(yaml_texts(healthy))
     folder = tmp_path_factory.getbasetemp() / "settings"
     folder.mkdir(exist_ok=True)
     path = folder / "fuzz.yaml"

@@ -186,7 +186,8 @@ def _run_until_stopped(runner, trainer, model_dir, say):
         except Stopped:
             step = int(trainer.global_step.numpy())
             with runner.strategy.scope():
-                path = runner.checkpoint_manager.save(checkpoint_number=step)
+                path = runner.checkpoint_manager.save(
+                    checkpoint_number=step, check_interval=False)
             say(f"stopped after step {step}, all of it kept in {path}: the same command goes on "
                 "from there")
             signals.deliver()

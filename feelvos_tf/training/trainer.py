@@ -68,6 +68,7 @@ class Trainer(base_trainer.Trainer):
 
     def train_loop_begin(self):
         """See base class."""
+        self.signals.check()  # here, where the summaries of the loop before are written
         super().train_loop_begin()
         self._waited.assign(0.0)
         self._loop_start, self._loop_step = time.monotonic(), int(self.global_step.numpy())
@@ -115,7 +116,6 @@ class Trainer(base_trainer.Trainer):
         left = (self.config.trainer.train_steps - step) / (step - self._loop_step)
         logs["waiting_for_data"] = self._waited.numpy() / elapsed
         logs["minutes_left"] = left * elapsed / 60
-        self.signals.check()
         return Figures(logs)
 
     def _explain_bad_step(self) -> str:
