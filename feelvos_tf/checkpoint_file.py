@@ -18,6 +18,7 @@ import numpy as np
 from feelvos_tf import npz
 from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
+from feelvos_tf.files import sha256
 
 CONFIG_KEY = "config.json"
 STREAMING_KEY = "streaming.json"
@@ -93,3 +94,12 @@ def recommended_memory(path: str | os.PathLike[str]) -> Memory | None:
       InputError: the file cannot be read or is none of the package.
     """
     return take_memory(path, read_headers(path))
+
+
+def identity(path: str | os.PathLike[str]) -> dict[str, str]:
+    """A checkpoint's name and SHA-256, which tell it from another one of the same name.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
+    return {"checkpoint": str(path), "sha256": sha256(path)}

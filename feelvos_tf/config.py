@@ -150,6 +150,48 @@ class ModelConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class AblationRow:
+    """One line of the paper's ablation.
+
+    Attributes:
+      name: of its folder.
+      first_frame_matching: as in ModelConfig.
+      previous_frame_matching: as in ModelConfig.
+      previous_mask: whether the previous frame's result is seen at all.
+      paper: J&F in the paper on DAVIS 2017 val, trained on DAVIS 2017 alone, in percent.
+    """
+
+    name: str
+    first_frame_matching: bool
+    previous_frame_matching: str
+    previous_mask: bool
+    paper: float
+
+    def config(self, full: ModelConfig) -> ModelConfig:
+        """The config of a full network with this row's switches."""
+        return dataclasses.replace(
+            full, first_frame_matching=self.first_frame_matching,
+            previous_frame_matching=self.previous_frame_matching,
+            previous_mask=full.previous_mask if self.previous_mask else "none")
+
+    def fits(self, config: ModelConfig) -> bool:
+        """Whether a network of this config is this row's own."""
+        return (config.first_frame_matching == self.first_frame_matching
+                and config.previous_frame_matching == self.previous_frame_matching
+                and (config.previous_mask != "none") == self.previous_mask)
+
+
+ABLATION_ROWS = (
+    AblationRow("full", True, "local", True, 69.1),
+    AblationRow("previous_global", True, "global", True, 64.2),
+    AblationRow("no_previous_matching", True, "none", True, 54.9),
+    AblationRow("first_frame_only", True, "none", False, 52.6),
+    AblationRow("no_previous_mask", True, "local", False, 63.3),
+    AblationRow("no_first_frame_matching", False, "local", True, 56.1),
+)
+
+
+@dataclasses.dataclass(frozen=True)
 class Memory:
     """What is remembered of a video.
 

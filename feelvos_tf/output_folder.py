@@ -241,9 +241,13 @@ def _try_lock(path: pathlib.Path) -> int | None:
     return None
 
 
+def command_line() -> str:
+    """The command that this process was started with, as one types it."""
+    return shlex.join([pathlib.PurePath(sys.argv[0]).name, *sys.argv[1:]])
+
+
 def _describe_process() -> str:
-    command = shlex.join([pathlib.PurePath(sys.argv[0]).name, *sys.argv[1:]])
-    return f"process {os.getpid()} on {socket.gethostname()} ({command})"[:_LONGEST_HOLDER]
+    return f"process {os.getpid()} on {socket.gethostname()} ({command_line()})"[:_LONGEST_HOLDER]
 
 
 def _holder(path: pathlib.Path) -> str:

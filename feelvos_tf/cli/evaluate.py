@@ -35,10 +35,10 @@ from typing import Any
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import presets
+from feelvos_tf import checkpoint_file, presets
 from feelvos_tf.cli import app, memory_flag
 from feelvos_tf.errors import InputError
-from feelvos_tf.evaluation import evaluate, protocols
+from feelvos_tf.evaluation import datasets, protocols
 
 MAX_WORKERS = 6
 
@@ -100,7 +100,7 @@ def main(argv: list[str]) -> int:
     """Evaluates as the flags say; returns the exit code."""
     del argv
     _check_flags()
-    task = evaluate.read_task(
+    task = datasets.read_task(
         _DATASET.value, _DATASET_DIR.value, _SPLIT.value, only=_ONLY.value,
         resolution=_RESOLUTION.value, seen_classes=_SEEN_CLASSES.value)
     if _ABLATION.value:
@@ -113,12 +113,12 @@ def main(argv: list[str]) -> int:
         codes = [_conclude(outcome, f"{name}: ") for name, outcome in outcomes.items()]
         return max(codes)
     if _RESULTS.value:
-        outcome = evaluate.evaluate_results(
+        outcome = datasets.evaluate_results(
             task, _RESULTS.value, _OUTPUT.value, workers=_WORKERS.value or _default_workers(),
             pictures=_PICTURES.value, pack=_ZIP.value, say=_say)
     else:
         method, make_segmenter = _method()
-        outcome = evaluate.evaluate_method(
+        outcome = datasets.evaluate_method(
             task, make_segmenter, method, _OUTPUT.value, rerun=_RERUN.value,
             pictures=_PICTURES.value, pack=_ZIP.value, say=_say)
     return _conclude(outcome)
@@ -152,7 +152,7 @@ def _method():
 
         return {"baseline": "first_mask"}, FirstMask
     path = _checkpoint()
-    identity = evaluate.checkpoint_identity(path)
+    identity = checkpoint_file.identity(path)
     if _BASELINE.value == "nearest_neighbor":
         return {"baseline": "nearest_neighbor", **identity}, lambda: _nearest_neighbor(path)
     options = {"max_side": _MAX_SIDE.value, "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
@@ -194,7 +194,7 @@ def _default_workers() -> int:
     return min(cores, MAX_WORKERS)
 
 
-def _conclude(outcome: evaluate.Outcome, prefix: str = "") -> int:
+def _conclude(outcome: datasets.Outcome, prefix: str = "") -> int:
     """Prints the scores, where the reports are, and what failed; returns the exit code."""
     if outcome.summary:
         _say(prefix + ", ".join(f"{key} {100 * v:.1f}" for key, v in outcome.summary.items()))

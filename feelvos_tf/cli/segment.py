@@ -46,10 +46,9 @@ import os
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import presets
+from feelvos_tf import checkpoint_file, presets
 from feelvos_tf.cli import app, demo, memory_flag
 from feelvos_tf.config import Memory
-from feelvos_tf.evaluation.evaluate import checkpoint_identity
 from feelvos_tf.video.segment import Summary, segment_video
 
 _VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
@@ -110,7 +109,7 @@ def main(argv: list[str]) -> None:
     for flag in (_VIDEO, _MASK):
         if not flag.value:
             raise absl_app.UsageError(f"give --{flag.name} (or --demo alone); see --help")
-    settings = {**checkpoint_identity(checkpoint), "max_side": _MAX_SIDE.value,
+    settings = {**checkpoint_file.identity(checkpoint), "max_side": _MAX_SIDE.value,
                 "ignore_label": _IGNORE_LABEL.value, "mixed_precision": _MIXED_PRECISION.value,
                 "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
                 "memory": memory_flag.described(memory)}

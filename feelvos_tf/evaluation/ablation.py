@@ -12,69 +12,26 @@ A row can be evaluated in two ways, and they do not measure the same thing:
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tensorflow as tf
 
+from feelvos_tf.checkpoint_file import identity
 from feelvos_tf.checkpoints import load_model
-from feelvos_tf.config import ModelConfig
+from feelvos_tf.config import ABLATION_ROWS, AblationRow, ModelConfig
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import reports
-from feelvos_tf.evaluation.evaluate import (
+from feelvos_tf.evaluation.datasets import (
     Outcome,
     Task,
-    checkpoint_identity,
     evaluate_method,
 )
-from feelvos_tf.evaluation.run_folder import PROGRAM
+from feelvos_tf.evaluation.results_folder import PROGRAM
 from feelvos_tf.files import replaced_when_done, write_json
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.streaming.segmenter import VideoSegmenter
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One line of the ablation.
-
-    Attributes:
-      name: of its folder.
-      first_frame_matching: as in ModelConfig.
-      previous_frame_matching: as in ModelConfig.
-      previous_mask: whether the previous frame's result is seen at all.
-      paper: J&F in the paper on DAVIS 2017 val, trained on DAVIS 2017 alone, in percent.
-    """
-
-    name: str
-    first_frame_matching: bool
-    previous_frame_matching: str
-    previous_mask: bool
-    paper: float
-
-    def config(self, full: ModelConfig) -> ModelConfig:
-        """The config of a full network with this row's switches."""
-        return dataclasses.replace(
-            full, first_frame_matching=self.first_frame_matching,
-            previous_frame_matching=self.previous_frame_matching,
-            previous_mask=full.previous_mask if self.previous_mask else "none")
-
-    def fits(self, config: ModelConfig) -> bool:
-        """Whether a network of this config is this row's own."""
-        return (config.first_frame_matching == self.first_frame_matching
-                and config.previous_frame_matching == self.previous_frame_matching
-                and (config.previous_mask != "none") == self.previous_mask)
-
-
-ROWS = (
-    Row("full", True, "local", True, 69.1),
-    Row("previous_global", True, "global", True, 64.2),
-    Row("no_previous_matching", True, "none", True, 54.9),
-    Row("first_frame_only", True, "none", False, 52.6),
-    Row("no_previous_mask", True, "local", False, 63.3),
-    Row("no_first_frame_matching", False, "local", True, 56.1),
-)
 
 
 class NeutralInputs(Feelvos):
@@ -142,7 +99,7 @@ def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
     Raises:
       InputError: an unknown row, a row without a network, or a network of another form.
     """
-    names = [row.name for row in ROWS]
+    names = [row.name for row in ABLATION_ROWS]
     unknown = [name for name in trained if name not in names]
     if unknown:
         raise InputError(f"ablation has no row {unknown[0]!r}, expected {', '.join(names)}")
@@ -150,7 +107,7 @@ def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
     if checkpoint is None and without:
         raise InputError(f"row {without[0]} of the ablation has no checkpoint; give one for it or "
                          "one of the full network for all")
-    paths = {row: trained.get(row.name, checkpoint) for row in ROWS}
+    paths = {row: trained.get(row.name, checkpoint) for row in ABLATION_ROWS}
     # All of them before the first run, so that a wrong file is told before hours of work.
     loaded = {path: load_model(path) for path in dict.fromkeys(map(str, paths.values()))}
     models = {row: _row_network(row, path, loaded[str(path)], row.name in trained)
@@ -163,7 +120,7 @@ def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
             say(f"ablation: {row.name} with {path}")
             outcomes[row.name] = evaluate_method(
                 task, lambda model=models[row]: VideoSegmenter(model, memory=None),
-                {"ablation": row.name, **checkpoint_identity(path)}, Path(output) / row.name,
+                {"ablation": row.name, **identity(path)}, Path(output) / row.name,
                 rerun=rerun, pictures=pictures, say=say)
         forms = {
             row.name: "fed neutral values" if isinstance(model, NeutralInputs) else "trained so"
@@ -177,7 +134,7 @@ def table_names(split: str) -> tuple[str, str, str]:
     return f"ablation-{split}.md", f"ablation-{split}.csv", f"ablation-{split}.json"
 
 
-def _row_network(row: Row, path, model: Feelvos, own: bool) -> Feelvos:
+def _row_network(row: AblationRow, path, model: Feelvos, own: bool) -> Feelvos:
     """The network that plays a row: the model itself where it fits, else fed neutral values."""
     if row.fits(model.config):
         return model
@@ -196,7 +153,7 @@ def _write_table(output, split, outcomes, forms) -> None:
     columns = ("Row", "First frame", "Previous frame", "Previous mask", "Network",
                "J&F", "J", "F", "Paper (DAVIS 2017 val)")
     rows = []
-    for row in ROWS:
+    for row in ABLATION_ROWS:
         outcome = outcomes[row.name]
         scores = [f"{100 * outcome.summary[key]:.1f}" if outcome.summary else "-"
                   for key in ("J&F-Mean", "J-Mean", "F-Mean")]
@@ -216,4 +173,4 @@ def _write_table(output, split, outcomes, forms) -> None:
     reports.write_csv(table, columns, rows)
     write_json(every_value, {
         row.name: {"network": forms[row.name], "summary": dict(outcomes[row.name].summary),
-                   "failures": dict(outcomes[row.name].failures)} for row in ROWS})
+                   "failures": dict(outcomes[row.name].failures)} for row in ABLATION_ROWS})

@@ -35,10 +35,11 @@ class Feelvos(tf.keras.Model):
         published. It travels with a checkpoint.
     """
 
+    recommended_memory: Memory | None = None
+
     def __init__(self, config: ModelConfig, name="feelvos"):
         super().__init__(name=name)
         self.config = config
-        self.recommended_memory: Memory | None = None
         self.deeplab = DeepLab(config)
         self.embedding = embedding_head(config.embedding_dim)
         self.head = SegmentationHead(config)

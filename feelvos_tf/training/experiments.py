@@ -13,7 +13,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import optimization
 
-from feelvos_tf.evaluation.ablation import ROWS
+from feelvos_tf.config import ABLATION_ROWS
 from feelvos_tf.training.configs import (
     FeelvosTask,
     Network,
@@ -218,7 +218,7 @@ EXPERIMENTS = {
     "small_hard": small_hard,
     "tiny": tiny,
     "pml": pml,
-    **{f"ablation_{row.name}": _ablation(row) for row in ROWS},
+    **{f"ablation_{row.name}": _ablation(row) for row in ABLATION_ROWS},
 }
 for _name, _factory in EXPERIMENTS.items():
     exp_factory.register_config_factory(PREFIX + _name)(_factory)

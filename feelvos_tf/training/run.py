@@ -19,10 +19,10 @@ from feelvos_tf import settings
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import configs, experiments, inputs, overrides
-from feelvos_tf.training.pictures import Pictures
 from feelvos_tf.training.stopping import Stopped
 from feelvos_tf.training.task import latest_position
 from feelvos_tf.training.trainer import BestModel, Trainer
+from feelvos_tf.training.triplet_pictures import TripletPictures
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval")
 PARAMS_FILE = "params.yaml"
@@ -148,7 +148,7 @@ def _run(params, mode, model_dir, kept, strategy, say):
             train="train" in mode, evaluate="eval" in mode, checkpoint_exporter=exporter)
     actions = []
     if "train" in mode and chief and params.task.image_interval:
-        actions.append(Pictures(task, trainer, os.path.join(model_dir, "train")))
+        actions.append(TripletPictures(task, trainer, os.path.join(model_dir, "train")))
     runner = train_lib.OrbitExperimentRunner(
         strategy, task, mode, params, model_dir, train_actions=actions, trainer=trainer,
         save_summary=chief)

@@ -11,7 +11,7 @@ from absl import logging
 from official.core import base_task, task_factory
 
 from feelvos_tf.checkpoints import named_variables
-from feelvos_tf.evaluation import protocols, reports, running
+from feelvos_tf.evaluation import protocols, reports, video_runs
 from feelvos_tf.evaluation.baselines import NearestNeighbor
 from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.ops import resize
@@ -230,7 +230,7 @@ class FeelvosTrainingTask(base_task.Task):
         protocol = inputs.protocol_of(self.task_config.validation_data.source)
         plan = protocols.plan_video(video, protocol)
         with tempfile.TemporaryDirectory() as folder:
-            scores = running.run_video(video, plan, protocol, segmenter, pathlib.Path(folder))
+            scores = video_runs.run_video(video, plan, protocol, segmenter, pathlib.Path(folder))
         means = reports.summarize([scores])
         logging.info("validation: %s J&F %.3f", video.name, means.get("J&F-Mean", float("nan")))
         return scores

@@ -65,6 +65,15 @@ class Completeness:
             return found + max(1, round(missing * rate)) if missing else None
         return None
 
+    def listed(self) -> int | None:
+        """Number of frames that the index of another container lists, where fewer came.
+
+        An index of AVI and its like also counts frames that were dropped on purpose, so this is
+        a reason to warn and none to stop. To be called after the last packet.
+        """
+        known = self._container.format.name.startswith((_INDEXED, _MATROSKA))
+        return None if known or self._stream.frames <= self._count else self._stream.frames
+
     def _promised(self) -> int:
         """Number of packets that MP4 or MOV lists, without those that an edit list hides."""
         # A fragmented file lists the packets of each fragment at its front.

@@ -9,14 +9,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.masks import DAVIS_PALETTE
+from feelvos_tf.video.colors import object_colors
 
 _SHEET_BACKGROUND = (24, 24, 28)
 _CAPTION_COLOR = (225, 225, 230)
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, alpha: float = 0.45) -> np.ndarray:
-    """Tints each object in its palette color and draws its outline in the color itself.
+    """Tints each object in the color of its id and draws its outline in the color itself.
 
     Args:
       image: uint8 [H, W, 3], RGB; not changed.
@@ -40,11 +40,10 @@ def overlay(image: np.ndarray, labels: np.ndarray, alpha: float = 0.45) -> np.nd
     result = image.copy()
     inside = labels > 0
     weight = round(alpha * 256)  # integers: a video has many frames
-    colors = DAVIS_PALETTE[labels[inside]].astype(np.uint16)
+    colors = object_colors()[labels[inside]].astype(np.uint16)
     result[inside] = (image[inside].astype(np.uint16) * (256 - weight) + colors * weight) >> 8
     line = _outline(labels, thickness=1 + min(labels.shape) // 400)
-    # Palette colors are dark; twice as bright they stand out on their own tint.
-    result[line] = np.minimum(DAVIS_PALETTE[labels[line]].astype(np.uint16) * 2, 255)
+    result[line] = object_colors()[labels[line]]
     return result
 
 

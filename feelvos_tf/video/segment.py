@@ -129,7 +129,11 @@ def segment_video(
                     overwrite=overwrite, pictures=picture_names(overlay, contact_sheet),
                     inputs=_files_read(source, given, mask, inputs)) as folder:
                 tracker = Tracker(make_segmenter(), given)
-                folder.begin()
+                folder.begin(
+                    video=str(source.path.resolve()), mask=os.path.abspath(mask),
+                    settings={**(settings or {}), "on_error": on_error, "overlay": overlay,
+                              "contact_sheet": contact_sheet, "ignore_label": ignore_label,
+                              "mask_threshold": mask_threshold, "snap_mask": snap_mask})
                 with Pictures(
                         folder.folder, len(names), overlay=overlay, contact_sheet=contact_sheet,
                         frame_rate=source.frame_rate) as pictures:

@@ -4,7 +4,8 @@
     OUTPUT/state.npz   the state of a run that its masks do not hold, see kept_state.py
     OUTPUT/run.json    what they were made from, so that a run is resumed with the same only; which
                        files are this program's, so that no other is replaced; at the end of a run
-                       also in which frames each object is seen
+                       also in which frames each object is seen; for people the video, the
+                       program's version, the command and its settings
 
 A file is there complete or not at all, so the masks that exist are all that a run must know to
 go on where another one was stopped.
@@ -21,7 +22,8 @@ import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import flush_to_disk
-from feelvos_tf.output_folder import RUN_FILE, OutputFolder
+from feelvos_tf.output_folder import RUN_FILE, OutputFolder, command_line
+from feelvos_tf.version import __version__
 from feelvos_tf.video.kept_state import STATE_FILE, Kept, KeptState
 from feelvos_tf.video.masks import read_mask
 from feelvos_tf.video.writers import MaskFolderWriter, mask_file
@@ -97,8 +99,12 @@ class SegmentOutput:
         finally:
             self._output.__exit__(kind, error, traceback)
 
-    def begin(self) -> None:
+    def begin(self, **told: Any) -> None:
         """Removes what is to be overwritten and says in run.json what comes.
+
+        Args:
+          **told: further facts about the run for people to read, plain values as JSON has them;
+            unlike `made_from` they may change when a run is resumed.
 
         Not before all else is known to be right: a command that is wrong leaves old masks alone.
         """
@@ -108,7 +114,9 @@ class SegmentOutput:
                 (self.folder / name).unlink()
         self._output.values.pop("objects", None)
         self._output.values.pop("num_masks", None)
-        self._output.record([*self._masks, *self._pictures], made_from=self._made_from)
+        self._output.record(
+            [*self._masks, *self._pictures], version=__version__, command=command_line(), **told,
+            made_from=self._made_from)
 
     def stored(self, name: str) -> np.ndarray | None:
         """The finished mask of a frame, uint8 [H, W]; None where there is none that is valid."""

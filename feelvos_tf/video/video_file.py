@@ -147,6 +147,9 @@ class VideoFileFrames(FrameSource):
             if self.on_error == "stop":
                 raise cut
             _logger.warning("%s", cut)
+        elif whole.listed() is not None:
+            _logger.warning("%s: found %d frames, its index lists %d", self.path, count,
+                            whole.listed())
 
     def _damaged(self, index: int, reason: str, cause: BaseException | None = None) -> None:
         error = InputError(f"{self.path}, frame {index:05d}: cannot be decoded ({reason})")

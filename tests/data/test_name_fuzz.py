@@ -14,7 +14,7 @@ from segment_runs import Noisy, contents
 
 from feelvos_tf.data import synthetic
 from feelvos_tf.errors import InputError
-from feelvos_tf.evaluation import baselines, evaluate
+from feelvos_tf.evaluation import baselines, datasets
 from feelvos_tf.triplets import tfrecords
 from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.segment import segment_video
@@ -63,8 +63,8 @@ def attempt(act):
 
 
 def evaluate_tree(base, dataset, root, split, **options):
-    task = evaluate.read_task(dataset, root, split, **options)
-    outcome = evaluate.evaluate_method(
+    task = datasets.read_task(dataset, root, split, **options)
+    outcome = datasets.evaluate_method(
         task, baselines.FirstMask, {"baseline": "first_mask"}, base / "work" / "out",
         pictures=False, pack=True, say=str)
     assert not outcome.failures

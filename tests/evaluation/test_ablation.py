@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from feelvos_tf.checkpoints import save_model
-from feelvos_tf.config import ModelConfig
+from feelvos_tf.config import ABLATION_ROWS, ModelConfig
 from feelvos_tf.data import synthetic
 from feelvos_tf.errors import InputError
-from feelvos_tf.evaluation import ablation, baselines, evaluate
+from feelvos_tf.evaluation import ablation, baselines, datasets
 from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 
@@ -36,18 +36,18 @@ def task(tmp_path_factory):
     folder = tmp_path_factory.mktemp("davis")
     clip = synthetic.synthetic_clip(1, num_frames=4, height=33, width=41, num_objects=1)
     synthetic.write_clip(clip, folder, "ant", "val")
-    return evaluate.read_task("davis2017", folder, "val")
+    return datasets.read_task("davis2017", folder, "val")
 
 
 def test_rows_are_the_switches_of_the_paper():
     forms = {(r.first_frame_matching, r.previous_frame_matching, r.previous_mask)
-             for r in ablation.ROWS}
-    assert len(forms) == len(ablation.ROWS) == 6
-    for row in ablation.ROWS:
+             for r in ABLATION_ROWS}
+    assert len(forms) == len(ABLATION_ROWS) == 6
+    for row in ABLATION_ROWS:
         assert row.fits(row.config(TINY))
-        assert [other.name for other in ablation.ROWS if other.fits(row.config(TINY))] == [row.name]
+        assert [other.name for other in ABLATION_ROWS if other.fits(row.config(TINY))] == [row.name]
     soft = ModelConfig(previous_mask="probabilities")
-    assert ablation.ROWS[0].config(soft) == soft
+    assert ABLATION_ROWS[0].config(soft) == soft
 
 
 def test_neutral_inputs_are_what_the_trained_head_gets(network):
@@ -55,7 +55,7 @@ def test_neutral_inputs_are_what_the_trained_head_gets(network):
     features = tf.constant(rng.random((5, 6, 8)), tf.float32)
     parts = [tf.constant(rng.random((5, 6, 3)), tf.float32) for _ in range(3)]
     ones, zeros = tf.ones((5, 6, 3)), tf.zeros((5, 6, 3))
-    for row in ablation.ROWS:
+    for row in ABLATION_ROWS:
         fed = [parts[0] if row.first_frame_matching else ones,
                parts[1] if row.previous_mask else zeros,
                parts[2] if row.previous_frame_matching != "none" else ones]
@@ -74,14 +74,14 @@ def test_neutral_inputs_match_as_the_row_says(network):
     query, previous = tf.random.stateless_uniform((2, 9, 11, 4), (1, 2))
     labels = tf.cast(tf.random.stateless_uniform((9, 11), (3, 4)) * 2, tf.int32)
     by_row = {row.name: ablation.NeutralInputs(network, row.config(TINY)).match_previous(
-        query, previous, labels, 2) for row in ablation.ROWS}
+        query, previous, labels, 2) for row in ABLATION_ROWS}
     assert by_row["first_frame_only"] is None and by_row["no_previous_matching"] is None
     assert np.all(by_row["previous_global"] <= by_row["full"] + 1e-6)
     assert np.any(by_row["previous_global"] < by_row["full"] - 1e-6)
 
 
 def test_a_network_without_a_part_cannot_play_a_row_that_needs_it():
-    rows = {row.name: row for row in ablation.ROWS}
+    rows = {row.name: row for row in ABLATION_ROWS}
     smaller = build_model(rows["no_previous_mask"].config(TINY))
     with pytest.raises(InputError, match="trained without the previous mask"):
         ablation.NeutralInputs(smaller, TINY)
@@ -91,7 +91,8 @@ def test_a_network_without_a_part_cannot_play_a_row_that_needs_it():
 class Shortcut(baselines.FirstMask):
     """A segmenter without a network's work, which takes minutes to compile six times."""
 
-    def __init__(self, model):
+    def __init__(self, model, memory):
+        assert memory is None  # as published
         super().__init__()
         self.model = model
 
@@ -102,7 +103,7 @@ class Shortcut(baselines.FirstMask):
 
 
 def test_the_streaming_engine_runs_a_network_with_neutral_inputs(network):
-    row = next(r for r in ablation.ROWS if r.name == "first_frame_only")
+    row = next(r for r in ABLATION_ROWS if r.name == "first_frame_only")
     segmenter = VideoSegmenter(ablation.NeutralInputs(network, row.config(TINY)))
     clip = synthetic.synthetic_clip(1, num_frames=2, height=33, width=41, num_objects=1)
     segmenter.reset(clip.frames[0], clip.masks[0])
@@ -117,13 +118,13 @@ def test_the_streaming_engine_runs_a_network_with_neutral_inputs(network):
 
 def test_one_table_of_six_rows(task, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "VideoSegmenter", Shortcut)
-    row = next(r for r in ablation.ROWS if r.name == "no_previous_mask")
+    row = next(r for r in ABLATION_ROWS if r.name == "no_previous_mask")
     own = tmp_path / "own.npz"
     save_model(build_model(row.config(TINY)), own)
     lines = []
     outcomes = ablation.run_ablation(
         task, checkpoint, {"no_previous_mask": str(own)}, tmp_path / "out", say=lines.append)
-    assert list(outcomes) == [r.name for r in ablation.ROWS]
+    assert list(outcomes) == [r.name for r in ABLATION_ROWS]
     assert all(not o.failures and 0 <= o.summary["J&F-Mean"] <= 1 for o in outcomes.values())
     assert outcomes["full"].summary != outcomes["no_previous_mask"].summary
     with open(tmp_path / "out" / "ablation-val.csv", newline="", encoding="utf-8") as file:

@@ -9,7 +9,7 @@ from segment_runs import contents
 
 from feelvos_tf.data import synthetic
 from feelvos_tf.errors import InputError
-from feelvos_tf.evaluation import baselines, evaluate
+from feelvos_tf.evaluation import baselines, datasets
 from feelvos_tf.output_folder import OutputFolder
 
 METHOD = {"baseline": "first_mask"}
@@ -28,8 +28,8 @@ def tree(tmp_path):
 
 
 def run(tree, output="out", **options):
-    task = evaluate.read_task("davis2017", tree / "root", "val")
-    return evaluate.evaluate_method(
+    task = datasets.read_task("davis2017", tree / "root", "val")
+    return datasets.evaluate_method(
         task, baselines.FirstMask, METHOD, tree / output, pictures=False, say=str, **options)
 
 
@@ -58,16 +58,16 @@ def test_a_meta_json_leads_nowhere_else(tree):
         (root / "valid" / "meta.json").write_text(json.dumps(
             {"videos": {"ant": {"objects": objects}, name: {"objects": objects}}}))
         with pytest.raises(InputError, match=r"meta\.json: a video is called"):
-            evaluate.read_task("youtube_vos", root, "valid")
+            datasets.read_task("youtube_vos", root, "valid")
     assert len(list((tree / "x").iterdir())) == 3
 
 
 def test_names_of_splits_and_lists_of_videos_are_plain(tree):
     with pytest.raises(InputError, match=r"root: a split is called '\.\./2017/val'"):
-        evaluate.read_task("davis2017", tree / "root", "../2017/val")
+        datasets.read_task("davis2017", tree / "root", "../2017/val")
     (tree / "some.txt").write_text("ant\n../bee\n")
     with pytest.raises(InputError, match=r"some\.txt: a video is called '\.\./bee'"):
-        evaluate.read_task("davis2017", tree / "root", "val", only=tree / "some.txt")
+        datasets.read_task("davis2017", tree / "root", "val", only=tree / "some.txt")
 
 
 @pytest.mark.parametrize("name", [
@@ -89,17 +89,17 @@ def test_reports_on_results_do_not_replace_those_of_the_official_tool(tree):
     masks = tree / "masks"
     (tree / "out" / "masks").rename(masks)
     (masks / "global_results-val.csv").write_text("official")
-    task = evaluate.read_task("davis2017", tree / "root", "val")
+    task = datasets.read_task("davis2017", tree / "root", "val")
     with pytest.raises(InputError, match=r"global_results-val\.csv: is there already"):
-        evaluate.evaluate_results(task, masks, masks, workers=1, pictures=False, say=str)
+        datasets.evaluate_results(task, masks, masks, workers=1, pictures=False, say=str)
     assert (masks / "global_results-val.csv").read_text() == "official"
 
 
 def test_reports_on_the_masks_of_a_run_may_lie_beside_them(tree):
     first = run(tree)
-    task = evaluate.read_task("davis2017", tree / "root", "val")
+    task = datasets.read_task("davis2017", tree / "root", "val")
     for _ in range(2):
-        again = evaluate.evaluate_results(task, tree / "out" / "masks", tree / "out", workers=1,
+        again = datasets.evaluate_results(task, tree / "out" / "masks", tree / "out", workers=1,
                                           pictures=False, say=str)
         assert again.summary == first.summary
     assert run(tree).summary == first.summary  # and the run still knows what it has finished
@@ -118,10 +118,10 @@ def test_a_dataset_is_not_its_own_output(tree):
     root = tree / "mine"
     for kind, name in (("JPEGImages", "frames"), ("Annotations", "masks")):
         shutil.copytree(tree / "root" / kind / "480p", root / name)
-    task = evaluate.read_task("folder", root, "")
+    task = datasets.read_task("folder", root, "")
     before = contents(root)
     with pytest.raises(InputError, match="masks: is there already"):
-        evaluate.evaluate_method(task, baselines.FirstMask, METHOD, root, pictures=False, say=str)
+        datasets.evaluate_method(task, baselines.FirstMask, METHOD, root, pictures=False, say=str)
     assert contents(root) == before
 
 
@@ -137,10 +137,10 @@ def test_stopping_says_how_to_go_on_and_leaves_whole_files(tree, monkeypatch):
         def step(self, frame):
             raise KeyboardInterrupt
 
-    task = evaluate.read_task("davis2017", tree / "root", "val")
+    task = datasets.read_task("davis2017", tree / "root", "val")
     lines = []
     with pytest.raises(KeyboardInterrupt):
-        evaluate.evaluate_method(task, Stopped, METHOD, tree / "out", pictures=False,
+        datasets.evaluate_method(task, Stopped, METHOD, tree / "out", pictures=False,
                                  say=lines.append)
     assert lines == [f"finished sequences stay in {tree / 'out'}; the same command goes on after "
                      "them"]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from feelvos_tf.checkpoints import named_variables
 from feelvos_tf.evaluation.baselines import NearestNeighbor
-from feelvos_tf.training import pictures, run, trainer
+from feelvos_tf.training import run, trainer, triplet_pictures
 from feelvos_tf.training.task import FeelvosTrainingTask
 from feelvos_tf.video.overlay import contact_sheet
 
@@ -147,9 +147,9 @@ def test_the_picture_shows_frames_and_distances(small_params, tmp_path, monkeypa
         drawn.update(zip(captions, tiles))
         return contact_sheet(tiles, captions)
 
-    monkeypatch.setattr(pictures, "contact_sheet", recorded)
+    monkeypatch.setattr(triplet_pictures, "contact_sheet", recorded)
     clip = first_batch(task)
-    sheet = pictures.picture(model, clip)
+    sheet = triplet_pictures.picture(model, clip)
     assert sheet.dtype == np.uint8 and sheet.ndim == 3 and sheet.std() > 10
 
     distances = [tile for caption, tile in drawn.items() if caption.startswith("distance")]

@@ -85,3 +85,15 @@ def test_a_cut_names_both_numbers_and_can_be_let_pass(tmp_path, extension, kind,
         assert len(list(open_frames(path, on_error="skip"))) == 17
     assert "skipped" not in caplog.text
     assert "is cut off, found 17 frames, expected 20" in caplog.text
+
+
+def test_an_avi_with_fewer_frames_than_its_index_lists_is_warned_of(tmp_path, caplog):
+    path = film(tmp_path / "a.avi")
+    with caplog.at_level(logging.WARNING):
+        assert len(list(open_frames(path))) == _FRAMES
+        assert not caplog.records
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) * 6 // 10])
+        found = len(list(open_frames(path, on_error="skip")))
+    assert 0 < found < _FRAMES
+    assert f"a.avi: found {found} frames, its index lists {_FRAMES}" in caplog.text

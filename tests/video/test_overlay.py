@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.video.masks import DAVIS_PALETTE
+from feelvos_tf.video.colors import object_colors, to_oklab
 from feelvos_tf.video.overlay import contact_sheet, overlay
 
 
@@ -15,14 +15,33 @@ def square():
     return image, labels
 
 
-def test_inside_is_tinted_outline_is_bright_and_the_rest_is_untouched():
+def test_inside_is_tinted_outline_is_full_and_the_rest_is_untouched():
     image, labels = square()
     result = overlay(image, labels, alpha=0.5)
     assert result.dtype == np.uint8
     assert (result[labels == 0] == 100).all()
-    assert result[5, 6].tolist() == [50, 114, 50]
-    assert result[3, 4].tolist() == result[8, 9].tolist() == [0, 255, 0]
+    assert result[5, 6].tolist() == ((100 + object_colors()[2].astype(int)) // 2).tolist()
+    assert result[3, 4].tolist() == result[8, 9].tolist() == object_colors()[2].tolist()
     assert (image == 100).all()
+
+
+def test_colors_are_distinct_and_neither_white_nor_black():
+    places = to_oklab(object_colors()[[*range(1, 33), 255]])
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    assert apart[~np.eye(33, dtype=bool)].min() >= 0.11
+    assert len({tuple(color) for color in object_colors()[1:].tolist()}) == 255
+    everyone = to_oklab(object_colors()[1:])
+    for grey in range(256):  # white and black among them
+        assert np.linalg.norm(everyone - to_oklab(np.full(3, grey)), axis=1).min() > 0.09
+    np.testing.assert_allclose(to_oklab(np.array([255, 255, 255])), [1, 0, 0], atol=1e-6)
+
+
+def test_an_object_255_is_seen_on_white():
+    labels = np.zeros((20, 30), np.uint8)
+    labels[5:15, 5:25] = 255
+    drawn = overlay(np.full((20, 30, 3), 255, np.uint8), labels)
+    changed = np.linalg.norm(to_oklab(drawn) - [1, 0, 0], axis=-1)
+    assert (changed[labels > 0] > 0.1).all()
 
 
 def test_outline_follows_its_definition():
@@ -37,14 +56,14 @@ def test_outline_follows_its_definition():
             rows, columns = [y, y + 2, y + 1, y + 1], [x + 1, x + 1, x, x + 2]
             around = set(padded[rows, columns].tolist())
             on_line = labels[y, x] > 0 and around != {labels[y, x]}
-            color = np.minimum(2 * DAVIS_PALETTE[labels[y, x]].astype(int), 255)
+            color = object_colors()[labels[y, x]]
             assert result[y, x].tolist() == (color.tolist() if on_line else [0, 0, 0])
 
 
 def test_alpha_from_none_to_full():
     image, labels = square()
     assert overlay(image, labels, 0)[5, 6].tolist() == [100, 100, 100]
-    assert overlay(image, labels, 1)[5, 6].tolist() == DAVIS_PALETTE[2].tolist()
+    assert overlay(image, labels, 1)[5, 6].tolist() == object_colors()[2].tolist()
     with pytest.raises(InputError, match="alpha 1.5"):
         overlay(image, labels, 1.5)
 

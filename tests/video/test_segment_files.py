@@ -1,11 +1,13 @@
 """What a segmented video does to the files around it: only its own are replaced, by one run."""
 
+import json
 import os
 
 import numpy as np
 import pytest
 from segment_runs import SIZE, Noisy, assert_same, contents, masks, run
 
+import feelvos_tf
 from feelvos_tf.errors import InputError
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.video.segment import segment_video
@@ -166,3 +168,15 @@ def test_an_output_that_can_be_no_folder(kind, frames, first, tmp_path):
      "dangling": lambda: out.symlink_to(tmp_path / "absent"), "null": lambda: None}[kind]()
     with pytest.raises(InputError, match="cannot be made as a folder"):
         run(frames, first, tmp_path / "a\0b" if kind == "null" else out)
+
+
+def test_run_json_says_what_was_run(frames, first, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/feelvos-segment", "--video=a b"])
+    run(frames, first, tmp_path / "out", settings={"max_side": 640}, on_error="skip")
+    said = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert said["video"] == str(frames.resolve())
+    assert said["mask"] == str(first)
+    assert said["version"] == feelvos_tf.__version__
+    assert said["command"] == "feelvos-segment '--video=a b'"
+    assert said["settings"]["max_side"] == 640
+    assert said["settings"]["on_error"] == "skip"

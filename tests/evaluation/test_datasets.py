@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from feelvos_tf import checkpoint_file
 from feelvos_tf.data import synthetic
 from feelvos_tf.errors import InputError
-from feelvos_tf.evaluation import baselines, evaluate, plots
+from feelvos_tf.evaluation import baselines, datasets, plots
 
 METHOD = {"baseline": "first_mask"}
 
@@ -37,11 +38,11 @@ def youtube(tmp_path):
 
 
 def test_a_run_and_its_files_give_the_same_reports(tree):
-    task = evaluate.read_task("davis2017", tree / "data", "val")
+    task = datasets.read_task("davis2017", tree / "data", "val")
     lines = []
-    run = evaluate.evaluate_method(
+    run = datasets.evaluate_method(
         task, baselines.FirstMask, METHOD, tree / "run", pack=True, say=lines.append)
-    files = evaluate.evaluate_results(
+    files = datasets.evaluate_results(
         task, tree / "run" / "masks", tree / "files", workers=1, pack=True, say=lines.append)
     assert run.failures == files.failures == {}
     assert run.summary == files.summary
@@ -55,23 +56,23 @@ def test_a_run_and_its_files_give_the_same_reports(tree):
 
 
 def test_progress_tells_scores_speed_and_memory(tree):
-    task = evaluate.read_task("davis2017", tree / "data", "val")
+    task = datasets.read_task("davis2017", tree / "data", "val")
     lines = []
-    outcome = evaluate.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
+    outcome = datasets.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
                                        pictures=False, say=lines.append)
     assert [line.split(":")[0] for line in lines] == ["[1/2] ant", "[2/2] bee"]
     assert f"so far J&F {100 * outcome.summary['J&F-Mean']:.1f}, " in lines[1]
     assert "frames/s, peak memory" in lines[0]
-    evaluate.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
+    datasets.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
                              pictures=False, say=lines.append)
     assert lines[3].endswith("finished before")
 
 
 def test_a_failure_is_told_and_nothing_is_packed(tree):
     (tree / "data" / "JPEGImages" / "480p" / "ant" / "00002.jpg").write_bytes(b"")
-    task = evaluate.read_task("davis2017", tree / "data", "val")
+    task = datasets.read_task("davis2017", tree / "data", "val")
     lines = []
-    outcome = evaluate.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
+    outcome = datasets.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
                                        pictures=False, pack=True, say=lines.append)
     assert list(outcome.failures) == ["ant"] and "00002.jpg" in outcome.failures["ant"]
     assert lines[0].startswith("[1/2] ant: failed, ") and lines[1].startswith("[2/2] bee")
@@ -82,14 +83,14 @@ def test_a_split_without_masks_is_run_and_packed(tree):
     for name in ("ant", "bee"):
         for path in (tree / "data" / "Annotations" / "480p" / name).glob("*[1-9].png"):
             path.unlink()
-    task = evaluate.read_task("davis2017", tree / "data", "val")
+    task = datasets.read_task("davis2017", tree / "data", "val")
     lines = []
-    outcome = evaluate.evaluate_method(
+    outcome = datasets.evaluate_method(
         task, baselines.FirstMask, METHOD, tree / "run", pack=True, say=lines.append)
     assert outcome.summary == {} and outcome.failures == {}
     assert "ant: no public masks" in lines[0]
     assert (tree / "run" / "submission-val.zip") in outcome.files
-    scored = evaluate.evaluate_results(
+    scored = datasets.evaluate_results(
         task, tree / "run" / "masks", tree / "files", workers=1, say=lines.append)
     assert "cannot be scored here" in scored.failures["ant"]
 
@@ -97,8 +98,8 @@ def test_a_split_without_masks_is_run_and_packed(tree):
 def test_youtube_vos_tells_seen_from_unseen_categories(youtube, tmp_path):
     seen = tmp_path / "seen.txt"
     seen.write_text("kind1\n")
-    task = evaluate.read_task("youtube_vos", youtube, "valid", seen_classes=seen)
-    outcome = evaluate.evaluate_method(task, baselines.FirstMask, METHOD, tmp_path / "run",
+    task = datasets.read_task("youtube_vos", youtube, "valid", seen_classes=seen)
+    outcome = datasets.evaluate_method(task, baselines.FirstMask, METHOD, tmp_path / "run",
                                        pictures=False, say=lambda line: None)
     assert outcome.failures == {}
     four = [outcome.summary[k] for k in ("J-Seen", "J-Unseen", "F-Seen", "F-Unseen")]
@@ -108,19 +109,19 @@ def test_youtube_vos_tells_seen_from_unseen_categories(youtube, tmp_path):
 
 
 def test_seen_categories_come_from_the_training_split_beside(youtube):
-    assert evaluate.read_task("youtube_vos", youtube, "valid").seen is None
+    assert datasets.read_task("youtube_vos", youtube, "valid").seen is None
     (youtube / "train").mkdir()
     (youtube / "train" / "meta.json").write_text(json.dumps({"videos": {
         "x": {"objects": {"1": {"category": "kind2", "frames": []}}}}}))
-    task = evaluate.read_task("youtube_vos", youtube, "valid")
+    task = datasets.read_task("youtube_vos", youtube, "valid")
     assert task.seen == {"kind2"}
     assert task.categories["v1"][1] == "kind1"
 
 
 def test_part_of_a_split_is_not_reported_under_its_name(tree):
     (tree / "few.txt").write_text("bee\n")
-    task = evaluate.read_task("davis2017", tree / "data", "val", only=tree / "few.txt")
-    evaluate.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run", pictures=False,
+    task = datasets.read_task("davis2017", tree / "data", "val", only=tree / "few.txt")
+    datasets.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run", pictures=False,
                              say=lambda line: None)
     assert [p.name for p in (tree / "run").glob("global*")] == ["global_results-val-few.csv"]
 
@@ -130,13 +131,13 @@ def test_missing_matplotlib_is_told_before_the_run(tree, monkeypatch):
         raise InputError("plots need matplotlib")
 
     monkeypatch.setattr(plots, "check_installed", absent)
-    task = evaluate.read_task("davis2017", tree / "data", "val")
+    task = datasets.read_task("davis2017", tree / "data", "val")
     with pytest.raises(InputError, match="matplotlib"):
-        evaluate.evaluate_method(task, lambda: pytest.fail("ran"), METHOD, tree / "run")
+        datasets.evaluate_method(task, lambda: pytest.fail("ran"), METHOD, tree / "run")
 
 
 def test_unknown_dataset_and_checkpoint_are_input_errors(tmp_path):
     with pytest.raises(InputError, match="dataset is 'stills'"):
-        evaluate.read_task("stills", tmp_path, "")
+        datasets.read_task("stills", tmp_path, "")
     with pytest.raises(InputError, match=r"absent\.npz: cannot be read"):
-        evaluate.checkpoint_identity(tmp_path / "absent.npz")
+        checkpoint_file.identity(tmp_path / "absent.npz")

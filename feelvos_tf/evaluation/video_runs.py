@@ -17,7 +17,7 @@ import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols, scoring
-from feelvos_tf.evaluation.run_folder import RunFolder
+from feelvos_tf.evaluation.results_folder import RunFolder
 from feelvos_tf.evaluation.scoring import SequenceScores
 from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import write_mask

@@ -9,10 +9,10 @@ from feelvos_tf.ops import resize
 from feelvos_tf.training import forward, inputs
 from feelvos_tf.video.overlay import contact_sheet, overlay
 
-_SHARD = 1_000_003  # an index that training hardly reaches
+_TRIPLET = 1_000_003  # an index that training hardly reaches
 
 
-class Pictures:
+class TripletPictures:
     """An Orbit action that draws one triplet, always the same, every `image_interval` steps.
 
     Args:
@@ -38,7 +38,7 @@ class Pictures:
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(self._folder, filename_suffix=".pictures")
             stream = inputs.training_clips(
-                self._task.sources, self._task.task_config.train_data, start=_SHARD, batch_size=1)
+                self._task.sources, self._task.task_config.train_data, start=_TRIPLET, batch_size=1)
             self._clip = next(iter(stream.take(1)))
         with self._writer.as_default(step=step):
             tf.summary.image("triplet", picture(self._trainer.model, self._clip)[np.newaxis])

@@ -9,10 +9,10 @@ from typing import Any
 
 from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
-from feelvos_tf.evaluation import metrics, plots, protocols, reports, running, scoring
-from feelvos_tf.evaluation.run_folder import PROGRAM, RunFolder
+from feelvos_tf.evaluation import metrics, plots, protocols, reports, scoring, video_runs
+from feelvos_tf.evaluation.results_folder import PROGRAM, RunFolder
 from feelvos_tf.evaluation.scoring import SequenceScores
-from feelvos_tf.files import check_name, sha256
+from feelvos_tf.files import check_name
 from feelvos_tf.output_folder import OutputFolder
 
 
@@ -91,15 +91,6 @@ def read_task(dataset: str, root, split: str, *, only=None, resolution: str = "4
     return Task(dataset, check_name(name, only or root, "split"), videos, categories, seen)
 
 
-def checkpoint_identity(path) -> dict[str, str]:
-    """A checkpoint's name and SHA-256, which tell it from another one of the same name.
-
-    Raises:
-      InputError: the file cannot be read.
-    """
-    return {"checkpoint": str(path), "sha256": sha256(path)}
-
-
 def evaluate_method(task: Task, make_segmenter: Callable, method: Mapping[str, Any], output, *,
                     rerun: bool = False, pictures: bool = True, pack: bool = False,
                     say: Callable[[str], None] = print) -> Outcome:
@@ -133,7 +124,7 @@ def evaluate_method(task: Task, make_segmenter: Callable, method: Mapping[str, A
         opened.record(names)
         progress = Progress(len(task.videos), say)
         try:
-            done, failures = running.run_videos(
+            done, failures = video_runs.run_videos(
                 task.videos, make_segmenter, task.dataset, folder, categories=task.categories,
                 finished=progress.finished, failed=progress.failed)
         except KeyboardInterrupt:

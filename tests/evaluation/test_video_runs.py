@@ -12,8 +12,8 @@ import pytest
 from feelvos_tf.data import synthetic
 from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
-from feelvos_tf.evaluation import baselines, protocols, running, scoring
-from feelvos_tf.evaluation.run_folder import PROGRAM, RunFolder
+from feelvos_tf.evaluation import baselines, protocols, scoring, video_runs
+from feelvos_tf.evaluation.results_folder import PROGRAM, RunFolder
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.video.masks import read_mask, write_mask
 
@@ -57,7 +57,7 @@ def videos(tree):
 def run(tree, segmenter, rerun=False, identity=None, **kwargs):
     with OutputFolder(tree / "out", PROGRAM) as opened:
         output = RunFolder(opened, identity or IDENTITY, rerun=rerun)
-        return running.run_videos(videos(tree), lambda: segmenter, "davis2017", output, **kwargs)
+        return video_runs.run_videos(videos(tree), lambda: segmenter, "davis2017", output, **kwargs)
 
 
 def test_streaming_scores_equal_those_of_the_files_to_the_last_digit(tree):
@@ -155,7 +155,7 @@ def test_objects_enter_with_their_own_first_mask_only(tmp_path):
     plan = protocols.plan_video(video, "folder")
     recorder, folder = Recorder(), tmp_path / "out"
     folder.mkdir()
-    scores = running.run_video(video, plan, "folder", recorder, folder, {late: "cat"})
+    scores = video_runs.run_video(video, plan, "folder", recorder, folder, {late: "cat"})
     assert recorder.calls[0] == ("reset", [0, *early])
     assert recorder.calls[1 + entry] == ("add", [0, late])
     assert recorder.calls.count(("step",)) == len(clip.masks) - 1
@@ -173,7 +173,7 @@ def test_an_object_that_its_own_first_mask_lacks_is_never_added(tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     recorder = Recorder()
-    scores = running.run_video(
+    scores = video_runs.run_video(
         video, protocols.plan_video(video, "folder"), "folder", recorder, folder)
     assert [call[0] for call in recorder.calls] == ["reset"] + ["step"] * 4
     assert {o.object_id: len(o.frames) for o in scores.objects} == {1: 4, 9: 2}
@@ -188,7 +188,7 @@ def test_frames_before_the_first_mask_are_background(tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     recorder = Recorder()
-    running.run_video(video, protocols.plan_video(video, "folder"), "folder", recorder, folder)
+    video_runs.run_video(video, protocols.plan_video(video, "folder"), "folder", recorder, folder)
     assert len(recorder.calls) == 3
     found = [read_mask(folder / f"{i:05d}.png").max() for i in range(5)]
     assert found == [0, 0, 1, 1, 1]
@@ -208,8 +208,9 @@ def test_a_killed_run_goes_on_where_it_was(tree):
     script = textwrap.dedent(f"""
         import os, signal
         from feelvos_tf.data.layouts import read_dataset
-        from feelvos_tf.evaluation import baselines, running
-        from feelvos_tf.evaluation.run_folder import PROGRAM, RunFolder
+        from feelvos_tf.evaluation import baselines
+        from feelvos_tf.evaluation import video_runs
+        from feelvos_tf.evaluation.results_folder import PROGRAM, RunFolder
         from feelvos_tf.output_folder import OutputFolder
 
         class Killed(baselines.FirstMask):
@@ -222,7 +223,7 @@ def test_a_killed_run_goes_on_where_it_was(tree):
 
         videos = read_dataset("davis2017", {str(tree / "data")!r}, "val")
         with OutputFolder({str(tree / "out")!r}, PROGRAM) as opened:
-            running.run_videos(videos, Killed, "davis2017", RunFolder(opened, {IDENTITY!r}))
+            video_runs.run_videos(videos, Killed, "davis2017", RunFolder(opened, {IDENTITY!r}))
     """)
     killed = subprocess.run([sys.executable, "-c", script], check=False,
                             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
