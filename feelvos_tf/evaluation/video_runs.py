@@ -19,7 +19,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols, scoring
 from feelvos_tf.evaluation.results_folder import RunFolder
 from feelvos_tf.evaluation.scoring import SequenceScores
-from feelvos_tf.video.images import read_image
+from feelvos_tf.video.images import describe_size, read_image
 from feelvos_tf.video.masks import write_mask
 
 
@@ -109,8 +109,8 @@ def run_video(video, plan: protocols.Plan, protocol: str, segmenter, folder: Pat
         if new or index in plan.scored:
             truth = scoring.read_truth(video, index, protocol)
             if truth.shape != size:
-                raise InputError(f"{video.masks[index]}: mask of {truth.shape[0]}x{truth.shape[1]} "
-                                 f"pixels, expected {size[0]}x{size[1]} like {path.name}")
+                raise InputError(f"{video.masks[index]}: mask of {describe_size(truth.shape)}, "
+                                 f"expected {describe_size(size)} like {path.name}")
         given = protocols.keep_ids(truth, new) if new else None
         start = time.perf_counter()
         if index < plan.start:

@@ -100,7 +100,7 @@ def _remove(folder):
 @pytest.mark.parametrize("spoil, message", [
     (_drop, "ant/00003.png: missing"),
     (_add, "ant/00007.png: surplus"),
-    (_resize, "ant/00002.png: mask of 40x61"),
+    (_resize, "ant/00002.png: mask of 61x40"),
     (_damage, "ant/00002.png"),
     (_unknown_id, "ant/00004.png: has the id 3, expected 0 and 1, 2 only"),
     (_remove, "results/ant: no such folder"),

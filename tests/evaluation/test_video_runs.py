@@ -141,7 +141,7 @@ def test_a_mask_of_another_size_is_named(tree):
     path = tree / "data" / "Annotations" / "480p" / "bee" / "00002.png"
     write_mask(path, np.zeros((32, 50), np.uint8))
     _, failures = run(tree, baselines.FirstMask())
-    assert "bee/00002.png: mask of 32x50 pixels, expected 32x48" in failures["bee"]
+    assert "bee/00002.png: mask of 50x32 pixels (width x height), expected 48x32" in failures["bee"]
 
 
 def test_objects_enter_with_their_own_first_mask_only(tmp_path):

@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -453,7 +454,9 @@ def test_interrupted_export_leaves_nothing(tmp_path, monkeypatch, mobilenet):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(saving.Signatures, "functions", lambda _: {})
+    empty = types.SimpleNamespace(structured_outputs={}, structured_input_signature=())
+    monkeypatch.setattr(saving.Signatures, "functions", lambda _: {"initialize": empty})
+    monkeypatch.setattr(tf.saved_model, "save", lambda _, path, **__: pathlib.Path(path).mkdir())
     monkeypatch.setattr(saving, "write_warmup", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_model(mobilenet.model, tmp_path / "export", weights="none")

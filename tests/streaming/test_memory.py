@@ -191,8 +191,8 @@ def test_other_networks_have_a_memory_too(changes, clip):
 
 
 @pytest.mark.parametrize("values,message", [
-    ({"every": 0}, "every is 0, expected a whole number, 1 or more"),
-    ({"frames": 65}, "frames is 65, expected at most 64"),
+    ({"every": 0}, "every is 0, expected a whole number from 1 up"),
+    ({"frames": 65}, "frames is 65, expected a whole number from 1 to 64"),
     ({"max_pixels": 2.5}, "max_pixels is 2.5, expected a whole number"),
     ({"min_confidence": 1.5}, "min_confidence is 1.5, expected 0 to 1"),
     ({"min_confidence": float("nan")}, "min_confidence is nan, expected 0 to 1"),

@@ -167,6 +167,15 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, settings
     same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-3)
 
 
+@pytest.fixture
+def signals_heard():
+    """Ctrl-C as in a terminal: what starts a suite in the background may have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_a_checkpoint_and_the_run_goes_on(
         uninterrupted, settings, tmp_path, monkeypatch, number):
@@ -201,6 +210,7 @@ def test_a_signal_saves_a_checkpoint_and_the_run_goes_on(
         same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-3)
 
 
+@pytest.mark.usefixtures("signals_heard")
 def test_a_signal_in_an_evaluation_keeps_the_weights_of_training(
         small_params, tmp_path, monkeypatch):
     params = small_params("trainer: {optimizer_config: {ema: {average_decay: 0.5}}}")
