@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf.benchmark import memory
+from feelvos_tf import process_memory
 from feelvos_tf.benchmark.matching_cases import Case, inputs
 from feelvos_tf.errors import InputError
 from feelvos_tf.ops import matching
@@ -62,9 +62,9 @@ def _measure_memory(specification):
     run(*inputs(dataclasses.replace(case, size=(17, 19))))
     given = inputs(case)
     concrete = run.get_concrete_function(*given)
-    before = memory.reset_peak()
+    before = process_memory.reset_peak()
     np.asarray(concrete(*given))
-    print(memory.peak_mb() - before)
+    print(process_memory.peak_mb() - before)
 
 
 if __name__ == "__main__":

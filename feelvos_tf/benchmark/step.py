@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from feelvos_tf.benchmark import memory, networks, report
+from feelvos_tf import process_memory
+from feelvos_tf.benchmark import networks, report
 from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
@@ -158,7 +159,7 @@ def measure(folder: pathlib.Path, names: Sequence[str], resolutions: Sequence[st
         ["ms", *(f"{network} {resolution}" for network, resolution in columns)],
         [[name, *(values[(*column, name)] for column in columns)]
          for name in dict.fromkeys(s.stage for s in stages)])
-    table += f"\n\npeak memory of the process: {memory.peak_mb():.0f} MB"
+    table += f"\n\npeak memory of the process: {process_memory.peak_mb():.0f} MB"
     print(table)
     report.write(folder, "step", [dataclasses.asdict(s) for s in stages], table)
     curves = {}

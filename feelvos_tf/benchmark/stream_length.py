@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from feelvos_tf.benchmark import memory, networks, report
+from feelvos_tf import process_memory
+from feelvos_tf.benchmark import networks, report
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 
@@ -29,7 +30,7 @@ def stream(segmenter: VideoSegmenter, frames: np.ndarray, mask: np.ndarray,
     for t in range(1, lengths[-1] + 1):
         segmenter.step(frames[t % len(frames)])
         if t in lengths:
-            yield t, memory.peak_mb()
+            yield t, process_memory.peak_mb()
 
 
 def measure(folder: pathlib.Path, names: Sequence[str], lengths: Sequence[int]) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 from official.core import config_definitions, task_factory, train_utils
 
-from feelvos_tf.benchmark import memory, report
+from feelvos_tf import process_memory
+from feelvos_tf.benchmark import report
 from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.training import forward
@@ -141,6 +142,6 @@ def measure(folder: pathlib.Path, experiment: str, crops: Sequence[int],
         ["ms", *(f"{crop}x{crop}" for crop in crops)],
         [[name, *(values[crop, name] for crop in crops)]
          for name in dict.fromkeys(s.stage for s in stages)])
-    table += f"\n\npeak memory of the process: {memory.peak_mb():.0f} MB"
+    table += f"\n\npeak memory of the process: {process_memory.peak_mb():.0f} MB"
     print(table)
     report.write(folder, "training", [dataclasses.asdict(s) for s in stages], table)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from feelvos_tf.benchmark import memory, report
+from feelvos_tf import process_memory
+from feelvos_tf.benchmark import report
 from feelvos_tf.data import checks, layouts
 from feelvos_tf.triplets import clips
 from feelvos_tf.triplets.clip_sources import TreeSource
@@ -85,7 +86,7 @@ def _time(stage: str, dataset: tf.data.Dataset, count: int, warm_up: int) -> Sta
     start, cpu = time.perf_counter(), time.process_time()
     made = sum(1 for _ in iterator)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-    return StageSpeed(stage, made / wall, 1000 * cpu / made, memory.peak_mb())
+    return StageSpeed(stage, made / wall, 1000 * cpu / made, process_memory.peak_mb())
 
 
 def measure(folder: pathlib.Path, dataset: str, root: str, split: str,

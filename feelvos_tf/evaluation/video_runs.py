@@ -7,7 +7,6 @@ in objects in the frame just stepped. One frame is in memory at a time, whatever
 
 from __future__ import annotations
 
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols, scoring
 from feelvos_tf.evaluation.results_folder import RunFolder
 from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.process_memory import peak_memory
 from feelvos_tf.video.images import describe_size, read_image
 from feelvos_tf.video.masks import write_mask
 
@@ -136,13 +136,3 @@ def run_video(video, plan: protocols.Plan, protocol: str, segmenter, folder: Pat
     return SequenceScores(
         video.name, scoring.score_sequence(video, plan, by_frame, categories), len(video.frames),
         frames_per_second=len(timed) / sum(timed) if timed else None, peak_memory=peak_memory())
-
-
-def peak_memory() -> int | None:
-    """Most memory this process has held, in bytes; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.process_memory import peak_memory
 from feelvos_tf.video.frame_source import Frame, FrameSource
 from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
@@ -257,7 +257,7 @@ class _Run:
             skipped=num_frames - self.kept - self.computed,
             seconds=now - began, first_frames=first,
             first_seconds=warm - began,
-            frames_per_second=rate, peak_memory=_peak_memory(), files=tuple(self._pictures.files))
+            frames_per_second=rate, peak_memory=peak_memory(), files=tuple(self._pictures.files))
 
 
 def _identity(size, given: GivenMasks, settings) -> dict[str, Any]:
@@ -270,12 +270,3 @@ def _files_read(source: FrameSource, given: GivenMasks, mask, inputs) -> list:
     """Every file that a run reads, and the folders that it lists."""
     frames = source.files if isinstance(source, FolderFrames) else []
     return [source.path, *frames, mask, *(entry.path for entry in given.entries), *inputs]
-
-
-def _peak_memory() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

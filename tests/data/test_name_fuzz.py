@@ -65,19 +65,19 @@ def attempt(act):
 def evaluate_tree(base, dataset, root, split, **options):
     task = datasets.read_task(dataset, root, split, **options)
     outcome = datasets.evaluate_method(
-        task, baselines.FirstMask, {"baseline": "first_mask"}, base / "work" / "out",
+        task, baselines.FirstMask, {"baseline": "first_mask"}, base / "place" / "out",
         pictures=False, pack=True, say=str)
     assert not outcome.failures
 
 
 def unharmed(base, act):
-    """Attempts something that may write to base/work/out and nowhere else."""
-    work = base / "work"
+    """Attempts something that may write to base/place/out and nowhere else."""
+    work = base / "place"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    before = {key: value for key, value in contents(base).items() if "work" not in key.parts[:1]}
+    before = {key: value for key, value in contents(base).items() if "place" not in key.parts[:1]}
     done = attempt(act)
-    after = {key: value for key, value in contents(base).items() if "work" not in key.parts[:1]}
+    after = {key: value for key, value in contents(base).items() if "place" not in key.parts[:1]}
     assert after == before
     assert {path.name for path in work.iterdir()} <= {"out"}
     return done
@@ -144,7 +144,7 @@ def test_names_in_records(base, name):
 @given(NAMES, st.sampled_from(["frames", "masks", "output", "videos"]))
 def test_names_of_files_and_folders(base, name, place):
     name = name.replace("{base}", "")
-    work = base / "work"
+    work = base / "place"
     shutil.rmtree(work, ignore_errors=True)
     frames, masks = work / "in" / "frames", work / "in" / "masks"
     shutil.copytree(base / "tree" / "JPEGImages" / "480p" / "ant", frames)

@@ -20,7 +20,7 @@ def test_every_experiment_passes_its_own_settings(name):
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*.yaml")), ids=lambda p: p.stem)
 def test_the_files_of_experiments_are_read(path):
-    run.read_params("tiny", [path])
+    assert run.read_params("tiny", [path]).as_dict() != run.read_params("tiny").as_dict()
 
 
 @pytest.mark.parametrize("text,message", [
