@@ -70,7 +70,7 @@ class TreeSource:
 
 
 class RecordSource:
-    """Videos of TFRecord files in the layout of records.py; attributes as of TreeSource."""
+    """Videos of TFRecord files in the layout of tfrecords.py; attributes as of TreeSource."""
 
     def __init__(
         self,

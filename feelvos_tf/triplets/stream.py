@@ -142,6 +142,7 @@ class _Maker:
     # Control flow is spelled out in graph operations; converting Python would only cost start-up.
     @tf.autograph.experimental.do_not_convert
     def make(self, index):
+        """Makes an element as `make_triplets` gives it, with the entries of _INTERNAL besides."""
         config = self._config
         draws = Draws(self._seed, index)
         source, video = self._choose(draws, index)

@@ -60,6 +60,7 @@ class VideoFileFrames(FrameSource):
         return self._length
 
     def iterate(self, start: int = 0) -> Iterator[Frame]:
+        """See FrameSource.iterate."""
         index = 0
         with self._open() as (container, stream):
             for decoded in self._decode(container, stream):
