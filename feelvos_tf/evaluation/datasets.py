@@ -98,7 +98,7 @@ def evaluate_method(task: Task, make_segmenter: Callable, method: Mapping[str, A
 
     Args:
       task: from `read_task`.
-      make_segmenter: returns the method, see `video_runs`; called only where something is to be run.
+      make_segmenter: returns the method, see `video_runs`; called where something is to run.
       method: plain values that tell the method from others.
       output: folder; what is finished there is not run again.
       rerun: run all the same.
