@@ -29,7 +29,7 @@ BASE = [
     "pyyaml>=6.0",
     "tqdm>=4.62",
 ]
-VIDEO = ["av>=12"]
+VIDEO = ["av>=14"]
 EVAL = ["matplotlib>=3.5"]
 TRAIN = [
     "tf-models-official>=2.15,<2.16" + CLASSIC,

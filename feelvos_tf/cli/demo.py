@@ -12,11 +12,11 @@ from feelvos_tf.data.synthetic import Clip, synthetic_clip, write_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import make_folder
 from feelvos_tf.output_folder import OutputFolder
+from feelvos_tf.video.mask_folder import mask_file
 from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.pictures import picture_names
 from feelvos_tf.video.segment import Summary, segment_video
 from feelvos_tf.video.segment_output import PROGRAM
-from feelvos_tf.video.writers import mask_file
 
 _CLIP = "clip/"
 _DEMO = {"demo": True}  # what masks are made from, beside the masks given

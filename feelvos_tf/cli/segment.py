@@ -70,6 +70,9 @@ _OVERWRITE = flags.DEFINE_bool(
 _ON_ERROR = flags.DEFINE_enum(
     "on_error", "stop", ["stop", "skip"], "What a frame that cannot be read does: end the run, or "
     "go without a mask while the others go on.")
+_FPS = flags.DEFINE_float(
+    "fps", None, "Frames per second of overlay.mp4 where VIDEO is a folder; 24 by default. The "
+    "overlay of a video file keeps its times, the form of its pixels and its sound.")
 _MAX_SIDE = flags.DEFINE_integer(
     "max_side", None, "Compute frames whose longer side is above this at reduced size.",
     lower_bound=1)
@@ -101,8 +104,8 @@ def main(argv: list[str]) -> None:
     memory = memory_flag.chosen(checkpoint)
     make_segmenter = functools.partial(_segmenter, checkpoint, memory)
     if _DEMO.value:
-        if _VIDEO.value or _MASK.value or _RESUME.value:
-            raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume")
+        if _VIDEO.value or _MASK.value or _RESUME.value or _FPS.value:
+            raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume, --fps")
         _conclude(demo.run_demo(
             _OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say))
         return
@@ -118,8 +121,9 @@ def main(argv: list[str]) -> None:
         _VIDEO.value, _MASK.value, _OUTPUT.value, make_segmenter,
         settings=settings, overlay=_OVERLAY.value, contact_sheet=_CONTACT_SHEET.value,
         resume=_RESUME.value, overwrite=_OVERWRITE.value, on_error=_ON_ERROR.value,
-        ignore_label=_IGNORE_LABEL.value, mask_threshold=_MASK_THRESHOLD.value,
-        snap_mask=_SNAP_MASK.value, inputs=[checkpoint], progress=not app.QUIET.value, say=_say))
+        frame_rate=_FPS.value, ignore_label=_IGNORE_LABEL.value,
+        mask_threshold=_MASK_THRESHOLD.value, snap_mask=_SNAP_MASK.value, inputs=[checkpoint],
+        progress=not app.QUIET.value, say=_say))
 
 
 def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None):

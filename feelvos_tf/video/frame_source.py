@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import fractions
 import logging
 import pathlib
 from collections.abc import Iterator
@@ -24,11 +25,13 @@ class Frame:
       index: position in the video from 0; a skipped frame leaves a gap in a folder.
       name: the file's name without extension, or the index as five digits in a video file.
       image: uint8 [H, W, 3], RGB.
+      time: seconds at which it is shown; a video file counts them from any start.
     """
 
     index: int
     name: str
     image: np.ndarray
+    time: fractions.Fraction
 
 
 class FrameSource(abc.ABC):
@@ -40,13 +43,19 @@ class FrameSource(abc.ABC):
       names: the frames' names in order, or None while they are not known (a video file that
         has not been read to its end).
       size: (H, W) of every frame, in pixels.
-      frame_rate: frames per second; a folder does not know its own and says 24.
+      frame_rate: frames per second, the mean of them where it varies.
+      time_base: seconds of which the frames' times are whole multiples.
+      pixel_aspect: width of a pixel over its height, as players show it.
+      sound: file whose sound belongs to the frames, or None.
     """
 
     path: pathlib.Path
     on_error: str
     names: list[str] | None
-    frame_rate: float = 24.0
+    frame_rate: float
+    time_base: fractions.Fraction
+    pixel_aspect: fractions.Fraction = fractions.Fraction(1)
+    sound: pathlib.Path | None = None
 
     @property
     @abc.abstractmethod

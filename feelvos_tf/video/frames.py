@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fractions
 import os
 import pathlib
 import queue
@@ -17,15 +18,20 @@ from feelvos_tf.video.images import read_image
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 MASK_EXTENSIONS = (*IMAGE_EXTENSIONS, ".bmp", ".tif", ".tiff")
 
+FOLDER_RATE = 24.0
+
 _T = TypeVar("_T")
 
 
 class FolderFrames(FrameSource):
     """The JPEG and PNG files of one folder in natural order (frame2 before frame10)."""
 
-    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop"):
+    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop",
+                 frame_rate: float = FOLDER_RATE):
         self.path = pathlib.Path(path)
         self.on_error = on_error
+        self.frame_rate = frame_rate
+        self.time_base = 1 / as_fraction(frame_rate)
         self.files = list_images(self.path)
         self.names = [file.stem for file in self.files]
         self._size: tuple[int, int] | None = None
@@ -59,7 +65,7 @@ class FolderFrames(FrameSource):
                 self._size = image.shape[:2]
             self._check_size(str(file), image.shape[:2])
             readable += 1
-            yield Frame(index, file.stem, image)
+            yield Frame(index, file.stem, image, index * self.time_base)
         if start == 0 and not readable:
             raise InputError(f"{self.path}: none of its {len(self)} images can be read")
 
@@ -114,27 +120,37 @@ def list_images(folder: str | os.PathLike[str],
     return files
 
 
-def open_frames(path: str | os.PathLike[str], *, on_error: str = "stop") -> FrameSource:
+def as_fraction(frame_rate: float) -> fractions.Fraction:
+    """A rate as the fraction that is meant: 29.97 is 30000/1001."""
+    return fractions.Fraction(frame_rate).limit_denominator(1001)
+
+
+def open_frames(path: str | os.PathLike[str], *, on_error: str = "stop",
+                frame_rate: float | None = None) -> FrameSource:
     """Opens a folder of JPEG/PNG images or a video file.
 
     Args:
       path: folder (any file names, natural order) or video file (anything FFmpeg decodes).
       on_error: what an unreadable or truncated frame does. "stop" raises, "skip" notes it by
         name in the log and goes on with the next one.
+      frame_rate: of a folder, frames per second, 24 by default; a video file knows its own.
 
     Returns:
       a FrameSource; nothing but the first frame is read before it is iterated.
 
     Raises:
-      InputError: the path is missing, an empty folder, or a file that holds no video. While
+      InputError: the path is missing, an empty folder, or a file that holds no video; a frame
+        rate that is none, or one for a video file. While
         iterating: a frame of another size (with both sizes), an unreadable frame with "stop",
         or no readable frame at all.
     """
     if on_error not in ("stop", "skip"):
         raise InputError(f"on_error is {on_error!r}, expected 'stop' or 'skip'")
+    if frame_rate is not None and not 0 < frame_rate < 1000:
+        raise InputError(f"{frame_rate} frames per second, expected more than 0 and below 1000")
     path = pathlib.Path(path)
     if path.is_dir():
-        return FolderFrames(path, on_error)
+        return FolderFrames(path, on_error, frame_rate or FOLDER_RATE)
     if not path.exists():
         raise InputError(f"{path}: no such folder or video file")
     if not path.is_file():
@@ -142,6 +158,9 @@ def open_frames(path: str | os.PathLike[str], *, on_error: str = "stop") -> Fram
     # Imported here because that module builds on this one.
     from feelvos_tf.video.video_file import VideoFileFrames
 
+    if frame_rate is not None:
+        raise InputError(f"{path}: a video file says its frame rate itself; only a folder of "
+                         "images can be told one")
     return VideoFileFrames(path, on_error)
 
 

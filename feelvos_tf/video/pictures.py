@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import pathlib
-import threading
 
 import numpy as np
 from PIL import Image
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
+from feelvos_tf.video.background import BackgroundWork
+from feelvos_tf.video.frame_source import Frame, FrameSource
 from feelvos_tf.video.overlay import contact_sheet, overlay
-from feelvos_tf.video.writers import VideoFileWriter
+from feelvos_tf.video.video_writer import VideoFileWriter
 
 OVERLAY = "overlay.mp4"
 CONTACT_SHEET = "contact_sheet.jpg"
@@ -34,39 +34,37 @@ class Pictures:
     leaves none. Memory does not grow with the video.
     """
 
-    def __init__(self, folder: pathlib.Path, num_frames: int, *, overlay: bool,
-                 contact_sheet: bool, frame_rate: float):
+    def __init__(self, folder: pathlib.Path, source: FrameSource, num_frames: int, *,
+                 overlay: bool, contact_sheet: bool):
         """Args as follows; the folder must exist.
 
         Args:
           folder: gets OVERLAY and CONTACT_SHEET.
+          source: what the frames come from, for how they are shown and what sounds with them.
           num_frames: expected length, which spreads the sheet's frames over the video.
           overlay: whether to write the video.
           contact_sheet: whether to write the sheet.
-          frame_rate: of the video, frames per second.
         """
         self._sheet = folder / CONTACT_SHEET if contact_sheet else None
-        self._video = VideoFileWriter(folder / OVERLAY, frame_rate) if overlay else None
+        self._video = VideoFileWriter(
+            folder / OVERLAY, source.frame_rate, time_base=source.time_base,
+            pixel_aspect=source.pixel_aspect, sound=source.sound) if overlay else None
         picked = np.linspace(0, num_frames - 1, min(_TILES, num_frames)).round()
         self._picked = set(picked.astype(int).tolist()) if contact_sheet else set()
         self._tiles: list[np.ndarray] = []
         self._captions: list[str] = []
-        self._pool = concurrent.futures.ThreadPoolExecutor(1, "pictures")
-        self._room = threading.BoundedSemaphore(_PENDING)
-        self._error: Exception | None = None
         self._exit = contextlib.ExitStack()
+        self._work = BackgroundWork("pictures", pending=_PENDING)
 
-    def add(self, index: int, name: str, image: np.ndarray, labels: np.ndarray) -> None:
-        """Takes the next frame, uint8 [H, W, 3], and its labels, uint8 [H, W].
+    def add(self, frame: Frame, labels: np.ndarray) -> None:
+        """Takes the next frame and its labels, uint8 [H, W].
 
         Raises:
           InputError: an earlier frame could not be written.
         """
-        self._raise_error()
-        if self._video is None and index not in self._picked:
+        if self._video is None and frame.index not in self._picked:
             return
-        self._room.acquire()
-        self._pool.submit(self._draw, index, name, image, labels)
+        self._work.submit(self._draw, frame, labels)
 
     @property
     def files(self) -> list[pathlib.Path]:
@@ -77,36 +75,23 @@ class Pictures:
     def __enter__(self) -> Pictures:
         if self._video is not None:
             self._exit.enter_context(self._video)
+        self._exit.enter_context(self._work)
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
-        self._pool.shutdown(wait=True)
-        if kind is not None or self._error is not None:
-            failure = error or self._error
-            self._exit.__exit__(type(failure), failure, failure.__traceback__)
-            if kind is None:
-                self._raise_error()
-            return
-        self._exit.close()
-        if self._sheet is not None and self._tiles:
+        self._exit.__exit__(kind, error, traceback)
+        if kind is None and self._sheet is not None and self._tiles:
             self._write_sheet()
 
-    def _draw(self, index: int, name: str, image: np.ndarray, labels: np.ndarray) -> None:
-        try:
-            if self._error is not None:
-                return
-            drawn = overlay(image, labels)
-            if self._video is not None:
-                self._video.write(drawn)
-            if index in self._picked:
-                tile = Image.fromarray(drawn)
-                tile.thumbnail((_TILE_WIDTH, 8 * _TILE_WIDTH), Image.Resampling.BOX)
-                self._tiles.append(np.array(tile))
-                self._captions.append(name)
-        except Exception as failure:  # handed to the thread that computes
-            self._error = failure
-        finally:
-            self._room.release()
+    def _draw(self, frame: Frame, labels: np.ndarray) -> None:
+        drawn = overlay(frame.image, labels)
+        if self._video is not None:
+            self._video.write(drawn, frame.time)
+        if frame.index in self._picked:
+            tile = Image.fromarray(drawn)
+            tile.thumbnail((_TILE_WIDTH, 8 * _TILE_WIDTH), Image.Resampling.BOX)
+            self._tiles.append(np.array(tile))
+            self._captions.append(frame.name)
 
     def _write_sheet(self) -> None:
         sheet = Image.fromarray(contact_sheet(self._tiles, self._captions, tile_width=_TILE_WIDTH))
@@ -116,7 +101,3 @@ class Pictures:
         except OSError as error:
             raise InputError(
                 f"{self._sheet}: cannot be written ({error.strerror or error})") from error
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error

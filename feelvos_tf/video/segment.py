@@ -69,6 +69,7 @@ def segment_video(
     resume: bool = False,
     overwrite: bool = False,
     on_error: str = "stop",
+    frame_rate: float | None = None,
     ignore_label: int | None = None,
     mask_threshold: int | None = None,
     snap_mask: bool = False,
@@ -95,6 +96,8 @@ def segment_video(
         that was never stopped.
       overwrite: remove what an earlier run left in `output`, and start anew.
       on_error: "stop" or "skip", what an unreadable frame does; a skipped frame gets no mask.
+      frame_rate: of a folder's frames in overlay.mp4, see `open_frames`; the overlay of a video
+        file keeps its times, the form of its pixels and its sound.
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
       mask_threshold: see `read_mask`'s `threshold`.
       snap_mask: see `read_mask`'s `snap`.
@@ -112,7 +115,7 @@ def segment_video(
         `SegmentOutput` and the segmenter. Masks finished before stay.
     """
     with warnings_to(say):
-        source = open_frames(video, on_error=on_error)
+        source = open_frames(video, on_error=on_error, frame_rate=frame_rate)
         size = source.size
         # A video file's names are known beforehand, its exact length is not.
         names = source.names or [f"{index:05d}" for index in range(len(source))]
@@ -135,8 +138,8 @@ def segment_video(
                               "contact_sheet": contact_sheet, "ignore_label": ignore_label,
                               "mask_threshold": mask_threshold, "snap_mask": snap_mask})
                 with Pictures(
-                        folder.folder, len(names), overlay=overlay, contact_sheet=contact_sheet,
-                        frame_rate=source.frame_rate) as pictures:
+                        folder.folder, source, len(names), overlay=overlay,
+                        contact_sheet=contact_sheet) as pictures:
                     run = _Run(folder, tracker, pictures, sightings)
                     if resume:
                         run.resume(names, say)
@@ -211,7 +214,7 @@ class _Run:
                 else:
                     self._take_over(frame, labels)
                 self._sightings.add(frame.name, labels)
-                self._pictures.add(frame.index, frame.name, frame.image, labels)
+                self._pictures.add(frame, labels)
                 yield frame
 
     def _take_over(self, frame: Frame, labels: np.ndarray) -> None:

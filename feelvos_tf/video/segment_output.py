@@ -25,8 +25,8 @@ from feelvos_tf.files import flush_to_disk
 from feelvos_tf.output_folder import RUN_FILE, OutputFolder, command_line
 from feelvos_tf.version import __version__
 from feelvos_tf.video.kept_state import STATE_FILE, Kept, KeptState
+from feelvos_tf.video.mask_folder import MaskFolderWriter, mask_file
 from feelvos_tf.video.masks import read_mask
-from feelvos_tf.video.writers import MaskFolderWriter, mask_file
 
 PROGRAM = "feelvos-segment"
 

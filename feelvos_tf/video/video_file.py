@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fractions
 import logging
 import os
 import pathlib
@@ -34,10 +35,10 @@ def import_av():
 class VideoFileFrames(FrameSource):
     """The first video stream of a file, in order of presentation; memory stays constant.
 
-    Frames are numbered 00000, 00001, ... as they are decoded, whatever their time stamps (a
-    variable frame rate makes no difference). A rotation stored by a phone in multiples of 90
-    degrees is applied, as players do. `len()` is what the file's index says, or its number of
-    packets; it is corrected once the file has been read to its end.
+    Frames are numbered 00000, 00001, ... as they are decoded; a variable rate makes no difference
+    to names and number. A rotation stored by a phone in multiples of 90 degrees is applied, as
+    players do. `len()` is what the file's index says, or its number of packets; it is corrected
+    once the file has been read to its end.
     """
 
     def __init__(self, path: str | os.PathLike[str], on_error: str = "stop"):
@@ -47,7 +48,7 @@ class VideoFileFrames(FrameSource):
         self._av = import_av()
         self._length: int | None = None
         self._size: tuple[int, int] | None = None
-        self.frame_rate = self._probe()
+        self._probe()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,17 +69,25 @@ class VideoFileFrames(FrameSource):
                     name = f"{index:05d}"
                     image = self._to_rgb(decoded, name)
                     self._check_size(f"{self.path}, frame {name}", image.shape[:2])
-                    yield Frame(index, name, image)
+                    yield Frame(index, name, image, self._time(decoded, index))
                 index += 1
         self._length = index
         self.names = [f"{i:05d}" for i in range(index)]
 
-    def _probe(self) -> float:
-        """Decodes the first frame for its size; returns the average frames per second."""
+    def _probe(self) -> None:
+        """Decodes the first frame for its size and how it is to be shown."""
         with self._open() as (container, stream):
+            if container.streams.audio:
+                self.sound = self.path
             for decoded in self._decode(container, stream):
                 self._size = self._to_rgb(decoded, "00000").shape[:2]
-                return float(stream.average_rate or stream.guessed_rate or 25)
+                rate = stream.average_rate or stream.guessed_rate or 25
+                self.frame_rate = float(rate)
+                self.time_base = stream.time_base or 1 / fractions.Fraction(rate)
+                aspect = stream.sample_aspect_ratio or fractions.Fraction(1)
+                upright = _quarter_turns(decoded) % 2 == 0
+                self.pixel_aspect = aspect if upright else 1 / aspect
+                return
         raise InputError(f"{self.path}: video stream without frames")
 
     def _count(self) -> int:
@@ -157,15 +166,25 @@ class VideoFileFrames(FrameSource):
         error.__cause__ = cause
         self._unreadable(error)
 
+    def _time(self, frame, index: int) -> fractions.Fraction:
+        if frame.pts is None or not frame.time_base:  # raw streams and damaged files
+            return index / fractions.Fraction(self.frame_rate)
+        return frame.pts * frame.time_base
+
     def _to_rgb(self, frame, name: str) -> np.ndarray:
         try:
             image = frame.to_ndarray(format="rgb24")
-            quarter_turns = round(frame.rotation / 90) % 4
+            quarter_turns = _quarter_turns(frame)
         except (self._av.FFmpegError, ValueError) as error:
             raise InputError(
                 f"{self.path}, frame {name}: cannot be converted to RGB ({_text(error)})"
             ) from error
         return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+
+
+def _quarter_turns(frame) -> int:
+    """Counterclockwise quarter turns, 0..3, by which players turn a frame."""
+    return round(frame.rotation / 90) % 4
 
 
 def _text(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from films import damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,7 +16,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import DAVIS_PALETTE, read_mask
-from feelvos_tf.video.writers import VideoFileWriter
+from feelvos_tf.video.video_writer import VideoFileWriter
 
 # Few but varied: they repeat on every run of the suite, in the same order.
 FUZZ = settings(
@@ -65,30 +66,6 @@ def samples():
 
 
 SAMPLES = samples()
-
-
-@st.composite
-def damaged(draw, starts):
-    """A healthy file with some bytes changed, dropped, doubled or cut off."""
-    data = bytearray(draw(st.sampled_from(starts)))
-    for _ in range(draw(st.integers(0, 4))):
-        if not data:
-            break
-        # Headers are at the front, where damage has the strangest effects.
-        end = draw(st.sampled_from([min(64, len(data)), len(data)]))
-        at = draw(st.integers(0, end - 1))
-        how = draw(st.sampled_from(["flip", "set", "drop", "double", "cut"]))
-        if how == "flip":
-            data[at] ^= 1 << draw(st.integers(0, 7))
-        elif how == "set":
-            data[at] = draw(st.sampled_from([0, 1, 127, 128, 255]))
-        elif how == "drop":
-            del data[at : at + draw(st.integers(1, 16))]
-        elif how == "double":
-            data[at:at] = data[at : at + 16]
-        else:
-            del data[at:]
-    return bytes(data)
 
 
 def with_right_checksums(data):

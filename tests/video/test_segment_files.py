@@ -11,7 +11,7 @@ import feelvos_tf
 from feelvos_tf.errors import InputError
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.video.segment import segment_video
-from feelvos_tf.video.writers import VideoFileWriter
+from feelvos_tf.video.video_writer import VideoFileWriter
 
 
 @pytest.mark.parametrize("name", ["overlay.mp4", "contact_sheet.jpg", "frame3.png", "run.json"])

@@ -14,7 +14,7 @@ from feelvos_tf.video import progress
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask, write_mask
 from feelvos_tf.video.segment import segment_video
-from feelvos_tf.video.writers import VideoFileWriter
+from feelvos_tf.video.video_writer import VideoFileWriter
 
 
 def test_one_palette_mask_a_frame_named_like_it(frames, first, tmp_path):

@@ -12,7 +12,7 @@ av = pytest.importorskip("av")
 
 from feelvos_tf.errors import InputError  # noqa: E402
 from feelvos_tf.video.frames import open_frames, prefetch  # noqa: E402
-from feelvos_tf.video.writers import VideoFileWriter  # noqa: E402
+from feelvos_tf.video.video_writer import VideoFileWriter  # noqa: E402
 
 
 def ramp(num_frames, size=(32, 48)):

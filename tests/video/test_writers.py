@@ -9,10 +9,11 @@ import pytest
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import PART_FILES
-from feelvos_tf.video import writers
+from feelvos_tf.video import mask_folder
 from feelvos_tf.video.frames import open_frames
+from feelvos_tf.video.mask_folder import MaskFolderWriter
 from feelvos_tf.video.masks import read_mask
-from feelvos_tf.video.writers import MaskFolderWriter, VideoFileWriter
+from feelvos_tf.video.video_writer import VideoFileWriter
 
 
 def names(folder):
@@ -34,8 +35,8 @@ def test_masks_are_written_under_the_names_of_their_frames(tmp_path):
 
 def test_a_mask_may_change_after_it_was_handed_over(tmp_path, monkeypatch):
     go_on = threading.Event()
-    write = writers.write_mask
-    monkeypatch.setattr(writers, "write_mask", lambda *a: go_on.wait(5) and write(*a))
+    write = mask_folder.write_mask
+    monkeypatch.setattr(mask_folder, "write_mask", lambda *a: go_on.wait(5) and write(*a))
     with MaskFolderWriter(tmp_path) as writer:
         labels = mask(3)
         writer.write("a", labels)
@@ -46,7 +47,7 @@ def test_a_mask_may_change_after_it_was_handed_over(tmp_path, monkeypatch):
 
 def test_writing_overlaps_and_waits_when_the_queue_is_full(tmp_path, monkeypatch):
     go_on, accepted = threading.Event(), []
-    monkeypatch.setattr(writers, "write_mask", lambda *a: go_on.wait(10))
+    monkeypatch.setattr(mask_folder, "write_mask", lambda *a: go_on.wait(10))
 
     def produce():
         with MaskFolderWriter(tmp_path, workers=1, pending=3) as writer:
@@ -110,7 +111,7 @@ def test_unusable_folders(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="cannot be made as a folder"):
         MaskFolderWriter(tmp_path / "file" / "below")
     # Permissions do not bind the superuser, who may run this test.
-    monkeypatch.setattr(writers.os, "access", lambda *a: False)
+    monkeypatch.setattr(mask_folder.os, "access", lambda *a: False)
     with pytest.raises(InputError, match="cannot be written to"):
         MaskFolderWriter(tmp_path / "masks")
 

@@ -1,128 +1,45 @@
-"""Results out: a folder of palette masks, and a video file."""
+"""A video file out: frames as they come, at their own times."""
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import fractions
 import os
 import pathlib
-import threading
 
 import numpy as np
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.files import check_name, make_folder, replaced_when_done
+from feelvos_tf.files import make_folder, replaced_when_done
+from feelvos_tf.video.frames import FOLDER_RATE, as_fraction
 from feelvos_tf.video.images import describe_size
-from feelvos_tf.video.masks import write_mask
+from feelvos_tf.video.sound import SoundCopy
 from feelvos_tf.video.video_file import import_av
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 
-def mask_file(name: str, where: object) -> str:
-    """Name of the file of a frame's mask; InputError with `where` in it for a name that is none."""
-    return f"{check_name(name, where, 'frame')}.png"
-
-
-class MaskFolderWriter:
-    """Writes one palette PNG a frame, in background threads, so that writing overlaps computing.
-
-    Every file is complete or absent, whatever ends the program. A context manager: leaving the
-    block waits for the last file.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str], workers: int = 2, pending: int = 8):
-        """Makes the folder.
-
-        Args:
-          folder: where the masks go; made with its parents where absent.
-          workers: number of threads that compress and write.
-          pending: number of masks that may wait for them before write() waits; bounds memory.
-
-        Raises:
-          InputError: the folder cannot be made or written to.
-        """
-        self.folder = make_folder(folder)
-        self._pool = concurrent.futures.ThreadPoolExecutor(workers, "mask-writer")
-        self._pending = pending
-        self._room = threading.BoundedSemaphore(pending)
-        self._error: Exception | None = None
-
-    def path(self, name: str) -> pathlib.Path:
-        """The file of a frame's mask."""
-        return self.folder / mask_file(name, self.folder)
-
-    def write(self, name: str, labels: np.ndarray) -> None:
-        """Takes a mask for writing; returns at once while fewer than `pending` masks wait.
-
-        Args:
-          name: of the frame, without extension.
-          labels: integers [H, W] in 0..255; copied.
-
-        Raises:
-          InputError: an earlier or this mask could not be written; the message names its file.
-        """
-        path = self.path(name)
-        self._raise_error()
-        self._room.acquire()
-        try:
-            self._pool.submit(self._write, path, np.array(labels))
-        except BaseException:
-            self._room.release()
-            raise
-
-    def flush(self) -> None:
-        """Waits for the masks handed over so far; raises as `close`. For the thread that writes."""
-        for _ in range(self._pending):
-            self._room.acquire()
-        for _ in range(self._pending):
-            self._room.release()
-        self._raise_error()
-
-    def close(self) -> None:
-        """Waits for all masks; InputError with the file's name where one could not be written."""
-        self._pool.shutdown(wait=True)
-        self._raise_error()
-
-    def __enter__(self) -> MaskFolderWriter:
-        return self
-
-    def __exit__(self, kind, error, traceback) -> None:
-        if kind is None:
-            self.close()
-        else:  # what went wrong first matters more than what this writer has to report
-            self._pool.shutdown(wait=True)
-
-    def _write(self, path: pathlib.Path, labels: np.ndarray) -> None:
-        try:
-            write_mask(path, labels)
-        except Exception as error:  # handed to the thread that computes
-            self._error = self._error or error
-        finally:
-            self._room.release()
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-
-
 class VideoFileWriter:
-    """Writes frames as H.264 (MPEG-4 part 2 where the encoder is absent) at a constant rate.
+    """Writes frames as H.264 (MPEG-4 part 2 where the encoder is absent), each at its time.
 
     The file appears under its name when the block ends without an error; otherwise, or where no
     frame was written, there is none. H.264 in yuv420p needs even sides, so a frame with an odd
     side gets its last row or column twice.
     """
 
-    def __init__(self, path: str | os.PathLike[str], frame_rate: float = 24.0):
+    def __init__(self, path: str | os.PathLike[str], frame_rate: float = FOLDER_RATE, *,
+                 time_base: fractions.Fraction | None = None,
+                 pixel_aspect: fractions.Fraction = fractions.Fraction(1),
+                 sound: str | os.PathLike[str] | None = None):
         """Checks what can be checked before the first frame.
 
         Args:
           path: file to write; its extension (.mp4, .m4v, .mov, .mkv) says the container. Its
             folder is made where absent.
-          frame_rate: frames per second, above 0.
+          frame_rate: frames per second, above 0; their mean where frames come with times.
+          time_base: seconds of which the times are whole multiples; by default a frame's length.
+          pixel_aspect: width of a pixel over its height, for players.
+          sound: file whose sound is copied, as far as it goes with the frames' times.
 
         Raises:
           InputError: another extension, a rate that is none, or the folder cannot be made.
@@ -134,7 +51,14 @@ class VideoFileWriter:
             )
         if not 0 < frame_rate < 1000:
             raise InputError(f"{self.path}: {frame_rate} frames per second, expected 0..1000")
-        self._rate = fractions.Fraction(frame_rate).limit_denominator(1001)
+        self._rate = as_fraction(frame_rate)
+        self._time_base = time_base or 1 / self._rate
+        self._pixel_aspect = pixel_aspect
+        self._sound_path = sound
+        self._sound: SoundCopy | None = None
+        # Time of the first frame and of the latest, the latter in time bases after the former.
+        self._origin: fractions.Fraction | None = None
+        self._latest = -1
         self._av = import_av()
         self._open_file = contextlib.ExitStack()
         self._container = self._stream = None
@@ -142,11 +66,13 @@ class VideoFileWriter:
         self._closed = False
         make_folder(self.path.parent)
 
-    def write(self, image: np.ndarray) -> None:
+    def write(self, image: np.ndarray, time: fractions.Fraction | None = None) -> None:
         """Encodes one frame.
 
         Args:
           image: uint8 [H, W, 3], RGB, of the first frame's size.
+          time: seconds at which it is shown, counted from any start; by default right after the
+            one before. A time that is not later than the one before becomes the next there is.
 
         Raises:
           InputError: another size than the first frame's, or the file cannot be written; the
@@ -170,12 +96,19 @@ class VideoFileWriter:
                 )
             even = np.pad(image, [(0, n % 2) for n in self._size] + [(0, 0)], mode="edge")
             frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+            frame.pts, frame.time_base = self._place(time), self._time_base
+            if self._sound is not None:
+                self._sound.mux_until(
+                    self._origin + (self._latest + 1) * self._time_base, self._origin)
             self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
         """Finishes the file and gives it its name."""
         with self._removed_on_error():
             if self._container is not None:
+                if self._sound is not None:  # the last frame lasts as long as any
+                    end = self._latest * self._time_base + 1 / self._rate
+                    self._sound.mux_until(self._origin + end, self._origin)
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
                 self._container = None
@@ -191,6 +124,19 @@ class VideoFileWriter:
         else:
             self._discard(error)
 
+    def _place(self, time: fractions.Fraction | None) -> int:
+        """Time stamp of the next frame in time bases; they rise strictly, as players need."""
+        if time is None:
+            steps = max(1, round(1 / self._rate / self._time_base))
+            self._latest = self._latest + steps if self._latest >= 0 else 0
+            self._origin = self._origin or fractions.Fraction(0)
+        else:
+            if self._origin is None:
+                self._origin = time
+            self._latest = max(
+                self._latest + 1, round((time - self._origin) / self._time_base))
+        return self._latest
+
     def _start(self, size: tuple[int, int]) -> None:
         self._size = size
         temporary = self._open_file.enter_context(replaced_when_done(self.path))
@@ -201,9 +147,15 @@ class VideoFileWriter:
         codec, settings = "libx264", {"crf": "18", "preset": "veryfast"}
         if codec not in self._av.codecs_available:
             codec, settings = "mpeg4", {"qmin": "2", "qmax": "5"}
+            if self._time_base.denominator >= 1 << 16:  # all that its header has room for
+                self._time_base = fractions.Fraction(1, 60_000)
         self._stream = self._container.add_stream(codec, rate=self._rate, options=settings)
         self._stream.height, self._stream.width = (n + n % 2 for n in size)
         self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = self._time_base
+        self._stream.codec_context.sample_aspect_ratio = self._pixel_aspect
+        if self._sound_path is not None:
+            self._sound = SoundCopy(self._sound_path, self._container, self._open_file)
         self._container.start_encoding()  # writes the header: a bad target shows at once
 
     @contextlib.contextmanager
