@@ -24,7 +24,7 @@ endif
 help:
 	@echo "make demo       segment a synthetic clip; results in outputs/demo"
 	@echo "make test       the test suite, with coverage of feelvos_tf"
-	@echo "make lint       ruff"
+	@echo "make lint       ruff: format and lints"
 	@echo "make benchmark  time and memory a frame on this machine"
 	@echo "make weights    train the weights that ship, hours; experiments/small/LOG.md tells the data"
 	@echo "make env        only the environment: $(VENV) with the pinned packages"
@@ -45,6 +45,7 @@ test: $(READY)
 		{ code=$$?; [ $$code != 5 ] || echo "error: no test matches $(TESTS)" >&2; exit $$code; }
 
 lint: $(READY)
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 benchmark: $(READY)

@@ -90,8 +90,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            f"feelvos-{name.replace('_', '-')}=feelvos_tf.cli.{name}:main_cli"
-            for name in COMMANDS
+            f"feelvos-{name.replace('_', '-')}=feelvos_tf.cli.{name}:main_cli" for name in COMMANDS
         ]
     },
 )

@@ -57,9 +57,10 @@ def fetch(url: str, path: pathlib.Path, size: int) -> None:
     try:
         with urllib.request.urlopen(request, timeout=60) as reply:
             resumed = done and reply.status == 206
-            with open(path, "ab" if resumed else "wb") as file, tqdm(
-                total=size, initial=done if resumed else 0, unit="B", unit_scale=True
-            ) as bar:
+            with (
+                open(path, "ab" if resumed else "wb") as file,
+                tqdm(total=size, initial=done if resumed else 0, unit="B", unit_scale=True) as bar,
+            ):
                 while block := reply.read(_CHUNK):
                     file.write(block)
                     bar.update(len(block))
@@ -111,8 +112,10 @@ def main(argv) -> None:
         os.replace(partial, folder / name)
     else:
         partial.unlink()
-    print(f"{folder / 'DAVIS'}: check it with python datasets/prepare.py --dataset=davis2017 "
-          f"--dataset_dir={folder / 'DAVIS'} --split=train")
+    print(
+        f"{folder / 'DAVIS'}: check it with python datasets/prepare.py --dataset=davis2017 "
+        f"--dataset_dir={folder / 'DAVIS'} --split=train"
+    )
 
 
 if __name__ == "__main__":

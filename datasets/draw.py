@@ -30,16 +30,20 @@ def main(argv) -> None:
     del argv
     span = FLAGS.max_objects - FLAGS.min_objects + 1
     if span < 1:
-        raise app.app.UsageError(f"--min_objects={FLAGS.min_objects} is above --max_objects="
-                                 f"{FLAGS.max_objects}")
+        raise app.app.UsageError(
+            f"--min_objects={FLAGS.min_objects} is above --max_objects={FLAGS.max_objects}"
+        )
     for number in range(FLAGS.count):
         objects = FLAGS.min_objects + number % span
         clip = synthetic.synthetic_clip(
-            FLAGS.seed + number, FLAGS.num_frames, FLAGS.height, FLAGS.width, objects)
+            FLAGS.seed + number, FLAGS.num_frames, FLAGS.height, FLAGS.width, objects
+        )
         name = f"clip{FLAGS.seed + number}"
         synthetic.write_clip(clip, FLAGS.output, name, FLAGS.split)
-        print(f"{name}: {FLAGS.num_frames} frames, {objects} objects "
-              f"({number + 1} of {FLAGS.count})", flush=True)
+        print(
+            f"{name}: {FLAGS.num_frames} frames, {objects} objects ({number + 1} of {FLAGS.count})",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

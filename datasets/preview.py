@@ -75,7 +75,8 @@ def _options(config: TripletConfig) -> dict:
             values[name] = kind(text)
         except ValueError as error:
             raise app.app.UsageError(
-                f"--options={option}: expected a number ({kind.__name__})") from error
+                f"--options={option}: expected a number ({kind.__name__})"
+            ) from error
     return values
 
 

@@ -60,14 +60,17 @@ def read_json(path: str | os.PathLike[str], headers: dict[str, npz.Header], key:
     if header is None:
         raise InputError(f"{path}: not {KIND} (no {key} in it)")
     if header.dtype != np.uint8 or len(header.shape) != 1 or header.shape[0] > _MOST_JSON:
-        raise InputError(f"{path}: its {key} is {header.dtype} {list(header.shape)}, expected "
-                         f"uint8 of one dimension, at most {_MOST_JSON}")
+        raise InputError(
+            f"{path}: its {key} is {header.dtype} {list(header.shape)}, expected "
+            f"uint8 of one dimension, at most {_MOST_JSON}"
+        )
     text = npz.read_arrays(path, KIND, {key: header})[key].tobytes()
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: its {key} is not valid JSON "
-                         f"({' '.join(str(error).split())})") from error
+        raise InputError(
+            f"{path}: its {key} is not valid JSON ({' '.join(str(error).split())})"
+        ) from error
 
 
 def take_memory(path: str | os.PathLike[str], headers: dict[str, npz.Header]) -> Memory | None:

@@ -46,8 +46,12 @@ def named_variables(model: Feelvos) -> dict[str, tf.Variable]:
     return variables
 
 
-def assign(model: Feelvos, values: Mapping[str, np.ndarray], source: str,
-           names: Iterable[str] | None = None) -> None:
+def assign(
+    model: Feelvos,
+    values: Mapping[str, np.ndarray],
+    source: str,
+    names: Iterable[str] | None = None,
+) -> None:
     """Gives the network's variables new values, all of them or, after an error, none.
 
     Args:
@@ -64,8 +68,9 @@ def assign(model: Feelvos, values: Mapping[str, np.ndarray], source: str,
     names = list(variables) if names is None else list(names)
     _check_fit(variables, values, source, names)
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite in it
-        unusable = [name for name in names
-                    if not np.isfinite(np.asarray(values[name], np.float32)).all()]
+        unusable = [
+            name for name in names if not np.isfinite(np.asarray(values[name], np.float32)).all()
+        ]
     if unusable:
         raise InputError(f"{source} holds values that are not finite: in {_listed(unusable)}")
     for name in names:
@@ -79,14 +84,24 @@ def _check_fit(variables, found, source, names):
     common = [name for name in names if name in found]
     shapes = [
         f"{name} is {list(found[name].shape)}, expected {variables[name].shape.as_list()}"
-        for name in common if list(found[name].shape) != variables[name].shape.as_list()]
-    types = [f"{name} is {found[name].dtype}, expected numbers such as float32"
-             for name in common if not np.issubdtype(found[name].dtype, np.floating)]
+        for name in common
+        if list(found[name].shape) != variables[name].shape.as_list()
+    ]
+    types = [
+        f"{name} is {found[name].dtype}, expected numbers such as float32"
+        for name in common
+        if not np.issubdtype(found[name].dtype, np.floating)
+    ]
     problems = [
-        f"{title} {_listed(entries)}" for title, entries in (
-            ("lacks", missing), ("has, but the network has not,", surplus), ("differs:", shapes),
-            ("is of another type:", types))
-        if entries]
+        f"{title} {_listed(entries)}"
+        for title, entries in (
+            ("lacks", missing),
+            ("has, but the network has not,", surplus),
+            ("differs:", shapes),
+            ("is of another type:", types),
+        )
+        if entries
+    ]
     if problems:
         raise InputError(f"{source} does not fit the network: it {'; it '.join(problems)}")
 
@@ -96,8 +111,7 @@ def _listed(entries):
     return ", ".join(entries[:_SHOWN]) + more
 
 
-def load_tf1_checkpoint(
-        model: Feelvos, prefix: str | os.PathLike, parts: str = "all") -> list[str]:
+def load_tf1_checkpoint(model: Feelvos, prefix: str | os.PathLike, parts: str = "all") -> list[str]:
     """Loads a checkpoint of the released TensorFlow 1 code.
 
     Args:
@@ -143,11 +157,15 @@ def read_tf1_checkpoint(prefix: str) -> dict[str, np.ndarray]:
         if prefix.endswith((".index", ".meta")) or ".data-" in prefix:
             hint = "; give the name without the ending, such as model.ckpt-200004"
         raise InputError(
-            f"{prefix}: no TensorFlow checkpoint ({prefix}.index does not exist){hint}")
+            f"{prefix}: no TensorFlow checkpoint ({prefix}.index does not exist){hint}"
+        )
     try:
         reader = tf.train.load_checkpoint(prefix)
-        names = [name for name in reader.get_variable_to_shape_map()
-                 if name != "global_step" and not name.endswith(_TRAINING_SUFFIXES)]
+        names = [
+            name
+            for name in reader.get_variable_to_shape_map()
+            if name != "global_step" and not name.endswith(_TRAINING_SUFFIXES)
+        ]
         return {name: reader.get_tensor(name) for name in names}
     # IndexError comes out of TensorFlow's own handling of a data file that ends too early.
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
@@ -167,12 +185,12 @@ def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") 
       InputError: the file cannot be written.
     """
     path = pathlib.Path(path)
-    arrays = {name: variable.numpy().astype(dtype)
-              for name, variable in named_variables(model).items()}
+    arrays = {
+        name: variable.numpy().astype(dtype) for name, variable in named_variables(model).items()
+    }
     arrays[CONFIG_KEY] = checkpoint_file.pack(model.config.to_dict())
     if model.recommended_memory is not None:
-        arrays[STREAMING_KEY] = checkpoint_file.pack(
-            {"memory": model.recommended_memory.to_dict()})
+        arrays[STREAMING_KEY] = checkpoint_file.pack({"memory": model.recommended_memory.to_dict()})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_when_done(path, durable=True) as temporary, open(temporary, "wb") as file:

@@ -77,29 +77,45 @@ class ModelConfig:
         self._check_choice("previous_frame_matching", PREVIOUS_FRAME_MATCHING)
         self._check_choice("previous_mask", PREVIOUS_MASK)
         for name, most in (
-                ("aspp_filters", _MOST_CHANNELS), ("decoder_filters", _MOST_CHANNELS),
-                ("embedding_dim", _MOST_CHANNELS), ("head_filters", _MOST_CHANNELS),
-                ("head_layers", _MOST_LAYERS), ("head_kernel_size", _MOST_KERNEL),
-                ("window", _MOST_WINDOW), ("k_nearest_neighbors", _MOST_NEIGHBORS)):
+            ("aspp_filters", _MOST_CHANNELS),
+            ("decoder_filters", _MOST_CHANNELS),
+            ("embedding_dim", _MOST_CHANNELS),
+            ("head_filters", _MOST_CHANNELS),
+            ("head_layers", _MOST_LAYERS),
+            ("head_kernel_size", _MOST_KERNEL),
+            ("window", _MOST_WINDOW),
+            ("k_nearest_neighbors", _MOST_NEIGHBORS),
+        ):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 1, most))
         if not isinstance(self.atrous_rates, (list, tuple)) or len(self.atrous_rates) > _MOST_RATES:
-            raise InputError(f"atrous_rates is {shown(self.atrous_rates)}, expected a list of at "
-                             f"most {_MOST_RATES} whole numbers")
-        object.__setattr__(self, "atrous_rates", tuple(
-            whole_number("atrous_rates", rate, 1, _MOST_RATE) for rate in self.atrous_rates))
+            raise InputError(
+                f"atrous_rates is {shown(self.atrous_rates)}, expected a list of at "
+                f"most {_MOST_RATES} whole numbers"
+            )
+        object.__setattr__(
+            self,
+            "atrous_rates",
+            tuple(whole_number("atrous_rates", rate, 1, _MOST_RATE) for rate in self.atrous_rates),
+        )
         if not isinstance(self.first_frame_matching, bool):
-            raise InputError(f"first_frame_matching is {shown(self.first_frame_matching)}, "
-                             "expected true or false")
+            raise InputError(
+                f"first_frame_matching is {shown(self.first_frame_matching)}, "
+                "expected true or false"
+            )
         if self.head_kernel_size % 2 == 0:
             raise InputError(f"head_kernel_size is {self.head_kernel_size}, expected an odd number")
-        number = (isinstance(self.depth_multiplier, (int, float))
-                  and not isinstance(self.depth_multiplier, bool))
+        number = isinstance(self.depth_multiplier, (int, float)) and not isinstance(
+            self.depth_multiplier, bool
+        )
         if not number or not 0 < self.depth_multiplier <= _MOST_MULTIPLIER:
-            raise InputError(f"depth_multiplier is {shown(self.depth_multiplier)}, expected a "
-                             f"number above 0, at most {_MOST_MULTIPLIER}")
+            raise InputError(
+                f"depth_multiplier is {shown(self.depth_multiplier)}, expected a "
+                f"number above 0, at most {_MOST_MULTIPLIER}"
+            )
         if self.backbone != "mobilenet_v2" and self.depth_multiplier != 1.0:
             raise InputError(
-                f"depth_multiplier is {self.depth_multiplier}, but {self.backbone} has none")
+                f"depth_multiplier is {self.depth_multiplier}, but {self.backbone} has none"
+            )
 
     def _check_choice(self, name, choices):
         value = getattr(self, name)
@@ -110,8 +126,11 @@ class ModelConfig:
     @property
     def num_object_channels(self) -> int:
         """Channels that the head sees for one object beside the features it shares."""
-        return (int(self.first_frame_matching) + int(self.previous_mask != "none")
-                + int(self.previous_frame_matching != "none"))
+        return (
+            int(self.first_frame_matching)
+            + int(self.previous_mask != "none")
+            + int(self.previous_frame_matching != "none")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values that JSON and YAML can hold."""
@@ -170,15 +189,19 @@ class AblationRow:
     def config(self, full: ModelConfig) -> ModelConfig:
         """The config of a full network with this row's switches."""
         return dataclasses.replace(
-            full, first_frame_matching=self.first_frame_matching,
+            full,
+            first_frame_matching=self.first_frame_matching,
             previous_frame_matching=self.previous_frame_matching,
-            previous_mask=full.previous_mask if self.previous_mask else "none")
+            previous_mask=full.previous_mask if self.previous_mask else "none",
+        )
 
     def fits(self, config: ModelConfig) -> bool:
         """Whether a network of this config is this row's own."""
-        return (config.first_frame_matching == self.first_frame_matching
-                and config.previous_frame_matching == self.previous_frame_matching
-                and (config.previous_mask != "none") == self.previous_mask)
+        return (
+            config.first_frame_matching == self.first_frame_matching
+            and config.previous_frame_matching == self.previous_frame_matching
+            and (config.previous_mask != "none") == self.previous_mask
+        )
 
 
 ABLATION_ROWS = (
@@ -214,13 +237,16 @@ class Memory:
     min_confidence: float = 0.9
 
     def __post_init__(self):
-        for name, most in (("every", None), ("frames", _MOST_FRAMES),
-                           ("max_pixels", _MOST_PIXELS)):
+        for name, most in (("every", None), ("frames", _MOST_FRAMES), ("max_pixels", _MOST_PIXELS)):
             object.__setattr__(
-                self, name, whole_number(f"memory: {name}", getattr(self, name), 1, most))
+                self, name, whole_number(f"memory: {name}", getattr(self, name), 1, most)
+            )
         confidence = self.min_confidence
-        if (isinstance(confidence, bool) or not isinstance(confidence, (int, float))
-                or not 0 <= confidence <= 1):
+        if (
+            isinstance(confidence, bool)
+            or not isinstance(confidence, (int, float))
+            or not 0 <= confidence <= 1
+        ):
             raise InputError(f"memory: min_confidence is {confidence!r}, expected 0 to 1")
 
     def to_dict(self) -> dict[str, Any]:
@@ -242,8 +268,10 @@ class Memory:
             try:
                 values[name] = float(value) if name == "min_confidence" else int(value)
             except ValueError as error:
-                raise InputError(f"memory: {part!r} is no NAME=NUMBER; expected none or numbers "
-                                 "as in every=5,frames=4") from error
+                raise InputError(
+                    f"memory: {part!r} is no NAME=NUMBER; expected none or numbers "
+                    "as in every=5,frames=4"
+                ) from error
         return cls.from_dict(values)
 
     @classmethod

@@ -48,8 +48,10 @@ def check_name(name: str, where: object, what: str) -> str:
     problem = _problem_of_name(name)
     if problem:
         shown = repr(name) if len(repr(name)) <= _SHOWN else repr(name)[:_SHOWN] + "..."
-        raise InputError(f"{where}: a {what} is called {shown}, which {problem}; expected the "
-                         "plain name of a file or folder")
+        raise InputError(
+            f"{where}: a {what} is called {shown}, which {problem}; expected the "
+            "plain name of a file or folder"
+        )
     return name
 
 
@@ -83,8 +85,9 @@ def make_folder(path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def replaced_when_done(path: str | os.PathLike[str], *, durable: bool = False
-                       ) -> Iterator[pathlib.Path]:
+def replaced_when_done(
+    path: str | os.PathLike[str], *, durable: bool = False
+) -> Iterator[pathlib.Path]:
     """Yields a temporary name beside `path` that becomes `path` when the block succeeds.
 
     The name is hidden, so that readers of the folder never see an unfinished file, and belongs to
@@ -121,8 +124,9 @@ def _part_of(final: pathlib.Path) -> pathlib.Path:
 
 def _make_new(path: pathlib.Path) -> None:
     """Makes an empty file; fails where the name is taken, be it by a symbolic link."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0),
-                     0o666))
+    os.close(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    )
 
 
 def write_json(path: str | os.PathLike[str], values: Any) -> None:
@@ -151,8 +155,13 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     """
     try:
         # Opening a pipe waits for its other end unless told not to.
-        opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
-                         | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        opened = os.open(
+            path,
+            os.O_RDONLY
+            | getattr(os, "O_NONBLOCK", 0)
+            | getattr(os, "O_BINARY", 0)
+            | getattr(os, "O_CLOEXEC", 0),
+        )
     except ValueError as error:  # a null character, or half a Unicode character
         raise InputError(f"{str(path)!r}: cannot be the name of a file") from error
     kind = os.fstat(opened).st_mode

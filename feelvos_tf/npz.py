@@ -24,13 +24,27 @@ from feelvos_tf.errors import InputError
 _ENDING = ".npy"
 _MOST_MEMBERS = 10_000
 _MOST_HEADER = 12_000  # bytes of a header; NumPy itself takes no more than 10,000 characters
-_PARSERS = {(1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0}
+_PARSERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 # What zipfile and NumPy raise over bytes that are no archive or no array. RecursionError and
 # MemoryError come out of Python's parser, for a header of nothing but brackets.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, TypeError, EOFError, SyntaxError,
-           NotImplementedError, RuntimeError, OverflowError, MemoryError, RecursionError,
-           tokenize.TokenError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    tokenize.TokenError,
+)
 
 
 class Header(NamedTuple):
@@ -66,8 +80,9 @@ def read_headers(path: str | os.PathLike[str], kind: str) -> dict[str, Header]:
         return headers
 
 
-def read_arrays(path: str | os.PathLike[str], kind: str,
-                headers: Mapping[str, Header]) -> dict[str, np.ndarray]:
+def read_arrays(
+    path: str | os.PathLike[str], kind: str, headers: Mapping[str, Header]
+) -> dict[str, np.ndarray]:
     """Returns those arrays that `headers` names, which are as it says.
 
     Args:
@@ -100,8 +115,10 @@ def _header(archive, member):
     shape, _, dtype = _PARSERS[version](start)
     size = start.tell() + math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or not dtype.hasobject and member.file_size != size:
-        raise ValueError(f"{_shown(member.filename)} is {dtype} {list(shape)} but has "
-                         f"{member.file_size} bytes, expected {size}")
+        raise ValueError(
+            f"{_shown(member.filename)} is {dtype} {list(shape)} but has "
+            f"{member.file_size} bytes, expected {size}"
+        )
     return Header(shape, dtype)
 
 

@@ -104,8 +104,9 @@ class OutputFolder:
         read = {identity: path for path in inputs if (identity := _identity(path)) is not None}
         own = _identity(self.path)
         if own in read:
-            raise InputError(f"{self.path}: results would overwrite {read[own]}, expected another "
-                             "output folder")
+            raise InputError(
+                f"{self.path}: results would overwrite {read[own]}, expected another output folder"
+            )
         strangers = []
         for name in [RUN_FILE, *names]:
             path = self.path / name.rstrip("/")
@@ -113,18 +114,23 @@ class OutputFolder:
                 continue
             identity = _identity(path)
             if identity in read:
-                raise InputError(f"{self.path}: results would overwrite {read[identity]}, "
-                                 "expected another output folder")
+                raise InputError(
+                    f"{self.path}: results would overwrite {read[identity]}, "
+                    "expected another output folder"
+                )
             if not self._is_own(name, path):
                 strangers.append(path)
         if strangers and strangers[0].name == RUN_FILE:
-            raise InputError(f"{strangers[0]}: is not from {self._program}, so nothing here is "
-                             "known to be its own; expected another output folder")
+            raise InputError(
+                f"{strangers[0]}: is not from {self._program}, so nothing here is "
+                "known to be its own; expected another output folder"
+            )
         if strangers:
             more = f" (and {len(strangers) - 1} more)" if len(strangers) > 1 else ""
             raise InputError(
                 f"{strangers[0]}: is there already{more}, and no {RUN_FILE} says that "
-                f"{self._program} wrote it; expected another output folder, or move it away")
+                f"{self._program} wrote it; expected another output folder, or move it away"
+            )
 
     def record(self, names: Iterable[str] = (), **values: Any) -> None:
         """Writes run.json: from now on `names` are this program's, and so they stay.
@@ -139,11 +145,18 @@ class OutputFolder:
         self._files.update([RUN_FILE, *names])
         self.values.update(values)
         try:
-            write_json(self.path / RUN_FILE, {
-                "program": self._program, **self.values, "files": sorted(self._files - {RUN_FILE})})
+            write_json(
+                self.path / RUN_FILE,
+                {
+                    "program": self._program,
+                    **self.values,
+                    "files": sorted(self._files - {RUN_FILE}),
+                },
+            )
         except OSError as error:
-            raise InputError(f"{self.path / RUN_FILE}: cannot be written "
-                             f"({error.strerror or error})") from error
+            raise InputError(
+                f"{self.path / RUN_FILE}: cannot be written ({error.strerror or error})"
+            ) from error
 
     def check_same(self, made_from: Mapping[str, Any], otherwise: str) -> None:
         """Makes sure that what is here was made from the same.
@@ -160,7 +173,8 @@ class OutputFolder:
             if before.get(key) != made_from.get(key):
                 raise InputError(
                     f"{self.path / RUN_FILE}: {key} is {shown(before.get(key))}, now it is "
-                    f"{shown(made_from.get(key))}; {otherwise}")
+                    f"{shown(made_from.get(key))}; {otherwise}"
+                )
 
     def remove_parts(self, folder: pathlib.Path | None = None) -> None:
         """Removes unfinished files of a killed run from the folder, or from one below it."""
@@ -171,8 +185,11 @@ class OutputFolder:
     def _is_own(self, name: str, path: pathlib.Path) -> bool:
         if name.endswith("/"):
             # A link may lead to a folder of a user's; to have it filled is to make it a folder.
-            return not path.is_symlink() and path.is_dir() and (
-                name in self._files or not any(path.iterdir()))
+            return (
+                not path.is_symlink()
+                and path.is_dir()
+                and (name in self._files or not any(path.iterdir()))
+            )
         return name in self._files and not path.is_dir()
 
     def _read(self) -> None:
@@ -196,15 +213,19 @@ class OutputFolder:
             while fcntl is not None and self._lock is None:
                 self._lock = _try_lock(path)
         except BlockingIOError as error:
-            raise InputError(f"{self.path}: {_holder(path)} writes to it; wait for its end or "
-                             "choose another output folder") from error
+            raise InputError(
+                f"{self.path}: {_holder(path)} writes to it; wait for its end or "
+                "choose another output folder"
+            ) from error
         except OSError as error:
             if error.errno in _NO_LOCKS:
-                _logger.warning("%s: its file system has no locks; run one command at a time on it",
-                                self.path)
+                _logger.warning(
+                    "%s: its file system has no locks; run one command at a time on it", self.path
+                )
                 return
-            raise InputError(f"{path}: cannot be used as a lock ({error.strerror or error})"
-                             ) from error
+            raise InputError(
+                f"{path}: cannot be used as a lock ({error.strerror or error})"
+            ) from error
 
     def _release_lock(self) -> None:
         if self._lock is not None:
@@ -223,8 +244,9 @@ def _try_lock(path: pathlib.Path) -> int | None:
       BlockingIOError: somebody holds the lock.
       OSError: the file cannot be opened or locked.
     """
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-                   0o666)
+    lock = os.open(
+        path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666
+    )
     try:
         if not stat.S_ISREG(os.fstat(lock).st_mode):
             raise OSError(errno.EINVAL, "is no file", str(path))

@@ -29,6 +29,8 @@ def checkpoint() -> pathlib.Path:
         raise InputError(f"{_FOLDER / _SUMS}: cannot be read, {error.strerror}") from error
     expected = dict(reversed(line.split(maxsplit=1)) for line in lines).get(path.name)
     if found != expected:
-        raise InputError(f"{path}: its SHA-256 is {found}, expected {expected}: the file is "
-                         "damaged, install the package again")
+        raise InputError(
+            f"{path}: its SHA-256 is {found}, expected {expected}: the file is "
+            "damaged, install the package again"
+        )
     return path

@@ -94,8 +94,10 @@ def _check_bounds(text, source):
             sizes[event.anchor] = 1
             values += 1
             if len(event.value) > _MAX_SCALAR:
-                raise InputError(f"{source}: one value has {len(event.value)} characters, "
-                                 f"expected at most {_MAX_SCALAR}")
+                raise InputError(
+                    f"{source}: one value has {len(event.value)} characters, "
+                    f"expected at most {_MAX_SCALAR}"
+                )
         if len(stack) > _MAX_DEPTH:
             raise InputError(f"{source}: nested more than {_MAX_DEPTH} deep")
         if values > _MAX_VALUES:

@@ -11,8 +11,17 @@ from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import with_precision
 
-TINY = ModelConfig(depth_multiplier=0.25, atrous_rates=(), aspp_filters=8, decoder_filters=8,
-                   embedding_dim=6, head_filters=8, head_layers=1, head_kernel_size=3, window=2)
+TINY = ModelConfig(
+    depth_multiplier=0.25,
+    atrous_rates=(),
+    aspp_filters=8,
+    decoder_filters=8,
+    embedding_dim=6,
+    head_filters=8,
+    head_layers=1,
+    head_kernel_size=3,
+    window=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +44,23 @@ def test_a_memory_travels_with_the_weights(model, tmp_path):
 
 def test_reading_it_needs_no_tensorflow(model, tmp_path):
     save_model(model, tmp_path / "model.npz")
-    code = ("import sys; from feelvos_tf import checkpoint_file; "
-            f"checkpoint_file.recommended_memory({str(tmp_path / 'model.npz')!r}); "
-            "assert 'tensorflow' not in sys.modules")
+    code = (
+        "import sys; from feelvos_tf import checkpoint_file; "
+        f"checkpoint_file.recommended_memory({str(tmp_path / 'model.npz')!r}); "
+        "assert 'tensorflow' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("content,message", [
-    (b"[]", "expected a memory and nothing else"),
-    (b'{"memory": {"every": 0}}', "every is 0"),
-    (b'{"memory": {}, "speed": 1}', "expected a memory and nothing else"),
-    (b"{", "is not valid JSON"),
-])
+@pytest.mark.parametrize(
+    "content,message",
+    [
+        (b"[]", "expected a memory and nothing else"),
+        (b'{"memory": {"every": 0}}', "every is 0"),
+        (b'{"memory": {}, "speed": 1}', "expected a memory and nothing else"),
+        (b"{", "is not valid JSON"),
+    ],
+)
 def test_what_is_no_recommendation_is_named(model, tmp_path, content, message):
     path = tmp_path / "model.npz"
     save_model(model, path)

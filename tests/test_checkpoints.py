@@ -16,8 +16,17 @@ from feelvos_tf.checkpoints import (
 )
 from feelvos_tf.errors import InputError
 
-TINY = ModelConfig(depth_multiplier=0.25, atrous_rates=(2,), aspp_filters=8, decoder_filters=8,
-                   embedding_dim=6, head_filters=8, head_layers=2, head_kernel_size=3, window=2)
+TINY = ModelConfig(
+    depth_multiplier=0.25,
+    atrous_rates=(2,),
+    aspp_filters=8,
+    decoder_filters=8,
+    embedding_dim=6,
+    head_filters=8,
+    head_layers=2,
+    head_kernel_size=3,
+    window=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +36,10 @@ def model():
 
 def values_of(model, seed=0):
     rng = np.random.RandomState(seed)
-    return {name: rng.standard_normal(variable.shape).astype(np.float32)
-            for name, variable in named_variables(model).items()}
+    return {
+        name: rng.standard_normal(variable.shape).astype(np.float32)
+        for name, variable in named_variables(model).items()
+    }
 
 
 def assert_holds(model, values):
@@ -39,8 +50,9 @@ def assert_holds(model, values):
 def test_every_variable_has_a_name_of_its_own(model):
     variables = named_variables(model)
     assert {id(v) for v in variables.values()} == {id(v) for v in model.variables}
-    assert variables["embedding_seg/split_separable_conv2d_0_depthwise/depthwise_weights"].shape \
-        == [3, 3, 8 + 3, 1]
+    assert variables[
+        "embedding_seg/split_separable_conv2d_0_depthwise/depthwise_weights"
+    ].shape == [3, 3, 8 + 3, 1]
 
 
 @pytest.mark.compat
@@ -65,15 +77,18 @@ def test_deeplab_checkpoint_leaves_the_heads(model, tmp_path):
     stored["logits/semantic/weights"] = np.zeros([1, 1, 8, 21], np.float32)
     write_checkpoint(stored, tmp_path / "deeplab.ckpt")
     load_tf1_checkpoint(model, tmp_path / "deeplab.ckpt", parts="deeplab")
-    assert_holds(model, {
-        name: before[name] if name.startswith(heads) else value for name, value in values.items()})
+    assert_holds(
+        model,
+        {name: before[name] if name.startswith(heads) else value for name, value in values.items()},
+    )
     only_backbone = {n: v + 1 for n, v in stored.items() if n.startswith("MobilenetV2/")}
     write_checkpoint(only_backbone, tmp_path / "backbone.ckpt")
     with pytest.raises(InputError, match="lacks image_pooling/weights.* and .* more"):
         load_tf1_checkpoint(model, tmp_path / "backbone.ckpt", parts="deeplab")
     load_tf1_checkpoint(model, tmp_path / "backbone.ckpt", parts="backbone")
     np.testing.assert_array_equal(
-        model.deeplab.backbone.stem.kernel, only_backbone["MobilenetV2/Conv/weights"])
+        model.deeplab.backbone.stem.kernel, only_backbone["MobilenetV2/Conv/weights"]
+    )
 
 
 def test_misfits_are_named_and_nothing_is_loaded_by_half(model, tmp_path):
@@ -85,15 +100,23 @@ def test_misfits_are_named_and_nothing_is_loaded_by_half(model, tmp_path):
     write_checkpoint(values, tmp_path / "model.ckpt")
     with pytest.raises(InputError) as error:
         load_tf1_checkpoint(model, tmp_path / "model.ckpt")
-    for part in ("model.ckpt", "lacks aspp0/weights", "has not, aspp9/weights",
-                 "aspp0/BatchNorm/beta is [5], expected [8]"):
+    for part in (
+        "model.ckpt",
+        "lacks aspp0/weights",
+        "has not, aspp9/weights",
+        "aspp0/BatchNorm/beta is [5], expected [8]",
+    ):
         assert part in str(error.value)
     assert_holds(model, before)
 
 
-@pytest.mark.parametrize("name,message", [
-    ("nothing.ckpt", "nothing.ckpt.index does not exist"),
-    ("model.ckpt.index", "give the name without the ending")])
+@pytest.mark.parametrize(
+    "name,message",
+    [
+        ("nothing.ckpt", "nothing.ckpt.index does not exist"),
+        ("model.ckpt.index", "give the name without the ending"),
+    ],
+)
 def test_no_checkpoint(model, tmp_path, name, message):
     write_checkpoint(values_of(model), tmp_path / "model.ckpt")
     with pytest.raises(InputError, match=message):
@@ -125,7 +148,8 @@ def test_own_format_round_trip(model, tmp_path):
     assert (tmp_path / "half.npz").stat().st_size < 0.7 * path.stat().st_size
     kernel = model.head.logits.kernel.numpy()
     np.testing.assert_allclose(
-        load_model(tmp_path / "half.npz").head.logits.kernel, kernel, rtol=1e-3, atol=1e-4)
+        load_model(tmp_path / "half.npz").head.logits.kernel, kernel, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_damaged_or_foreign_files(model, tmp_path):
@@ -155,10 +179,17 @@ def test_damaged_or_foreign_files(model, tmp_path):
         load_model(path)
 
 
-@pytest.mark.parametrize("text,message", [
-    (b"[" * 60000, "not valid JSON"), (b"{", "not valid JSON"), (b"\xff", "not valid JSON"),
-    (b"[1]", "expected a mapping"), (b" " * 70000, r"is uint8 \[70000\], expected"),
-    (b'{"atrous_rates": null}', "atrous_rates is None")])
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        (b"[" * 60000, "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+        (b"[1]", "expected a mapping"),
+        (b" " * 70000, r"is uint8 \[70000\], expected"),
+        (b'{"atrous_rates": null}', "atrous_rates is None"),
+    ],
+)
 def test_configs_that_are_none(tmp_path, text, message):
     path = tmp_path / "weights.npz"
     np.savez(path, **{CONFIG_KEY: np.frombuffer(text, np.uint8)})
@@ -169,15 +200,19 @@ def test_configs_that_are_none(tmp_path, text, message):
 NAME = "aspp0/BatchNorm/beta"
 
 
-@pytest.mark.parametrize("value,message", [
-    (np.full(8, np.nan, np.float32), f"not finite: in {NAME}"),
-    (np.full(8, np.inf, np.float16), f"not finite: in {NAME}"),
-    (np.full(8, 1e300), f"not finite: in {NAME}"),
-    (np.full(8, "0.5"), f"{NAME} is <U3, expected numbers such as float32"),
-    (np.zeros(8, "datetime64[s]"), f"{NAME} is datetime64"),
-    (np.zeros(8, np.complex64), f"{NAME} is complex64"),
-    (np.array([None] * 8), f"{NAME} is object"),
-    (np.zeros(7, np.float32), rf"{NAME} is \[7\], expected \[8\]")])
+@pytest.mark.parametrize(
+    "value,message",
+    [
+        (np.full(8, np.nan, np.float32), f"not finite: in {NAME}"),
+        (np.full(8, np.inf, np.float16), f"not finite: in {NAME}"),
+        (np.full(8, 1e300), f"not finite: in {NAME}"),
+        (np.full(8, "0.5"), f"{NAME} is <U3, expected numbers such as float32"),
+        (np.zeros(8, "datetime64[s]"), f"{NAME} is datetime64"),
+        (np.zeros(8, np.complex64), f"{NAME} is complex64"),
+        (np.array([None] * 8), f"{NAME} is object"),
+        (np.zeros(7, np.float32), rf"{NAME} is \[7\], expected \[8\]"),
+    ],
+)
 def test_arrays_that_are_no_weights(model, tmp_path, value, message):
     arrays = {**values_of(model), NAME: value}
     arrays[CONFIG_KEY] = np.frombuffer(json.dumps(TINY.to_dict()).encode(), np.uint8)
@@ -190,17 +225,22 @@ def declared(shape, dtype="<f4"):
     """The bytes of an array that holds no data, whatever it says."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(
-        buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
+        buffer, {"descr": dtype, "fortran_order": False, "shape": shape}
+    )
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("name,content,message", [
-    ("huge.npy", b"\0" * 5_000_000, "magic string"),
-    ("huge.npy", declared((1_250_000,)) + b"\0" * 5_000_000, "has not, huge"),
-    ("short.npy", declared((10**9,)), "'short.npy' is float32 .* but has 128 bytes"),
-    ("odd.npy", b"\x93NUMPY\x01\0\xff\xff" + b"(" * 65535, "damaged"),
-    ("notes.txt", b"", "'notes.txt' in it is no array"),
-    (f"{CONFIG_KEY}.npy", declared((0,), "|u1"), "is in it twice")])
+@pytest.mark.parametrize(
+    "name,content,message",
+    [
+        ("huge.npy", b"\0" * 5_000_000, "magic string"),
+        ("huge.npy", declared((1_250_000,)) + b"\0" * 5_000_000, "has not, huge"),
+        ("short.npy", declared((10**9,)), "'short.npy' is float32 .* but has 128 bytes"),
+        ("odd.npy", b"\x93NUMPY\x01\0\xff\xff" + b"(" * 65535, "damaged"),
+        ("notes.txt", b"", "'notes.txt' in it is no array"),
+        (f"{CONFIG_KEY}.npy", declared((0,), "|u1"), "is in it twice"),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_member_too_many_is_not_read(model, tmp_path, monkeypatch, name, content, message):
     path = tmp_path / "weights.npz"

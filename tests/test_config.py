@@ -5,34 +5,45 @@ from feelvos_tf.errors import InputError
 
 
 def test_round_trips():
-    config = ModelConfig(backbone="xception_65", output_stride=8, atrous_rates=[12, 24, 36],
-                         previous_mask="none", first_frame_matching=False)
+    config = ModelConfig(
+        backbone="xception_65",
+        output_stride=8,
+        atrous_rates=[12, 24, 36],
+        previous_mask="none",
+        first_frame_matching=False,
+    )
     assert ModelConfig.from_dict(config.to_dict()) == config
     assert ModelConfig.from_yaml(config.to_yaml()) == config
     assert ModelConfig.from_yaml("") == ModelConfig()
 
 
-@pytest.mark.parametrize("values,message", [
-    ({"backbone": "resnet"}, "backbone is 'resnet', expected one of 'mobilenet_v2'"),
-    ({"output_stride": 32}, "output_stride is 32"),
-    ({"window": 0}, "window is 0"),
-    ({"window": True}, "window is True"),
-    ({"aspp_filters": 10**9}, "aspp_filters is 1000000000, expected a whole number from 1 to 4096"),
-    ({"head_filters": 8.0}, "head_filters is 8.0"),
-    ({"atrous_rates": None}, "atrous_rates is None, expected a list"),
-    ({"atrous_rates": "612"}, "atrous_rates is '612'"),
-    ({"atrous_rates": [6] * 99}, "expected a list of at most 16"),
-    ({"depth_multiplier": float("inf")}, "depth_multiplier is inf"),
-    ({"depth_multiplier": float("nan")}, "depth_multiplier is nan"),
-    ({"backbone": ["x"] * 999}, "backbone is .{1,80}, expected one of"),
-    ({"atrous_rates": [6, 0]}, "atrous_rates is 0"),
-    ({"head_kernel_size": 4}, "expected an odd number"),
-    ({"depth_multiplier": 0}, "depth_multiplier is 0"),
-    ({"backbone": "xception_65", "depth_multiplier": 0.5}, "xception_65 has none"),
-    ({"previous_mask": "soft"}, "previous_mask is 'soft'"),
-    ({"first_frame_matching": "no"}, "first_frame_matching is 'no'"),
-    ({"windw": 3}, "unknown key 'windw'.*did you mean 'window'"),
-])
+@pytest.mark.parametrize(
+    "values,message",
+    [
+        ({"backbone": "resnet"}, "backbone is 'resnet', expected one of 'mobilenet_v2'"),
+        ({"output_stride": 32}, "output_stride is 32"),
+        ({"window": 0}, "window is 0"),
+        ({"window": True}, "window is True"),
+        (
+            {"aspp_filters": 10**9},
+            "aspp_filters is 1000000000, expected a whole number from 1 to 4096",
+        ),
+        ({"head_filters": 8.0}, "head_filters is 8.0"),
+        ({"atrous_rates": None}, "atrous_rates is None, expected a list"),
+        ({"atrous_rates": "612"}, "atrous_rates is '612'"),
+        ({"atrous_rates": [6] * 99}, "expected a list of at most 16"),
+        ({"depth_multiplier": float("inf")}, "depth_multiplier is inf"),
+        ({"depth_multiplier": float("nan")}, "depth_multiplier is nan"),
+        ({"backbone": ["x"] * 999}, "backbone is .{1,80}, expected one of"),
+        ({"atrous_rates": [6, 0]}, "atrous_rates is 0"),
+        ({"head_kernel_size": 4}, "expected an odd number"),
+        ({"depth_multiplier": 0}, "depth_multiplier is 0"),
+        ({"backbone": "xception_65", "depth_multiplier": 0.5}, "xception_65 has none"),
+        ({"previous_mask": "soft"}, "previous_mask is 'soft'"),
+        ({"first_frame_matching": "no"}, "first_frame_matching is 'no'"),
+        ({"windw": 3}, "unknown key 'windw'.*did you mean 'window'"),
+    ],
+)
 def test_refuses_with_a_reason(values, message):
     with pytest.raises(InputError, match=message):
         ModelConfig.from_dict(values)
@@ -45,9 +56,15 @@ def test_refuses_what_is_no_mapping():
         ModelConfig.from_yaml("a: [")
 
 
-@pytest.mark.parametrize("changes,channels", [
-    ({}, 3), ({"first_frame_matching": False}, 2), ({"previous_mask": "none"}, 2),
-    ({"previous_frame_matching": "global"}, 3),
-    ({"previous_frame_matching": "none", "previous_mask": "none"}, 1)])
+@pytest.mark.parametrize(
+    "changes,channels",
+    [
+        ({}, 3),
+        ({"first_frame_matching": False}, 2),
+        ({"previous_mask": "none"}, 2),
+        ({"previous_frame_matching": "global"}, 3),
+        ({"previous_frame_matching": "none", "previous_mask": "none"}, 1),
+    ],
+)
 def test_object_channels(changes, channels):
     assert ModelConfig(**changes).num_object_channels == channels

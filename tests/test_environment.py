@@ -51,9 +51,9 @@ def machine(monkeypatch):
         monkeypatch.setattr(
             importlib.util,
             "find_spec",
-            lambda name: (object() if tf_keras else None)
-            if name == "tf_keras"
-            else real_find_spec(name),
+            lambda name: (
+                (object() if tf_keras else None) if name == "tf_keras" else real_find_spec(name)
+            ),
         )
 
         def version(name):
@@ -142,16 +142,21 @@ def test_import_is_cheap_and_tensorflow_then_runs_on_keras_2():
 
 
 @pytest.mark.compat
-@pytest.mark.parametrize("imported,name,expected", [
-    ("feelvos_tf", "TF_ENABLE_ONEDNN_OPTS", "1"),
-    ("feelvos_tf", "TF_FORCE_GPU_ALLOW_GROWTH", "true"),
-    ("feelvos_tf", "TF_CPP_MIN_LOG_LEVEL", "1"),
-    ("feelvos_tf.cli", "TF_CPP_MIN_LOG_LEVEL", "3"),
-])
+@pytest.mark.parametrize(
+    "imported,name,expected",
+    [
+        ("feelvos_tf", "TF_ENABLE_ONEDNN_OPTS", "1"),
+        ("feelvos_tf", "TF_FORCE_GPU_ALLOW_GROWTH", "true"),
+        ("feelvos_tf", "TF_CPP_MIN_LOG_LEVEL", "1"),
+        ("feelvos_tf.cli", "TF_CPP_MIN_LOG_LEVEL", "3"),
+    ],
+)
 def test_environment_of_tensorflow_unless_chosen(imported, name, expected):
     for before, found in (("", expected), (f"os.environ[{name!r}] = '0'; ", "0")):
-        done = run_python(f"import os; os.environ.pop({name!r}, None); {before}import {imported}; "
-                          f"print(os.environ[{name!r}])")
+        done = run_python(
+            f"import os; os.environ.pop({name!r}, None); {before}import {imported}; "
+            f"print(os.environ[{name!r}])"
+        )
         assert done.stdout.strip() == found, done.stderr
 
 
@@ -161,7 +166,8 @@ def test_python_programs_are_not_greeted_but_warned():
         "import os; os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)\n"
         "import feelvos_tf, tensorflow as tf\n"
         "from tensorflow.python.platform import tf_logging\n"
-        "tf.constant(1) + 1; tf_logging.warning('of a warning')")
+        "tf.constant(1) + 1; tf_logging.warning('of a warning')"
+    )
     assert done.returncode == 0 and "of a warning" in done.stderr
     assert not [line for line in done.stderr.splitlines() if ": I " in line], done.stderr
 

@@ -66,8 +66,11 @@ def test_a_new_file_has_the_usual_permissions(tmp_path):
 def test_durable_files_are_on_the_disk_before_they_have_their_name(tmp_path, monkeypatch):
     events = []
     flush, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda opened: (
-        events.append(os.readlink(f"/proc/self/fd/{opened}")), flush(opened)))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda opened: (events.append(os.readlink(f"/proc/self/fd/{opened}")), flush(opened)),
+    )
     monkeypatch.setattr(os, "replace", lambda *names: (events.append("replace"), replace(*names)))
     with replaced_when_done(tmp_path / "a", durable=True) as temporary:
         temporary.write_text("x")
@@ -75,19 +78,39 @@ def test_durable_files_are_on_the_disk_before_they_have_their_name(tmp_path, mon
     assert events == [part, "replace", str(tmp_path)]
 
 
-@pytest.mark.parametrize("name", [
-    "bear", "a b", "Übung-1", "...", ".hidden", "~", "a:b", "%2e%2e", "日本", "x" * 240, "🐻‍❄️"])
+@pytest.mark.parametrize(
+    "name",
+    ["bear", "a b", "Übung-1", "...", ".hidden", "~", "a:b", "%2e%2e", "日本", "x" * 240, "🐻‍❄️"],
+)
 def test_plain_names_pass(name):
     assert check_name(name, "list.txt", "video") == name
 
 
-@pytest.mark.parametrize("name, problem", [
-    ("", "names no file"), (".", "names no file"), ("..", "names no file"),
-    ("../x", "another folder"), ("/etc", "another folder"), ("a/", "another folder"),
-    ("..\\x", "another folder"), ("C:\\x", "another folder"), ("a\nb", "control"),
-    ("a\0", "control"), ("\x7f", "control"), ("\x85", "control"), ("\u2028", "control"),
-    ("\udcff", "no UTF-8"), ("\ud800", "no UTF-8"), ("x" * 241, "241 bytes"),
-    ("é" * 121, "242 bytes"), (3, "no text"), (None, "no text"), (b"a", "no text")])
+@pytest.mark.parametrize(
+    "name, problem",
+    [
+        ("", "names no file"),
+        (".", "names no file"),
+        ("..", "names no file"),
+        ("../x", "another folder"),
+        ("/etc", "another folder"),
+        ("a/", "another folder"),
+        ("..\\x", "another folder"),
+        ("C:\\x", "another folder"),
+        ("a\nb", "control"),
+        ("a\0", "control"),
+        ("\x7f", "control"),
+        ("\x85", "control"),
+        ("\u2028", "control"),
+        ("\udcff", "no UTF-8"),
+        ("\ud800", "no UTF-8"),
+        ("x" * 241, "241 bytes"),
+        ("é" * 121, "242 bytes"),
+        (3, "no text"),
+        (None, "no text"),
+        (b"a", "no text"),
+    ],
+)
 def test_other_names_do_not(name, problem):
     with pytest.raises(InputError, match=problem) as caught:
         check_name(name, "list.txt", "video")
@@ -99,8 +122,12 @@ def test_other_names_do_not(name, problem):
 def test_what_is_no_file_is_told_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    for path, message in ((tmp_path / "pipe", "is a pipe or device"), (tmp_path, "is a folder"),
-                          ("/dev/zero", "is a pipe or device"), ("a\0b", "cannot be the name")):
+    for path, message in (
+        (tmp_path / "pipe", "is a pipe or device"),
+        (tmp_path, "is a folder"),
+        ("/dev/zero", "is a pipe or device"),
+        ("a\0b", "cannot be the name"),
+    ):
         with pytest.raises(InputError, match=message):
             open_file(path)
         with pytest.raises(InputError, match=message):

@@ -18,16 +18,39 @@ pytestmark = pytest.mark.slow
 
 SECONDS = 10
 CAMPAIGN = settings(
-    max_examples=500, deadline=None, derandomize=True, database=None,
-    suppress_health_check=list(HealthCheck))
-TINY = ModelConfig(depth_multiplier=0.1, atrous_rates=(2,), aspp_filters=8, decoder_filters=8,
-                   embedding_dim=6, head_filters=8, head_layers=1, head_kernel_size=3, window=2)
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+TINY = ModelConfig(
+    depth_multiplier=0.1,
+    atrous_rates=(2,),
+    aspp_filters=8,
+    decoder_filters=8,
+    embedding_dim=6,
+    head_filters=8,
+    head_layers=1,
+    head_kernel_size=3,
+    window=2,
+)
 TEXT = st.characters(codec="utf-8")
 PLAIN = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.integers(-3, 5), st.floats(), st.dates(),
-    st.text(TEXT, max_size=20))
-ANYTHING = st.recursive(PLAIN, lambda inner: st.one_of(
-    st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)))
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-3, 5),
+    st.floats(),
+    st.dates(),
+    st.text(TEXT, max_size=20),
+)
+ANYTHING = st.recursive(
+    PLAIN,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+)
 
 
 def within_bounds(folder, function, name):
@@ -59,8 +82,11 @@ def checkpoint(tmp_path_factory):
 def damaged_bytes(draw, data):
     """Bytes changed where zip files and arrays have their headers, or anywhere; or cut."""
     data = bytearray(data)
-    headers = [at for at in range(len(data) - 4) if data[at:at + 2] == b"PK"
-               or data[at:at + 6] == b"\x93NUMPY"]
+    headers = [
+        at
+        for at in range(len(data) - 4)
+        if data[at : at + 2] == b"PK" or data[at : at + 6] == b"\x93NUMPY"
+    ]
     for _ in range(draw(st.integers(1, 5))):
         at = draw(st.sampled_from(headers)) + draw(st.integers(0, 200))
         at = draw(st.sampled_from([at, draw(st.integers(0, len(data) - 1))])) % len(data)
@@ -70,9 +96,9 @@ def damaged_bytes(draw, data):
         elif how == "flip":
             data[at] ^= 1 << draw(st.integers(0, 7))
         elif how == "drop":
-            del data[at:at + draw(st.integers(1, 16))]
+            del data[at : at + draw(st.integers(1, 16))]
         else:
-            del data[max(at, 100):]
+            del data[max(at, 100) :]
     return bytes(data)
 
 
@@ -95,15 +121,19 @@ def test_checkpoints_of_wrong_content(checkpoint, data):
         config[data.draw(st.sampled_from(sorted(config)))] = data.draw(ANYTHING)
     if data.draw(st.booleans()):
         shape = data.draw(st.lists(st.integers(0, 9), max_size=4))
-        kind = data.draw(st.sampled_from(
-            ["f2", "f4", "f8", "i4", "u1", "?", "c8", "U5", "S3", "M8[s]", "O", "V4"]))
+        kind = data.draw(
+            st.sampled_from(
+                ["f2", "f4", "f8", "i4", "u1", "?", "c8", "U5", "S3", "M8[s]", "O", "V4"]
+            )
+        )
         name = data.draw(st.sampled_from([*sorted(arrays), "surplus", "../../x", ""]))
         arrays[name] = np.zeros(shape, kind)
     else:
         name = data.draw(st.sampled_from(sorted(arrays)))
         arrays[name] = np.full_like(arrays[name], data.draw(st.floats(width=16)))
-    text = data.draw(st.one_of(
-        st.just(json.dumps(config, default=str).encode()), st.binary(max_size=40)))
+    text = data.draw(
+        st.one_of(st.just(json.dumps(config, default=str).encode()), st.binary(max_size=40))
+    )
     arrays[CONFIG_KEY] = np.frombuffer(text, np.uint8)
     with zipfile.ZipFile(path, "w") as archive:
         for name, value in arrays.items():
@@ -127,13 +157,40 @@ def mutated(draw, values):
 @st.composite
 def yaml_texts(draw, values):
     """YAML of settings mutated, then a few characters changed in some."""
-    text = yaml.dump(mutated(draw, values), allow_unicode=True,
-                     default_flow_style=draw(st.sampled_from([True, False, None])))
+    text = yaml.dump(
+        mutated(draw, values),
+        allow_unicode=True,
+        default_flow_style=draw(st.sampled_from([True, False, None])),
+    )
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(text)))
-        text = text[:at] + draw(st.sampled_from(
-            ["[", "{", ":", "- ", "&a ", "*a", "!!int ", "? ", "\n", "'", "%", "|", "0x", "\0",
-             "[" * 3000, "{a: " * 3000, "9" * 5000])) + text[at:]
+        text = (
+            text[:at]
+            + draw(
+                st.sampled_from(
+                    [
+                        "[",
+                        "{",
+                        ":",
+                        "- ",
+                        "&a ",
+                        "*a",
+                        "!!int ",
+                        "? ",
+                        "\n",
+                        "'",
+                        "%",
+                        "|",
+                        "0x",
+                        "\0",
+                        "[" * 3000,
+                        "{a: " * 3000,
+                        "9" * 5000,
+                    ]
+                )
+            )
+            + text[at:]
+        )
     return text
 
 
@@ -142,6 +199,7 @@ def training():
     """The function that reads settings of training, and settings to begin with."""
     pytest.importorskip("official", reason="needs the extra train")
     from feelvos_tf.training import run
+
     return run.read_params, run.read_params("tiny").as_dict()
 
 

@@ -23,8 +23,12 @@ from feelvos_tf.ops import local_correlation, matching
 pytestmark = pytest.mark.compat
 
 HERE = pathlib.Path(__file__).parent / "golden"
-CASES = ["portable_mobilenet_v2", "portable_xception_65",
-         "streaming_mobilenet_v2", "streaming_xception_65"]
+CASES = [
+    "portable_mobilenet_v2",
+    "portable_xception_65",
+    "streaming_mobilenet_v2",
+    "streaming_xception_65",
+]
 TOLERANCE = {"mobilenet_v2": 1e-4, "xception_65": 5e-4}
 MATCHING_TOLERANCE = 1e-5
 UNDECIDED = 1e-3  # between the two best logits of a pixel
@@ -40,8 +44,11 @@ class Case:
     @property
     def config(self):
         return ModelConfig(
-            backbone=self.spec["variant"], output_stride=self.spec["output_stride"],
-            atrous_rates=tuple(self.spec["atrous_rates"]), window=self.spec["window"])
+            backbone=self.spec["variant"],
+            output_stride=self.spec["output_stride"],
+            atrous_rates=tuple(self.spec["atrous_rates"]),
+            window=self.spec["window"],
+        )
 
     def later_frames(self):
         return range(1, len(self.tensors["frames"]))
@@ -54,11 +61,14 @@ class Case:
 @pytest.fixture(scope="module", params=CASES)
 def case(request):
     name = request.param
-    parent = HERE if name.startswith("portable") else (
-        request.getfixturevalue("shared") / "golden")
+    parent = HERE if name.startswith("portable") else (request.getfixturevalue("shared") / "golden")
     folder = parent / name
-    return Case(name, json.loads((folder / "spec.json").read_text()),
-                dict(np.load(folder / "tensors.npz")), folder)
+    return Case(
+        name,
+        json.loads((folder / "spec.json").read_text()),
+        dict(np.load(folder / "tensors.npz")),
+        folder,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +83,9 @@ def model(case, tmp_path_factory):
 
 def assert_labels_agree(labels, expected, logits):
     """Equal but where the two best logits, at the frame's size, are nearly equal."""
-    full = tf.compat.v1.image.resize_bilinear(
-        logits[np.newaxis], labels.shape, align_corners=True)[0].numpy()
+    full = tf.compat.v1.image.resize_bilinear(logits[np.newaxis], labels.shape, align_corners=True)[
+        0
+    ].numpy()
     best = np.sort(full, axis=-1)
     undecided = best[..., -1] - best[..., -2] < UNDECIDED
     wrong = (labels != expected) & ~undecided
@@ -85,7 +96,7 @@ def test_embeddings(case, model):
     tolerance = TOLERANCE[case.spec["variant"]]
     for t in range(len(case.tensors["frames"])):
         if f"embedding_{t}" in case.tensors:
-            frame = case.tensors["frames"][t:t + 1].astype(np.float32)
+            frame = case.tensors["frames"][t : t + 1].astype(np.float32)
             _, embedding = model.embed(frame)
             np.testing.assert_allclose(embedding[0], case.embedding(t), atol=tolerance)
 
@@ -104,8 +115,7 @@ def test_streaming_with_the_originals_previous_labels(case, model, implementatio
         result = segmenter.step(tensors["frames"][t], return_details=True)
         np.testing.assert_array_equal(result.previous_labels, tensors[f"prev_labels_small_{t}"])
         np.testing.assert_allclose(result.logits, tensors[f"logits_{t}"], atol=tolerance)
-        np.testing.assert_allclose(
-            result.previous_distance, tensors[f"local_{t}"], atol=tolerance)
+        np.testing.assert_allclose(result.previous_distance, tensors[f"local_{t}"], atol=tolerance)
         assert_labels_agree(result.labels, tensors[f"labels_{t}"], tensors[f"logits_{t}"])
 
 
@@ -120,9 +130,9 @@ def test_streaming_on_its_own_labels(case, model):
     for t in frames:
         result = segmenter.step(case.tensors["frames"][t], return_details=True)
         np.testing.assert_allclose(
-            result.logits, case.tensors[f"logits_{t}"], atol=TOLERANCE[case.spec["variant"]])
-        assert_labels_agree(
-            result.labels, case.tensors[f"labels_{t}"], case.tensors[f"logits_{t}"])
+            result.logits, case.tensors[f"logits_{t}"], atol=TOLERANCE[case.spec["variant"]]
+        )
+        assert_labels_agree(result.labels, case.tensors[f"labels_{t}"], case.tensors[f"logits_{t}"])
 
 
 def test_global_matching(case):
@@ -137,8 +147,7 @@ def test_global_matching(case):
         query = case.embedding(t)
         for k, name in ((1, f"global_raw_{t}"), (3, f"global_k3_raw_{t}")):
             if name in tensors:
-                actual = matching.global_distances(
-                    query.reshape(flat.shape), flat, labels, n, k)
+                actual = matching.global_distances(query.reshape(flat.shape), flat, labels, n, k)
                 expected = tensors[name].reshape(actual.shape)
                 np.testing.assert_allclose(actual, expected, atol=MATCHING_TOLERANCE)
 
@@ -150,18 +159,25 @@ def test_local_matching(case, implementation):
     tensors = case.tensors
     for t in case.later_frames():
         actual = matching.local_matching(
-            case.embedding(t), case.embedding(t - 1), tensors[f"prev_labels_small_{t}"],
-            len(tensors["object_ids"]), case.spec["window"], implementation)
-        np.testing.assert_allclose(actual, tensors[f"local_{t}"],
-                                   atol=MATCHING_TOLERANCE)
+            case.embedding(t),
+            case.embedding(t - 1),
+            tensors[f"prev_labels_small_{t}"],
+            len(tensors["object_ids"]),
+            case.spec["window"],
+            implementation,
+        )
+        np.testing.assert_allclose(actual, tensors[f"local_{t}"], atol=MATCHING_TOLERANCE)
 
 
-@pytest.mark.parametrize("sentence,tolerance", [
-    (r"MobileNetV2: embeddings and logits within (\S+)", TOLERANCE["mobilenet_v2"]),
-    (r"Xception-65: embeddings and logits within (\S+)", TOLERANCE["xception_65"]),
-    (r"each on its own: within (\S+)", MATCHING_TOLERANCE),
-    (r"two best logits differ by less than ([^ ]+)\.\n", UNDECIDED),
-])
+@pytest.mark.parametrize(
+    "sentence,tolerance",
+    [
+        (r"MobileNetV2: embeddings and logits within (\S+)", TOLERANCE["mobilenet_v2"]),
+        (r"Xception-65: embeddings and logits within (\S+)", TOLERANCE["xception_65"]),
+        (r"each on its own: within (\S+)", MATCHING_TOLERANCE),
+        (r"two best logits differ by less than ([^ ]+)\.\n", UNDECIDED),
+    ],
+)
 def test_readme_states_what_is_held_here(sentence, tolerance):
     text = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
     assert [float(figure) for figure in re.findall(sentence, text)] == [tolerance]

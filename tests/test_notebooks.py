@@ -44,11 +44,14 @@ def test_is_kept_without_outputs(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("source,target", [
-    (None, "feelvos_tf[{}]"),
-    ("git+https://host/feelvos_tf", "feelvos_tf[{}] @ git+https://host/feelvos_tf"),
-    ("/content/feelvos_tf-1-py3-none-any.whl", "/content/feelvos_tf-1-py3-none-any.whl[{}]"),
-])
+@pytest.mark.parametrize(
+    "source,target",
+    [
+        (None, "feelvos_tf[{}]"),
+        ("git+https://host/feelvos_tf", "feelvos_tf[{}] @ git+https://host/feelvos_tf"),
+        ("/content/feelvos_tf-1-py3-none-any.whl", "/content/feelvos_tf-1-py3-none-any.whl[{}]"),
+    ],
+)
 def test_one_setting_says_what_pip_installs(path, source, target, monkeypatch):
     monkeypatch.delenv("FEELVOS_SOURCE", raising=False)
     if source:
@@ -59,8 +62,9 @@ def test_one_setting_says_what_pip_installs(path, source, target, monkeypatch):
     cell = code_cells(notebook)[0].source
     asked = []
     with pytest.raises(RuntimeError, match="pip did not install SOURCE"):
-        exec(cell.replace('%pip install --quiet "$target"', "asked.append(target)"),
-             {"asked": asked})
+        exec(
+            cell.replace('%pip install --quiet "$target"', "asked.append(target)"), {"asked": asked}
+        )
     (asked,) = asked
     extras = re.search(r"\[(.*?)\]", asked)[1]
     assert asked == target.format(extras)
@@ -75,7 +79,8 @@ class Colab(types.ModuleType):
         self.downloads = []
         self.files = types.SimpleNamespace(
             upload=lambda: {str(uploads.pop(0)): b""},
-            download=lambda path: self.downloads.append(pathlib.Path(path)))
+            download=lambda path: self.downloads.append(pathlib.Path(path)),
+        )
 
 
 def run_cells(name, values, replaced, *parts):
@@ -115,9 +120,13 @@ def test_mask_is_uploaded_and_results_are_downloaded(own_video, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     monkeypatch.setitem(sys.modules, "google", types.SimpleNamespace(colab=colab))
     values = {"SHORT": True}
-    run_cells("segment_your_video", values,
-              {"VIDEO": repr(str(folder / "frames")), "UPLOAD_MASK": "True"},
-              "UPLOAD_VIDEO", "POLYGONS = ")
+    run_cells(
+        "segment_your_video",
+        values,
+        {"VIDEO": repr(str(folder / "frames")), "UPLOAD_MASK": "True"},
+        "UPLOAD_VIDEO",
+        "POLYGONS = ",
+    )
     np.testing.assert_array_equal(values["mask"], clip.masks[0])
     (folder / "segmented" / "masks").mkdir()
     write_mask(folder / "segmented" / "masks" / "0.png", values["mask"])
@@ -135,17 +144,23 @@ def test_results_can_be_taken_along(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs_and_shows_pictures(path, tmp_path, monkeypatch):
     # The kernel is a process of its own; here it takes the package from this checkout.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(
-        [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    )
     monkeypatch.setenv("FEELVOS_SHORT", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = nbformat.read(path, as_version=4)
     (tmp_path / "run").mkdir()
-    NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3",
-                   resources={"metadata": {"path": str(tmp_path / "run")}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path / "run")}},
+    ).execute()
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
-    pictures = [output for output in outputs
-                if {"image/png", "image/jpeg"} & set(output.get("data", {}))]
+    pictures = [
+        output for output in outputs if {"image/png", "image/jpeg"} & set(output.get("data", {}))
+    ]
     assert len(pictures) >= PICTURES[path.stem]
     assert not [output for output in outputs if output.output_type == "error"]

@@ -21,8 +21,9 @@ def opened(folder, program="feelvos-segment"):
 
 
 def content(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*")
-            if path.is_file()}
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def test_only_recorded_files_may_be_replaced(tmp_path):
@@ -35,8 +36,11 @@ def test_only_recorded_files_may_be_replaced(tmp_path):
     with opened(out) as folder:
         assert folder.knows("a.png") and not folder.knows("b.png")
         folder.check(["a.png", "c.png"])
-        with pytest.raises(InputError, match=r"b\.png: is there already, and no run\.json says "
-                                             "that feelvos-segment wrote it"):
+        with pytest.raises(
+            InputError,
+            match=r"b\.png: is there already, and no run\.json says "
+            "that feelvos-segment wrote it",
+        ):
             folder.check(["a.png", "b.png"])
         folder.record(["c.png"], made_from={"size": [1, 2]})
     with opened(out) as folder:
@@ -67,14 +71,26 @@ def test_folders_are_filled_that_are_recorded_or_empty(tmp_path):
             folder.check(["file"])
 
 
-@pytest.mark.parametrize("text", [
-    "", "half {", "[]", "3", "[" * 100_000, "{}", '{"program": "feelvos-segment"}',
-    '{"program": "feelvos-segment", "files": ["../a.png"]}',
-    '{"program": "feelvos-segment", "files": ["/a.png"]}',
-    '{"program": "feelvos-segment", "files": ["a.png//"]}',
-    '{"program": "feelvos-segment", "files": [3]}', '{"program": "feelvos-segment", "files": 3}',
-    '{"program": "feelvos-evaluate", "files": ["a.png"]}', '{"program": [], "files": ["a.png"]}',
-    b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "half {",
+        "[]",
+        "3",
+        "[" * 100_000,
+        "{}",
+        '{"program": "feelvos-segment"}',
+        '{"program": "feelvos-segment", "files": ["../a.png"]}',
+        '{"program": "feelvos-segment", "files": ["/a.png"]}',
+        '{"program": "feelvos-segment", "files": ["a.png//"]}',
+        '{"program": "feelvos-segment", "files": [3]}',
+        '{"program": "feelvos-segment", "files": 3}',
+        '{"program": "feelvos-evaluate", "files": ["a.png"]}',
+        '{"program": [], "files": ["a.png"]}',
+        b"\xff\xfe",
+    ],
+)
 def test_what_is_not_of_this_program_is_left_alone(text, tmp_path):
     (tmp_path / "run.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     (tmp_path / "a.png").write_text("")
@@ -89,8 +105,9 @@ def test_what_is_not_of_this_program_is_left_alone(text, tmp_path):
 @pytest.mark.parametrize("kind", ["pipe", "folder", "loop"])
 def test_a_description_that_is_no_file(kind, tmp_path):
     path = tmp_path / "run.json"
-    {"pipe": lambda: os.mkfifo(path), "folder": path.mkdir,
-     "loop": lambda: path.symlink_to(path)}[kind]()
+    {"pipe": lambda: os.mkfifo(path), "folder": path.mkdir, "loop": lambda: path.symlink_to(path)}[
+        kind
+    ]()
     with opened(tmp_path) as folder, pytest.raises(InputError, match=r"run\.json: is not from"):
         folder.check([])
 
@@ -124,10 +141,13 @@ def test_one_at_a_time_and_who_it_is(tmp_path):
 
 
 def test_a_killed_holder_blocks_nobody(tmp_path):
-    script = ("import sys, time\nfrom feelvos_tf.output_folder import OutputFolder\n"
-              "with OutputFolder(sys.argv[1], 'feelvos-segment'):\n    time.sleep(60)\n")
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)],
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})
+    script = (
+        "import sys, time\nfrom feelvos_tf.output_folder import OutputFolder\n"
+        "with OutputFolder(sys.argv[1], 'feelvos-segment'):\n    time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     lock = tmp_path / LOCK_FILE
     deadline = time.monotonic() + 60
     while not (lock.exists() and lock.read_text()) and time.monotonic() < deadline:
@@ -147,8 +167,11 @@ def test_a_lock_that_is_no_file(kind, tmp_path):
     path, victim = tmp_path / "out" / LOCK_FILE, tmp_path / "victim"
     path.parent.mkdir()
     victim.write_text("precious")
-    {"link": lambda: path.symlink_to(victim), "pipe": lambda: os.mkfifo(path),
-     "folder": path.mkdir}[kind]()
+    {
+        "link": lambda: path.symlink_to(victim),
+        "pipe": lambda: os.mkfifo(path),
+        "folder": path.mkdir,
+    }[kind]()
     with pytest.raises(InputError, match="cannot be used as a lock"):
         opened(tmp_path / "out").__enter__()
     assert victim.read_text() == "precious"
@@ -163,7 +186,9 @@ def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, caplog):
         folder.record(["a"])
     assert "has no locks" in caplog.text
     assert json.loads((tmp_path / "run.json").read_text()) == {
-        "program": "feelvos-segment", "files": ["a"]}
+        "program": "feelvos-segment",
+        "files": ["a"],
+    }
 
 
 def test_unfinished_files_of_a_killed_run_are_removed(tmp_path):

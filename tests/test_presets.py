@@ -11,8 +11,13 @@ from feelvos_tf.evaluation.metrics import region_similarity
 
 def mean_j(clip, labels):
     ids = sorted(set(np.unique(clip.masks[0]).tolist()) - {0})
-    return np.mean([region_similarity(clip.masks[t] == i, labels[t] == i)
-                    for t in range(1, len(labels)) for i in ids])
+    return np.mean(
+        [
+            region_similarity(clip.masks[t] == i, labels[t] == i)
+            for t in range(1, len(labels))
+            for i in ids
+        ]
+    )
 
 
 @pytest.mark.compat

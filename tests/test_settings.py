@@ -10,8 +10,10 @@ from feelvos_tf.errors import InputError
 def test_plain_values_and_aliases():
     text = "base: &base {a: 1, b: [x, null, 2.5]}\nother: {<<: *base, a: true}\nempty:\n"
     assert settings.parse(text, "x.yaml") == {
-        "base": {"a": 1, "b": ["x", None, 2.5]}, "other": {"a": True, "b": ["x", None, 2.5]},
-        "empty": None}
+        "base": {"a": 1, "b": ["x", None, 2.5]},
+        "other": {"a": True, "b": ["x", None, 2.5]},
+        "empty": None,
+    }
     assert settings.parse("", "x.yaml") is None
 
 
@@ -23,19 +25,30 @@ def bomb(levels):
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("text,message", [
-    ("[" * 5000, "nested more than 20 deep"),
-    ("{a: " * 5000, "nested more than 20 deep"),
-    ("\n".join(" " * i + "a:" for i in range(300)), "nested more than 20 deep"),
-    (bomb(9), "more than 20000 values, aliases written out"),
-    ("a: &a [*a]", "the alias 'a' refers to itself"),
-    ("a: *b", "not valid YAML.*undefined alias"),
-    ("a: " + "x" * 4000, "one value has 4000 characters"),
-    ("a: [" + "1," * 60000 + "]", "larger than 100000 bytes"),
-    ("a: !!python/object/apply:os.system [ls]", "uses the tag 'tag:yaml.org,2002:python/object/a"),
-    ("a: !!int ''", "uses the tag"), ("a: 2020-99-99", "not valid YAML: month must be"),
-    ("a: 0b_", "not valid YAML"), ("a: [", "not valid YAML"), ("? [a]\n: b", "not valid YAML"),
-    ("a: \x00", "not valid YAML"), ("--- a\n--- b", "not valid YAML")])
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("[" * 5000, "nested more than 20 deep"),
+        ("{a: " * 5000, "nested more than 20 deep"),
+        ("\n".join(" " * i + "a:" for i in range(300)), "nested more than 20 deep"),
+        (bomb(9), "more than 20000 values, aliases written out"),
+        ("a: &a [*a]", "the alias 'a' refers to itself"),
+        ("a: *b", "not valid YAML.*undefined alias"),
+        ("a: " + "x" * 4000, "one value has 4000 characters"),
+        ("a: [" + "1," * 60000 + "]", "larger than 100000 bytes"),
+        (
+            "a: !!python/object/apply:os.system [ls]",
+            "uses the tag 'tag:yaml.org,2002:python/object/a",
+        ),
+        ("a: !!int ''", "uses the tag"),
+        ("a: 2020-99-99", "not valid YAML: month must be"),
+        ("a: 0b_", "not valid YAML"),
+        ("a: [", "not valid YAML"),
+        ("? [a]\n: b", "not valid YAML"),
+        ("a: \x00", "not valid YAML"),
+        ("--- a\n--- b", "not valid YAML"),
+    ],
+)
 def test_what_is_refused_is_refused_soon(text, message):
     start = time.process_time()
     with pytest.raises(InputError, match=f"^x.yaml: .*{message}") as error:
@@ -48,8 +61,10 @@ def test_files(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("a: größe", encoding="utf-8")
     assert settings.read(path) == {"a": "größe"}
-    for content, message in ((b"\xff", "is not a text file"),
-                             ("é".encode() * 99_999, "larger than")):
+    for content, message in (
+        (b"\xff", "is not a text file"),
+        ("é".encode() * 99_999, "larger than"),
+    ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=f"a.yaml: {message}"):
             settings.read(path)

@@ -58,9 +58,13 @@ def test_imports_point_downward(name):
     if name == "feelvos_tf":  # hands out names of all floors, when they are asked for
         return
     level = floors()
-    upward = [f"{name} imports {other}" for other in imports(MODULES[name])
-              if other != "feelvos_tf" and room(other) != room(name)
-              and level[room(other)] <= level[room(name)]]
+    upward = [
+        f"{name} imports {other}"
+        for other in imports(MODULES[name])
+        if other != "feelvos_tf"
+        and room(other) != room(name)
+        and level[room(other)] <= level[room(name)]
+    ]
     assert not upward
 
 
@@ -83,6 +87,7 @@ def test_files_are_short_enough_to_read(path):
 def test_tests_mirror_the_package():
     """A folder of tests is a room's, a folder beside the package, or holds reference outputs."""
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
-    folders = {path.name for path in (ROOT / "tests").iterdir()
-               if path.is_dir() and any(path.glob("*.py"))}
+    folders = {
+        path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("*.py"))
+    }
     assert folders - rooms <= {"datasets", "golden", "experiments"}

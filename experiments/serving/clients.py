@@ -82,10 +82,13 @@ class RestClient:
         self._timeout = timeout
 
     def call(self, signature, **inputs):
-        body = {"signature_name": signature,
-                "inputs": {name: np.asarray(value).tolist() for name, value in inputs.items()}}
+        body = {
+            "signature_name": signature,
+            "inputs": {name: np.asarray(value).tolist() for name, value in inputs.items()},
+        }
         request = urllib.request.Request(
-            self._url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+            self._url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:
                 outputs = json.load(answer)["outputs"]
@@ -119,12 +122,15 @@ class GrpcClient:
         self._model = model
         self._request, self._response = predict_messages()
         # States of large frames are above gRPC's default limit of 4 MB.
-        channel = grpc.insecure_channel(address, options=[
-            ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
+        channel = grpc.insecure_channel(
+            address,
+            options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
+        )
         self._predict = channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict",
             request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=self._response.FromString)
+            response_deserializer=self._response.FromString,
+        )
 
     def call(self, signature, **inputs):
         import tensorflow as tf
@@ -153,8 +159,11 @@ def predict_messages():
     field = descriptor_pb2.FieldDescriptorProto
     package = "feelvos_client"  # names are not on the wire, and may be taken in this process
     file = descriptor_pb2.FileDescriptorProto(
-        name="feelvos_client.proto", package=package, syntax="proto3",
-        dependency=[tensor_pb2.DESCRIPTOR.name])
+        name="feelvos_client.proto",
+        package=package,
+        syntax="proto3",
+        dependency=[tensor_pb2.DESCRIPTOR.name],
+    )
 
     def add(message, name, number, kind, type_name=None, label=field.LABEL_OPTIONAL):
         message.field.add(name=name, number=number, type=kind, type_name=type_name, label=label)
@@ -163,7 +172,9 @@ def predict_messages():
     add(spec, "name", 1, field.TYPE_STRING)
     add(spec, "signature_name", 3, field.TYPE_STRING)
     for message, tensors, number, spec_number in (
-            ("PredictRequest", "inputs", 2, 1), ("PredictResponse", "outputs", 1, 2)):
+        ("PredictRequest", "inputs", 2, 1),
+        ("PredictResponse", "outputs", 1, 2),
+    ):
         entry_name = f"{tensors.capitalize()}Entry"
         declared = file.message_type.add(name=message)
         add(declared, "model_spec", spec_number, field.TYPE_MESSAGE, f".{package}.ModelSpec")
@@ -171,12 +182,20 @@ def predict_messages():
         entry.options.map_entry = True
         add(entry, "key", 1, field.TYPE_STRING)
         add(entry, "value", 2, field.TYPE_MESSAGE, ".tensorflow.TensorProto")
-        add(declared, tensors, number, field.TYPE_MESSAGE, f".{package}.{message}.{entry_name}",
-            field.LABEL_REPEATED)
+        add(
+            declared,
+            tensors,
+            number,
+            field.TYPE_MESSAGE,
+            f".{package}.{message}.{entry_name}",
+            field.LABEL_REPEATED,
+        )
     pool = descriptor_pool.Default()
     pool.AddSerializedFile(file.SerializeToString())
-    return tuple(message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
-                 for name in ("PredictRequest", "PredictResponse"))
+    return tuple(
+        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+        for name in ("PredictRequest", "PredictResponse")
+    )
 
 
 def _dtype(name):

@@ -25,8 +25,7 @@ def make_client(arguments):
     """Returns the client that --saved_model, --grpc or --rest asks for."""
     if arguments.grpc:
         return GrpcClient(arguments.grpc)
-    return RestClient(arguments.rest) if arguments.rest else SavedModelClient(
-        arguments.saved_model)
+    return RestClient(arguments.rest) if arguments.rest else SavedModelClient(arguments.saved_model)
 
 
 def add_client_arguments(parser):
@@ -40,7 +39,8 @@ def add_client_arguments(parser):
 def read_image(path):
     """Returns uint8 [H, W, 3]."""
     return tf.io.decode_image(
-        tf.io.read_file(str(path)), channels=3, expand_animations=False).numpy()
+        tf.io.read_file(str(path)), channels=3, expand_animations=False
+    ).numpy()
 
 
 def read_mask(path):
@@ -71,13 +71,17 @@ def davis_palette():
 def main():
     """Reads the flags and labels the video; returns the exit code."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_client_arguments(parser)
     for name in ("frames", "masks", "output"):
         parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
     arguments = parser.parse_args()
-    paths = sorted(path for path in arguments.frames.iterdir()
-                   if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    paths = sorted(
+        path
+        for path in arguments.frames.iterdir()
+        if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+    )
     if not paths:
         raise ServingError(f"{arguments.frames}: no JPEG or PNG file in it")
     arguments.output.mkdir(parents=True, exist_ok=True)

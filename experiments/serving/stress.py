@@ -32,8 +32,8 @@ def draw_video(seed, num_frames):
         ids = np.zeros((height, width), np.uint8)
         for i, color in enumerate(colors):
             top, left = (5 + 20 * i + t) % (height - 16), (10 + 25 * i + 2 * t) % (width - 16)
-            frames[t, top:top + 16, left:left + 16] = color
-            ids[top:top + 16, left:left + 16] = 7 * i + 1
+            frames[t, top : top + 16, left : left + 16] = color
+            ids[top : top + 16, left : left + 16] = 7 * i + 1
         mask = ids if t == 0 else mask
     return frames, mask
 
@@ -47,8 +47,7 @@ def run_alone(client, frames, mask):
 def run_together(client, clips, threads):
     """Steps all videos in turn; returns the labels of each and the seconds of each step."""
     videos = [Video(client) for _ in clips]
-    labels = [[video.begin(frames[0], mask)]
-              for video, (frames, mask) in zip(videos, clips)]
+    labels = [[video.begin(frames[0], mask)] for video, (frames, mask) in zip(videos, clips)]
     seconds = []
 
     def step(i, t):
@@ -58,8 +57,7 @@ def run_together(client, clips, threads):
 
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         for t in range(1, len(clips[0][0])):
-            for i, (result, took) in enumerate(pool.map(
-                    step, range(len(clips)), [t] * len(clips))):
+            for i, (result, took) in enumerate(pool.map(step, range(len(clips)), [t] * len(clips))):
                 labels[i].append(result)
                 seconds.append(took)
     return labels, seconds
@@ -68,7 +66,8 @@ def run_together(client, clips, threads):
 def main():
     """Reads the flags and runs the videos; returns the exit code."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_client_arguments(parser)
     for name, value in (("videos", 4), ("frames", 50), ("threads", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -81,9 +80,11 @@ def main():
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     differing = [i for i in range(len(clips)) if not np.array_equal(alone[i], together[i])]
     median, slow = 1000 * np.quantile(seconds, [0.5, 0.95])
-    print(f"{len(clips)} videos of {arguments.frames} frames, {arguments.threads} threads: "
-          f"step {median:.1f} ms (median), {slow:.1f} ms (95 %); "
-          f"peak memory of this process grew by {grown / 1024:.0f} MB")
+    print(
+        f"{len(clips)} videos of {arguments.frames} frames, {arguments.threads} threads: "
+        f"step {median:.1f} ms (median), {slow:.1f} ms (95 %); "
+        f"peak memory of this process grew by {grown / 1024:.0f} MB"
+    )
     print(f"labels differ from those of the video alone: {differing or 'none'}")
     return 1 if differing else 0
 

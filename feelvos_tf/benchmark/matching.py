@@ -57,8 +57,10 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
       slow: whether the naive, shifted and correlation forms run too.
     """
     given = inputs(case)
-    for kind, forms in (("global", _global_forms(case, slow)),
-                        ("local", _local_forms(case.objects, case.window, slow))):
+    for kind, forms in (
+        ("global", _global_forms(case, slow)),
+        ("local", _local_forms(case.objects, case.window, slow)),
+    ):
         floor = ours = None
         for name, form in forms.items():
             milliseconds, result = _timed(tf.function(form), given, repetitions)
@@ -78,21 +80,26 @@ def _global_forms(case, slow) -> dict[str, Callable]:
     # Once a video, so it is not part of a frame's time.
     _, other, labels = inputs(case)
     prepared = sorted_reference.prepare(
-        tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1]), n)
+        tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1]), n
+    )
 
     def prepared_distances(k):
         def run(query, _other, _labels):
-            flat = reference_search.nearest(
-                tf.reshape(query, [-1, EMBEDDING_DIM]), prepared, n, k)
+            flat = reference_search.nearest(tf.reshape(query, [-1, EMBEDDING_DIM]), prepared, n, k)
             return matching.squash(tf.reshape(flat, [*case.size, n]))
+
         return run
 
     def product(query, other, labels):
         queries, keys = _blocks(query, 512), _blocks(other, 8192)
 
         def row_of_blocks(rows):
-            return tf.map_fn(lambda block: tf.matmul(block, rows, transpose_b=True)[0, 0], keys,
-                             parallel_iterations=1)
+            return tf.map_fn(
+                lambda block: tf.matmul(block, rows, transpose_b=True)[0, 0],
+                keys,
+                parallel_iterations=1,
+            )
+
         return tf.map_fn(row_of_blocks, queries, parallel_iterations=1)
 
     def naive(query, other, labels):
@@ -101,14 +108,21 @@ def _global_forms(case, slow) -> dict[str, Callable]:
         norm = tf.reduce_sum(keys * keys, axis=1)
 
         def one(rows):
-            d = (tf.reduce_sum(rows * rows, axis=1, keepdims=True) + norm
-                 - 2 * tf.matmul(rows, keys, transpose_b=True))
+            d = (
+                tf.reduce_sum(rows * rows, axis=1, keepdims=True)
+                + norm
+                - 2 * tf.matmul(rows, keys, transpose_b=True)
+            )
             return tf.reduce_min(d[:, tf.newaxis] + wrong, axis=2)
+
         flat = tf.map_fn(one, query, parallel_iterations=1)
         return matching.squash(flat)
 
-    forms = {"matrix product": product, "exact": prepared_distances(1),
-             "exact, k=3": prepared_distances(3)}
+    forms = {
+        "matrix product": product,
+        "exact": prepared_distances(1),
+        "exact, k=3": prepared_distances(3),
+    }
     if slow:
         forms["naive (original)"] = naive
     return forms
@@ -123,13 +137,14 @@ def _blocks(embedding, most):
     flat = tf.reshape(embedding, [-1, EMBEDDING_DIM])
     blocks = -(-flat.shape[0] // most)
     size = flat.shape[0] // blocks
-    return tf.reshape(flat[:blocks * size], [blocks, size, EMBEDDING_DIM])
+    return tf.reshape(flat[: blocks * size], [blocks, size, EMBEDDING_DIM])
 
 
 def _local_forms(n, window, slow) -> dict[str, Callable]:
     def form(implementation):
         return lambda query, other, labels: matching.local_matching(
-            query, other, labels, n, window, implementation)
+            query, other, labels, n, window, implementation
+        )
 
     def product(query, other, labels):
         return local_tiled.bare_product(query, other, window)
@@ -140,13 +155,20 @@ def _local_forms(n, window, slow) -> dict[str, Callable]:
         padded = tf.pad(other, [*border, [0, 0]], constant_values=1e20)
         flags = tf.pad(labels, border, constant_values=-1)
         offsets = [(y, x) for y in range(2 * window + 1) for x in range(2 * window + 1)]
-        volume = tf.stack([
-            tf.reduce_sum(tf.math.squared_difference(query, padded[y:y + h, x:x + w]), axis=2)
-            for y, x in offsets], axis=2)
-        near = tf.stack([flags[y:y + h, x:x + w] for y, x in offsets], axis=2)
+        volume = tf.stack(
+            [
+                tf.reduce_sum(
+                    tf.math.squared_difference(query, padded[y : y + h, x : x + w]), axis=2
+                )
+                for y, x in offsets
+            ],
+            axis=2,
+        )
+        near = tf.stack([flags[y : y + h, x : x + w] for y, x in offsets], axis=2)
         volume = matching.squash(volume)
-        return tf.stack([
-            tf.reduce_min(tf.where(near == i, volume, 1.0), axis=2) for i in range(n)], axis=-1)
+        return tf.stack(
+            [tf.reduce_min(tf.where(near == i, volume, 1.0), axis=2) for i in range(n)], axis=-1
+        )
 
     forms = {"matrix product": product, "tiled": form("tiled")}
     if slow:
@@ -168,7 +190,6 @@ def _timed(function, arguments, repetitions):
     return fastest(run, repetitions), result
 
 
-
 def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) -> None:
     """Measures every implementation and writes matching.md, .json and .png.
 
@@ -179,15 +200,20 @@ def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) 
     """
     rows = []
     for case in cases(quick):
-        print(f"frame {case.size[0]}x{case.size[1]} at stride 4, window {case.window}, "
-              f"{case.objects} objects")
+        print(
+            f"frame {case.size[0]}x{case.size[1]} at stride 4, window {case.window}, "
+            f"{case.objects} objects"
+        )
         # Beyond the base case the slow forms would take most of an hour and say nothing new.
         # Global matching is quadratic: once is enough where a run takes seconds.
         once = case.size > (150, 0)
         for row in run_case(case, 1 if once else repetitions, slow=case == Case()):
             rows.append(row)
-            print(f"  {row.kind:7} {row.name:20} {row.milliseconds:9.1f} ms "
-                  f"{row.floor_ratio:6.2f} x floor", flush=True)
+            print(
+                f"  {row.kind:7} {row.name:20} {row.milliseconds:9.1f} ms "
+                f"{row.floor_ratio:6.2f} x floor",
+                flush=True,
+            )
     memory = []
     for training, case in ((False, Case()), (True, Case(size=TRAINING_SIZE))):
         for form in matching_memory.FORMS:
@@ -199,19 +225,40 @@ def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) 
             print(f"  peak extra memory of {form:12} {kind:30} {megabytes:7.0f} MB", flush=True)
     table = report.markdown_table(
         ["kind", "form", "frame", "window", "objects", "ms", "x floor", "difference"],
-        [[r.kind, r.name, f"{r.case.size[0]}x{r.case.size[1]}", r.case.window, r.case.objects,
-          r.milliseconds, r.floor_ratio, r.difference] for r in rows])
+        [
+            [
+                r.kind,
+                r.name,
+                f"{r.case.size[0]}x{r.case.size[1]}",
+                r.case.window,
+                r.case.objects,
+                r.milliseconds,
+                r.floor_ratio,
+                r.difference,
+            ]
+            for r in rows
+        ],
+    )
     table += "\n\n" + report.markdown_table(
         ["form", "pass", "peak extra MB"],
-        [[m["form"], "forward and backward" if m["training"] else "forward", m["megabytes"]]
-         for m in memory])
-    report.write(folder, "matching", {"time": [dataclasses.asdict(r) for r in rows],
-                                      "memory": memory}, table)
+        [
+            [m["form"], "forward and backward" if m["training"] else "forward", m["megabytes"]]
+            for m in memory
+        ],
+    )
+    report.write(
+        folder, "matching", {"time": [dataclasses.asdict(r) for r in rows], "memory": memory}, table
+    )
     curves = {}
     for row in rows:
         if row.name in ("exact", "tiled") and row.case.window == 15 and row.case.objects == 3:
             pixels = row.case.size[0] * row.case.size[1]
             curves.setdefault(row.kind, []).append((pixels, row.milliseconds))
-    report.plot(folder / "matching.png", curves, "Matching against the size of the frame",
-                "pixels at stride 4", "milliseconds",
-                guides={"global: quadratic": 2, "local: linear": 1})
+    report.plot(
+        folder / "matching.png",
+        curves,
+        "Matching against the size of the frame",
+        "pixels at stride 4",
+        "milliseconds",
+        guides={"global: quadratic": 2, "local: linear": 1},
+    )

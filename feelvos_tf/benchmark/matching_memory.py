@@ -29,12 +29,21 @@ def peak_memory(form: str, case: Case, training: bool) -> float:
     Raises:
       InputError: the child process failed; the message ends with its own.
     """
-    specification = json.dumps({
-        "form": form, "size": case.size, "window": case.window, "objects": case.objects,
-        "training": training})
+    specification = json.dumps(
+        {
+            "form": form,
+            "size": case.size,
+            "window": case.window,
+            "objects": case.objects,
+            "training": training,
+        }
+    )
     child = subprocess.run(
         [sys.executable, "-m", "feelvos_tf.benchmark.matching_memory", specification],
-        capture_output=True, text=True, check=False)
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if child.returncode:
         reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(f"measuring the memory of {form} failed: {reason}")

@@ -24,32 +24,44 @@ def machine() -> dict[str, Any]:
     flags = []
     if cpuinfo.exists():
         fields = dict(
-            line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
+            line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line
+        )
         fields = {key.strip(): value.strip() for key, value in fields.items()}
         cpu = fields.get("model name", cpu)
-        flags = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_tile")
-                 if f in fields.get("flags", "").split()]
+        flags = [
+            f
+            for f in ("avx2", "avx512f", "avx512_bf16", "amx_tile")
+            if f in fields.get("flags", "").split()
+        ]
     return {
-        "date": datetime.date.today().isoformat(), "cpu": cpu, "instructions": flags,
-        "cores": os.cpu_count(), "gpus": len(tf.config.list_physical_devices("GPU")),
-        "python": platform.python_version(), "tensorflow": tf.__version__,
-        "feelvos_tf": __version__}
+        "date": datetime.date.today().isoformat(),
+        "cpu": cpu,
+        "instructions": flags,
+        "cores": os.cpu_count(),
+        "gpus": len(tf.config.list_physical_devices("GPU")),
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "feelvos_tf": __version__,
+    }
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Returns a Markdown table; numbers are shortened to three digits, None is left blank."""
+
     def text(value):
         if value is None:
             return ""
         if isinstance(value, float):
             return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
         return str(value)
+
     cells = [[text(value) for value in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
     lines = [list(header), ["-" * width for width in widths], *cells]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |"
-        for line in lines)
+        for line in lines
+    )
 
 
 def write(folder: pathlib.Path, name: str, results: Any, table: str) -> None:
@@ -63,9 +75,15 @@ def write(folder: pathlib.Path, name: str, results: Any, table: str) -> None:
         path.write_text(f"{lines}\n\n{table}\n")
 
 
-def plot(path: pathlib.Path, curves: dict[str, list[tuple[float, float]]], title: str,
-         x_label: str, y_label: str, guides: dict[str, float] | None = None,
-         logarithmic: bool = True) -> None:
+def plot(
+    path: pathlib.Path,
+    curves: dict[str, list[tuple[float, float]]],
+    title: str,
+    x_label: str,
+    y_label: str,
+    guides: dict[str, float] | None = None,
+    logarithmic: bool = True,
+) -> None:
     """Draws curves, on doubly logarithmic axes by default.
 
     Args:

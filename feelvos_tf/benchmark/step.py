@@ -47,8 +47,9 @@ class Stage:
     milliseconds: float
 
 
-def run(network: str, resolution: str, num_objects: int = 2,
-        repetitions: int = 3) -> Iterator[Stage]:
+def run(
+    network: str, resolution: str, num_objects: int = 2, repetitions: int = 3
+) -> Iterator[Stage]:
     """Times the stages of a step on a synthetic clip.
 
     Args:
@@ -61,22 +62,26 @@ def run(network: str, resolution: str, num_objects: int = 2,
       A Stage, as each is done.
     """
     height, width = RESOLUTIONS[resolution]
-    clip = synthetic_clip(seed=0, num_frames=3, height=height, width=width,
-                          num_objects=num_objects)
+    clip = synthetic_clip(seed=0, num_frames=3, height=height, width=width, num_objects=num_objects)
     model = networks.build(network)
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
         yield Stage(network, resolution, stage, fastest(function, repetitions))
     for stage, options in (
-            ("step", {"memory": None}),
-            ("step, fast", {"memory": None, "max_reference_pixels": FAST_REFERENCE_PIXELS}),
-            ("step, memory", {"memory": model.recommended_memory or Memory()})):
+        ("step", {"memory": None}),
+        ("step, fast", {"memory": None, "max_reference_pixels": FAST_REFERENCE_PIXELS}),
+        ("step, memory", {"memory": model.recommended_memory or Memory()}),
+    ):
         segmenter = VideoSegmenter(model, **options)
         segmenter.reset(clip.frames[0], clip.masks[0])
         # From its first frame on a memory is searched as if it were full.
         for _ in range(options["memory"].every if options["memory"] else 0):
             segmenter.step(clip.frames[1])
-        yield Stage(network, resolution, stage,
-                    fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions))
+        yield Stage(
+            network,
+            resolution,
+            stage,
+            fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions),
+        )
 
 
 def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
@@ -99,6 +104,7 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
         def decode(features, low_level):
             decoded = model.deeplab.decoder(model.deeplab.aspp(features), low_level, size)
             return model.embedding(decoded), decoded
+
         yield "decoder, embedding", compiled(decode, features, low_level)
         embeddings, decoded = decode(features, low_level)
         embedding = embeddings[0]
@@ -109,27 +115,32 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
 
         def global_matching(query, reference):
             return matching.squash(reference_search.nearest(query, reference, n))
+
         yield "global matching", compiled(global_matching, flat, reference)
 
         def local_matching(query, labels):
             return model.match_previous(query, query, labels, n)
+
         yield "local matching", compiled(local_matching, embedding, labels)
 
         distance = local_matching(embedding, labels)
 
         def head(features, distance):
             return model.segment(features, distance, distance, distance, n)
+
         yield "head", compiled(head, decoded[0], distance)
 
         def upsample(logits):
             full = resize.resize_bilinear(logits[tf.newaxis], frame.shape[:2])
             return tf.argmax(full[0], axis=-1, output_type=tf.int32)
+
         yield "upsampling", compiled(upsample, head(decoded[0], distance))
         yield "encode", lambda: write_mask(pathlib.Path(folder) / "mask.png", mask)
 
 
-def measure(folder: pathlib.Path, names: Sequence[str], resolutions: Sequence[str],
-            repetitions: int = 3) -> None:
+def measure(
+    folder: pathlib.Path, names: Sequence[str], resolutions: Sequence[str], repetitions: int = 3
+) -> None:
     """Measures networks at resolutions and writes step.md, .json and .png.
 
     Args:
@@ -144,8 +155,9 @@ def measure(folder: pathlib.Path, names: Sequence[str], resolutions: Sequence[st
     networks.check(names)
     for resolution in resolutions:
         if resolution not in RESOLUTIONS:
-            raise InputError(f"resolution {resolution!r} is unknown, expected one of "
-                             f"{', '.join(RESOLUTIONS)}")
+            raise InputError(
+                f"resolution {resolution!r} is unknown, expected one of {', '.join(RESOLUTIONS)}"
+            )
     stages = []
     for network in names:
         for resolution in resolutions:
@@ -157,8 +169,11 @@ def measure(folder: pathlib.Path, names: Sequence[str], resolutions: Sequence[st
     values = {(s.network, s.resolution, s.stage): s.milliseconds for s in stages}
     table = report.markdown_table(
         ["ms", *(f"{network} {resolution}" for network, resolution in columns)],
-        [[name, *(values[(*column, name)] for column in columns)]
-         for name in dict.fromkeys(s.stage for s in stages)])
+        [
+            [name, *(values[(*column, name)] for column in columns)]
+            for name in dict.fromkeys(s.stage for s in stages)
+        ],
+    )
     table += f"\n\npeak memory of the process: {process_memory.peak_mb():.0f} MB"
     print(table)
     report.write(folder, "step", [dataclasses.asdict(s) for s in stages], table)
@@ -167,5 +182,6 @@ def measure(folder: pathlib.Path, names: Sequence[str], resolutions: Sequence[st
         if s.stage.startswith("step"):
             height, width = RESOLUTIONS[s.resolution]
             curves.setdefault(f"{s.network}, {s.stage}", []).append(
-                (height * width / 1e6, s.milliseconds))
+                (height * width / 1e6, s.milliseconds)
+            )
     report.plot(folder / "step.png", curves, "One step", "megapixels", "milliseconds")

@@ -13,8 +13,9 @@ from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 
-def stream(segmenter: VideoSegmenter, frames: np.ndarray, mask: np.ndarray,
-           lengths: Sequence[int]) -> Iterator[tuple[int, float]]:
+def stream(
+    segmenter: VideoSegmenter, frames: np.ndarray, mask: np.ndarray, lengths: Sequence[int]
+) -> Iterator[tuple[int, float]]:
     """Runs a clip over and over as one long video.
 
     Args:
@@ -52,12 +53,20 @@ def measure(folder: pathlib.Path, names: Sequence[str], lengths: Sequence[int]) 
         results[network] = []
         for length, megabytes in stream(segmenter, clip.frames, clip.masks[0], lengths):
             results[network].append((length, megabytes))
-            print(f"  {network} after {length:5} frames of 427x240: peak {megabytes:7.1f} MB",
-                  flush=True)
+            print(
+                f"  {network} after {length:5} frames of 427x240: peak {megabytes:7.1f} MB",
+                flush=True,
+            )
     table = report.markdown_table(
         ["frames", *results],
-        [[length, *(dict(results[network])[length] for network in results)]
-         for length in lengths])
+        [[length, *(dict(results[network])[length] for network in results)] for length in lengths],
+    )
     report.write(folder, "memory", results, table)
-    report.plot(folder / "memory.png", results, "Peak memory of one process, networks "
-                "one after the other", "frames", "MB", logarithmic=False)
+    report.plot(
+        folder / "memory.png",
+        results,
+        "Peak memory of one process, networks one after the other",
+        "frames",
+        "MB",
+        logarithmic=False,
+    )

@@ -40,8 +40,9 @@ class TrainingStage:
     milliseconds: float
 
 
-def run(params: config_definitions.ExperimentConfig, crop: int,
-        repetitions: int = 3) -> Iterator[TrainingStage]:
+def run(
+    params: config_definitions.ExperimentConfig, crop: int, repetitions: int = 3
+) -> Iterator[TrainingStage]:
     """Times the training step of an experiment on one batch that is there already.
 
     Data are left out: `feelvos-benchmark data` times them, and a run tells the share of its time
@@ -68,14 +69,16 @@ def run(params: config_definitions.ExperimentConfig, crop: int,
 
     def embed():
         seeds = tf.zeros([data.global_batch_size, 2], tf.int32)
-        return forward.embed_clips(model, batch["images"], seeds, params.task.aspp_dropout,
-                                   params.task.train_batch_norm)[1]
+        return forward.embed_clips(
+            model, batch["images"], seeds, params.task.aspp_dropout, params.task.train_batch_norm
+        )[1]
 
     def loss():
         return task.compute_loss(model, batch, step)[0]
 
-    gradients = tf.function(task.compute_gradients, autograph=False)(
-        model, optimizer, batch, step)[2]
+    gradients = tf.function(task.compute_gradients, autograph=False)(model, optimizer, batch, step)[
+        2
+    ]
     pairs = [(g, v) for g, v in zip(gradients, model.trainable_variables) if g is not None]
 
     def update():
@@ -108,8 +111,12 @@ def _batch(batch_size: int, num_frames: int, crop: int, max_objects: int) -> dic
         images.append(tf.cast(frames, tf.float32))
         labels.append(remapped)
         valid.append(tf.range(max_objects) < count)
-    return {"images": tf.stack(images), "labels": tf.stack(labels), "valid": tf.stack(valid),
-            "index": tf.range(batch_size, dtype=tf.int64)}
+    return {
+        "images": tf.stack(images),
+        "labels": tf.stack(labels),
+        "valid": tf.stack(valid),
+        "index": tf.range(batch_size, dtype=tf.int64),
+    }
 
 
 def _finished(function):
@@ -117,8 +124,9 @@ def _finished(function):
     return lambda: [tensor.numpy() for tensor in tf.nest.flatten(function())]
 
 
-def measure(folder: pathlib.Path, experiment: str, crops: Sequence[int],
-            repetitions: int = 3) -> None:
+def measure(
+    folder: pathlib.Path, experiment: str, crops: Sequence[int], repetitions: int = 3
+) -> None:
     """Measures a training step and writes training.md and .json.
 
     Args:
@@ -140,8 +148,11 @@ def measure(folder: pathlib.Path, experiment: str, crops: Sequence[int],
     values = {(s.crop, s.stage): s.milliseconds for s in stages}
     table = report.markdown_table(
         ["ms", *(f"{crop}x{crop}" for crop in crops)],
-        [[name, *(values[crop, name] for crop in crops)]
-         for name in dict.fromkeys(s.stage for s in stages)])
+        [
+            [name, *(values[crop, name] for crop in crops)]
+            for name in dict.fromkeys(s.stage for s in stages)
+        ],
+    )
     table += f"\n\npeak memory of the process: {process_memory.peak_mb():.0f} MB"
     print(table)
     report.write(folder, "training", [dataclasses.asdict(s) for s in stages], table)

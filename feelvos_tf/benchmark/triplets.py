@@ -89,8 +89,9 @@ def _time(stage: str, dataset: tf.data.Dataset, count: int, warm_up: int) -> Sta
     return StageSpeed(stage, made / wall, 1000 * cpu / made, process_memory.peak_mb())
 
 
-def measure(folder: pathlib.Path, dataset: str, root: str, split: str,
-            num_triplets: int = 100) -> None:
+def measure(
+    folder: pathlib.Path, dataset: str, root: str, split: str, num_triplets: int = 100
+) -> None:
     """Measures the training stream of a dataset and writes data.md and .json.
 
     Args:
@@ -102,12 +103,15 @@ def measure(folder: pathlib.Path, dataset: str, root: str, split: str,
       InputError: the dataset cannot be read.
     """
     videos = checks.drop_bad(
-        layouts.read_dataset(dataset, pathlib.Path(root), split, objects=False))
+        layouts.read_dataset(dataset, pathlib.Path(root), split, objects=False)
+    )
     config = TripletConfig(
-        color_jitter=0.1, damage_previous=True, paste_probability=1.0, paste_objects=1)
+        color_jitter=0.1, damage_previous=True, paste_probability=1.0, paste_objects=1
+    )
     rows = benchmark_triplets([TreeSource(dataset, videos)], config, num_triplets)
     table = report.markdown_table(
         ["stage", "triplets/s", "CPU ms a triplet", "peak MB"],
-        [list(dataclasses.astuple(row)) for row in rows])
+        [list(dataclasses.astuple(row)) for row in rows],
+    )
     print(table)
     report.write(folder, "data", [dataclasses.asdict(row) for row in rows], table)

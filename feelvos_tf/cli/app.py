@@ -35,8 +35,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does."""
 
 
-def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = None,
-        max_arguments: int = 0) -> None:
+def run(
+    main: Callable[[list[str]], int | None],
+    argv: Sequence[str] | None = None,
+    max_arguments: int = 0,
+) -> None:
     """Parses the flags, runs `main` and ends the process; never returns.
 
     The exit code is what `main` returns (None counts as 0). It is 1 after a flag that cannot be
@@ -63,7 +66,7 @@ def run(main: Callable[[list[str]], int | None], argv: Sequence[str] | None = No
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)
         try:
-            surplus = arguments[1 + max_arguments:]
+            surplus = arguments[1 + max_arguments :]
             if surplus:
                 raise app.UsageError(f"unexpected argument {surplus[0]!r}; see --help")
             with _silence() if QUIET.value else contextlib.nullcontext():
@@ -118,8 +121,7 @@ def _versions() -> str:
         tensorflow = importlib.metadata.version("tensorflow")
     except importlib.metadata.PackageNotFoundError:  # a build of another name, or none
         tensorflow = "not installed by that name"
-    return (f"feelvos_tf {__version__} (TensorFlow {tensorflow}, "
-            f"Python {platform.python_version()})")
+    return f"feelvos_tf {__version__} (TensorFlow {tensorflow}, Python {platform.python_version()})"
 
 
 def _reader_has_gone() -> None:

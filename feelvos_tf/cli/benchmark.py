@@ -26,10 +26,14 @@ from feelvos_tf.errors import InputError
 
 _OUTPUT = flags.DEFINE_string("output", "outputs/benchmark", "Folder for tables and plots.")
 _QUICK = flags.DEFINE_bool(
-    "quick", False, "The base case alone: a minute or two in place of ten and more.")
+    "quick", False, "The base case alone: a minute or two in place of ten and more."
+)
 _NETWORKS = flags.DEFINE_list(
-    "networks", ["shipped", "mobilenet_v2", "xception_65"], "For step and memory: the weights that "
-    "come with the package, or a backbone in the default network.")
+    "networks",
+    ["shipped", "mobilenet_v2", "xception_65"],
+    "For step and memory: the weights that "
+    "come with the package, or a backbone in the default network.",
+)
 _RESOLUTION = flags.DEFINE_list("resolutions", ["240p", "480p", "720p"], "For step.")
 _LENGTHS = flags.DEFINE_list("lengths", ["10", "30", "100", "300"], "For memory: frames.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed runs at least; the fastest counts.", 1)
@@ -73,8 +77,9 @@ def _training(folder: pathlib.Path) -> None:
     try:
         import official  # noqa: F401
     except ImportError as error:
-        raise InputError("training needs the Model Garden: pip install 'feelvos_tf[train]'"
-                         ) from error
+        raise InputError(
+            "training needs the Model Garden: pip install 'feelvos_tf[train]'"
+        ) from error
     crops = _numbers("crops", _CROPS.value)
     from feelvos_tf.benchmark import training
 
@@ -89,8 +94,13 @@ def _numbers(flag: str, values: list[str]) -> list[int]:
         raise InputError(f"--{flag} is {','.join(values)}, expected numbers") from error
 
 
-_BENCHMARKS = {"matching": _matching, "step": _step, "memory": _memory, "data": _data,
-               "training": _training}
+_BENCHMARKS = {
+    "matching": _matching,
+    "step": _step,
+    "memory": _memory,
+    "data": _data,
+    "training": _training,
+}
 _WITHOUT_NAME = "step"
 
 
@@ -99,8 +109,10 @@ def main(argv: list[str]) -> int:
     names = argv[1:]
     unknown = [name for name in names if name not in _BENCHMARKS]
     if unknown:
-        raise InputError(f"no benchmark is called {unknown[0]!r}, expected one of "
-                         f"{', '.join(_BENCHMARKS)}; see --help")
+        raise InputError(
+            f"no benchmark is called {unknown[0]!r}, expected one of "
+            f"{', '.join(_BENCHMARKS)}; see --help"
+        )
     folder = pathlib.Path(_OUTPUT.value)
     for name in names or [_WITHOUT_NAME]:
         _BENCHMARKS[name](folder)

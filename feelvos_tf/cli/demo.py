@@ -24,8 +24,13 @@ _SEED = 7
 _SIZE = {"num_frames": 24, "height": 192, "width": 320, "num_objects": 3, "late_objects": 1}
 
 
-def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *,
-             progress: bool = True, say: Callable[[str], None] = print) -> Summary:
+def run_demo(
+    output: str | os.PathLike[str],
+    make_segmenter: Callable,
+    *,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> Summary:
     """Draws a clip of three objects, one of which comes late, and segments it.
 
     Args:
@@ -48,17 +53,27 @@ def run_demo(output: str | os.PathLike[str], make_segmenter: Callable, *,
         # All of it before the clip is drawn: a folder that holds something else is left as it was.
         opened.check([_CLIP, *names, *picture_names(overlay=True, contact_sheet=True)])
         if not (opened.made_from or _DEMO).get("demo"):
-            raise InputError(f"{output}: holds the masks of a video, expected another output "
-                             "folder for the demonstration")
+            raise InputError(
+                f"{output}: holds the masks of a video, expected another output "
+                "folder for the demonstration"
+            )
         opened.record([_CLIP])
         clip = synthetic_clip(_SEED, **_SIZE)
         write_clip(clip, folder)
         _write_given(clip, given)
     say(f"drew a clip into {folder}")
     return segment_video(
-        folder / "JPEGImages" / "480p" / "clip", given, output, make_segmenter,
-        settings=_DEMO, overlay=True, overwrite=True, progress=progress, say=say,
-        go_on="the same command starts anew")
+        folder / "JPEGImages" / "480p" / "clip",
+        given,
+        output,
+        make_segmenter,
+        settings=_DEMO,
+        overlay=True,
+        overwrite=True,
+        progress=progress,
+        say=say,
+        go_on="the same command starts anew",
+    )
 
 
 def _write_given(clip: Clip, folder: pathlib.Path) -> None:

@@ -43,57 +43,92 @@ from feelvos_tf.evaluation import datasets, protocols
 MAX_WORKERS = 6
 
 _DATASET = flags.DEFINE_enum(
-    "dataset", None, protocols.PROTOCOLS,
+    "dataset",
+    None,
+    protocols.PROTOCOLS,
     "Layout of the dataset and rules of its benchmark. davis2016: one object, all ids merged. "
     "davis2017: the first frame's objects; both leave the first and last frame out. youtube_vos: "
     "each object after its own first mask, seen and unseen categories apart. folder: your own "
     "videos as JPEGImages/VIDEO/* and Annotations/VIDEO/*, by the rules of youtube_vos.",
-    required=True)
+    required=True,
+)
 _DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "Folder of the dataset.", required=True)
 _SPLIT = flags.DEFINE_string(
-    "split", "", "Name of the split, such as val; a folder needs none. A split whose masks are "
-    "not public is run and packed (--zip) but not scored.")
+    "split",
+    "",
+    "Name of the split, such as val; a folder needs none. A split whose masks are "
+    "not public is run and packed (--zip) but not scored.",
+)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for reports and masks.", required=True)
 _CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
-    "default the weights that come with the package.")
+    "checkpoint",
+    None,
+    "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
+    "default the weights that come with the package.",
+)
 _RESULTS = flags.DEFINE_string(
-    "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything.")
+    "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything."
+)
 _BASELINE = flags.DEFINE_enum(
-    "baseline", None, ["first_mask", "nearest_neighbor"],
+    "baseline",
+    None,
+    ["first_mask", "nearest_neighbor"],
     "Run this instead of the whole network: the given masks unmoved, or the label of the most "
-    "similar given pixel in the embedding of --checkpoint.")
+    "similar given pixel in the embedding of --checkpoint.",
+)
 _ABLATION = flags.DEFINE_bool(
-    "ablation", False, "Run the six rows of the paper's ablation, each in OUTPUT/ROW, and put "
+    "ablation",
+    False,
+    "Run the six rows of the paper's ablation, each in OUTPUT/ROW, and put "
     "them in ablation-SPLIT.md. A row without a checkpoint of its own feeds the network of "
     "--checkpoint neutral values in place of what the row leaves out, which is not the same as "
-    "training without it: such rows are marked.")
+    "training without it: such rows are marked.",
+)
 _ABLATION_CHECKPOINTS = flags.DEFINE_list(
-    "ablation_checkpoints", [], "ROW=FILE,...: networks trained for rows of the ablation: full, "
+    "ablation_checkpoints",
+    [],
+    "ROW=FILE,...: networks trained for rows of the ablation: full, "
     "previous_global, no_previous_matching, first_frame_only, no_previous_mask, "
-    "no_first_frame_matching.")
+    "no_first_frame_matching.",
+)
 _MAX_SIDE = flags.DEFINE_integer(
-    "max_side", None, "Compute frames whose longer side is above this at reduced size; masks keep "
-    "the frames' size.", lower_bound=1)
+    "max_side",
+    None,
+    "Compute frames whose longer side is above this at reduced size; masks keep the frames' size.",
+    lower_bound=1,
+)
 _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
-    "max_reference_pixels", None, "Compare with at most so many pixels of each object (and of "
+    "max_reference_pixels",
+    None,
+    "Compare with at most so many pixels of each object (and of "
     "background) in the first frame, which is faster; the draw is the same every time.",
-    lower_bound=1)
+    lower_bound=1,
+)
 _RERUN = flags.DEFINE_bool("rerun", False, "Run finished sequences again.")
 _ZIP = flags.DEFINE_bool(
-    "zip", False, "Pack the masks as submission-SPLIT.zip in the layout of the benchmark's server.")
+    "zip", False, "Pack the masks as submission-SPLIT.zip in the layout of the benchmark's server."
+)
 _PICTURES = flags.DEFINE_bool(
-    "pictures", True, "Draw J and F over time, their distribution and the worst frames.")
+    "pictures", True, "Draw J and F over time, their distribution and the worst frames."
+)
 _ONLY = flags.DEFINE_string(
-    "only", None, "Text file with a video's name on each line: take these videos of the split.")
+    "only", None, "Text file with a video's name on each line: take these videos of the split."
+)
 _RESOLUTION = flags.DEFINE_enum(
-    "resolution", "480p", ["480p", "Full-Resolution"], "Which size of DAVIS to read.")
+    "resolution", "480p", ["480p", "Full-Resolution"], "Which size of DAVIS to read."
+)
 _SEEN_CLASSES = flags.DEFINE_string(
-    "seen_classes", None, "Categories of YouTube-VOS that training had: a text file with one a "
-    "line, or the training split's meta.json; by default DATASET_DIR/train/meta.json if there.")
+    "seen_classes",
+    None,
+    "Categories of YouTube-VOS that training had: a text file with one a "
+    "line, or the training split's meta.json; by default DATASET_DIR/train/meta.json if there.",
+)
 _WORKERS = flags.DEFINE_integer(
-    "workers", None, "Processes that score --results; by default one for each core, at most "
-    f"{MAX_WORKERS}.", lower_bound=1)
+    "workers",
+    None,
+    f"Processes that score --results; by default one for each core, at most {MAX_WORKERS}.",
+    lower_bound=1,
+)
 
 
 def main(argv: list[str]) -> int:
@@ -101,40 +136,67 @@ def main(argv: list[str]) -> int:
     del argv
     _check_flags()
     task = datasets.read_task(
-        _DATASET.value, _DATASET_DIR.value, _SPLIT.value, only=_ONLY.value,
-        resolution=_RESOLUTION.value, seen_classes=_SEEN_CLASSES.value)
+        _DATASET.value,
+        _DATASET_DIR.value,
+        _SPLIT.value,
+        only=_ONLY.value,
+        resolution=_RESOLUTION.value,
+        seen_classes=_SEEN_CLASSES.value,
+    )
     if _ABLATION.value:
         from feelvos_tf.evaluation import ablation
 
         outcomes = ablation.run_ablation(
-            task, _checkpoint(), _trained_rows(), _OUTPUT.value, rerun=_RERUN.value,
-            pictures=_PICTURES.value, say=_say)
+            task,
+            _checkpoint(),
+            _trained_rows(),
+            _OUTPUT.value,
+            rerun=_RERUN.value,
+            pictures=_PICTURES.value,
+            say=_say,
+        )
         _say(f"table in {os.path.join(_OUTPUT.value, f'ablation-{task.split}.md')}")
         codes = [_conclude(outcome, f"{name}: ") for name, outcome in outcomes.items()]
         return max(codes)
     if _RESULTS.value:
         outcome = datasets.evaluate_results(
-            task, _RESULTS.value, _OUTPUT.value, workers=_WORKERS.value or _default_workers(),
-            pictures=_PICTURES.value, pack=_ZIP.value, say=_say)
+            task,
+            _RESULTS.value,
+            _OUTPUT.value,
+            workers=_WORKERS.value or _default_workers(),
+            pictures=_PICTURES.value,
+            pack=_ZIP.value,
+            say=_say,
+        )
     else:
         method, make_segmenter = _method()
         outcome = datasets.evaluate_method(
-            task, make_segmenter, method, _OUTPUT.value, rerun=_RERUN.value,
-            pictures=_PICTURES.value, pack=_ZIP.value, say=_say)
+            task,
+            make_segmenter,
+            method,
+            _OUTPUT.value,
+            rerun=_RERUN.value,
+            pictures=_PICTURES.value,
+            pack=_ZIP.value,
+            say=_say,
+        )
     return _conclude(outcome)
 
 
 def _check_flags() -> None:
     if _RESULTS.value and (_CHECKPOINT.value or _BASELINE.value):
-        raise absl_app.UsageError("--results scores files; it goes with neither --checkpoint nor "
-                                  "--baseline")
+        raise absl_app.UsageError(
+            "--results scores files; it goes with neither --checkpoint nor --baseline"
+        )
     if _ABLATION.value and (_RESULTS.value or _BASELINE.value or _ZIP.value):
         raise absl_app.UsageError("--ablation goes with none of --results, --baseline, --zip")
     options = (_MAX_SIDE.value, _MAX_REFERENCE_PIXELS.value, memory_flag.MEMORY.present)
     if any(options) and (_RESULTS.value or _BASELINE.value or _ABLATION.value):
-        raise absl_app.UsageError("--max_side, --max_reference_pixels and --memory go with the "
-                                  "whole network only: with none of --results, --baseline, "
-                                  "--ablation")
+        raise absl_app.UsageError(
+            "--max_side, --max_reference_pixels and --memory go with the "
+            "whole network only: with none of --results, --baseline, "
+            "--ablation"
+        )
     if _ABLATION_CHECKPOINTS.value and not _ABLATION.value:
         raise absl_app.UsageError("--ablation_checkpoints needs --ablation")
     if _BASELINE.value == "first_mask" and _CHECKPOINT.value:

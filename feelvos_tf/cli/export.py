@@ -23,32 +23,59 @@ from feelvos_tf.cli import app, memory_flag
 from feelvos_tf.files import check_new_folder
 
 _CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Network, a file of feelvos-train or feelvos-import-checkpoint; by default "
-    "the weights that come with the package.")
+    "checkpoint",
+    None,
+    "Network, a file of feelvos-train or feelvos-import-checkpoint; by default "
+    "the weights that come with the package.",
+)
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "New folder for the SavedModel; its parents are made.", required=True)
+    "output", None, "New folder for the SavedModel; its parents are made.", required=True
+)
 _WEIGHTS_NAME = flags.DEFINE_string(
-    "weights_name", None, "Name of the weights in the export's description; by default the "
-    "checkpoint's file name.")
+    "weights_name",
+    None,
+    "Name of the weights in the export's description; by default the checkpoint's file name.",
+)
 _MAX_SIDE = flags.DEFINE_integer(
-    "max_side", None, "Compute frames whose longer side is above this at reduced size.",
-    lower_bound=1)
+    "max_side",
+    None,
+    "Compute frames whose longer side is above this at reduced size.",
+    lower_bound=1,
+)
 _IGNORE_LABEL = flags.DEFINE_integer(
-    "ignore_label", None, "Id in masks that means unknown: such pixels are neither an object nor "
-    "background.", lower_bound=1, upper_bound=255)
+    "ignore_label",
+    None,
+    "Id in masks that means unknown: such pixels are neither an object nor background.",
+    lower_bound=1,
+    upper_bound=255,
+)
 _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
-    "max_reference_pixels", None, "Match against at most this many random pixels of each object, "
-    "which bounds the state too; by default against all.", lower_bound=1)
+    "max_reference_pixels",
+    None,
+    "Match against at most this many random pixels of each object, "
+    "which bounds the state too; by default against all.",
+    lower_bound=1,
+)
 _MIXED_PRECISION = flags.DEFINE_enum(
-    "mixed_precision", None, ["mixed_float16", "mixed_bfloat16"], "Compute the network in 16 "
-    "bits; matching stays in float32.")
+    "mixed_precision",
+    None,
+    ["mixed_float16", "mixed_bfloat16"],
+    "Compute the network in 16 bits; matching stays in float32.",
+)
 _HEIGHT = flags.DEFINE_integer(
-    "height", None, "Compile for frames of this height; goes with --width and --num_objects.",
-    lower_bound=1)
+    "height",
+    None,
+    "Compile for frames of this height; goes with --width and --num_objects.",
+    lower_bound=1,
+)
 _WIDTH = flags.DEFINE_integer("width", None, "See --height.", lower_bound=1)
 _NUM_OBJECTS = flags.DEFINE_integer(
-    "num_objects", None, "Compile for this many objects, background not counted; see --height.",
-    lower_bound=1, upper_bound=255)
+    "num_objects",
+    None,
+    "Compile for this many objects, background not counted; see --height.",
+    lower_bound=1,
+    upper_bound=255,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -64,11 +91,16 @@ def main(argv: list[str]) -> None:
 
     checkpoint = pathlib.Path(_CHECKPOINT.value or presets.checkpoint())
     export_model(
-        load_model(checkpoint), _OUTPUT.value, weights=_WEIGHTS_NAME.value or checkpoint.name,
-        max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
+        load_model(checkpoint),
+        _OUTPUT.value,
+        weights=_WEIGHTS_NAME.value or checkpoint.name,
+        max_side=_MAX_SIDE.value,
+        ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        memory=memory_flag.chosen(checkpoint), mixed_precision=_MIXED_PRECISION.value,
-        fixed=None if sizes[0] is None else FixedShape(*sizes))
+        memory=memory_flag.chosen(checkpoint),
+        mixed_precision=_MIXED_PRECISION.value,
+        fixed=None if sizes[0] is None else FixedShape(*sizes),
+    )
     print(f"wrote {_OUTPUT.value}", flush=True)
 
 

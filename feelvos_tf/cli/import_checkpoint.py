@@ -32,26 +32,38 @@ from feelvos_tf.errors import InputError
 _SEED = 0  # of the heads' initial values: the same import gives the same file
 
 _TF1_CHECKPOINT = flags.DEFINE_string(
-    "tf1_checkpoint", None, "Prefix of the TensorFlow 1 checkpoint.", required=True)
+    "tf1_checkpoint", None, "Prefix of the TensorFlow 1 checkpoint.", required=True
+)
 _OUTPUT = flags.DEFINE_string("output", None, "The .npz file to write.", required=True)
 _PARTS = flags.DEFINE_enum(
-    "parts", "all", ["all", "deeplab", "backbone"], "What to read: all of a FEELVOS checkpoint, "
+    "parts",
+    "all",
+    ["all", "deeplab", "backbone"],
+    "What to read: all of a FEELVOS checkpoint, "
     "or, to start a training from, backbone, ASPP and decoder, or the backbone alone. The rest "
-    "gets its initial values.")
+    "gets its initial values.",
+)
 _CONFIG = flags.DEFINE_string(
-    "config", None, "YAML file that describes the network, instead of the flags below.")
+    "config", None, "YAML file that describes the network, instead of the flags below."
+)
 _BACKBONE = flags.DEFINE_enum("backbone", None, BACKBONES, "Default: mobilenet_v2.")
 _DEPTH_MULTIPLIER = flags.DEFINE_float(
-    "depth_multiplier", None, "Of MobileNetV2. Default: 1.", lower_bound=0)
+    "depth_multiplier", None, "Of MobileNetV2. Default: 1.", lower_bound=0
+)
 _OUTPUT_STRIDE = flags.DEFINE_enum(
-    "output_stride", None, [str(stride) for stride in OUTPUT_STRIDES], "Default: 16.")
+    "output_stride", None, [str(stride) for stride in OUTPUT_STRIDES], "Default: 16."
+)
 _ATROUS_RATES = flags.DEFINE_list(
-    "atrous_rates", None, "Dilations of the ASPP branches: 6,12,18 at stride 16 (default), "
-    "12,24,36 at stride 8; --atrous_rates= for none.")
+    "atrous_rates",
+    None,
+    "Dilations of the ASPP branches: 6,12,18 at stride 16 (default), "
+    "12,24,36 at stride 8; --atrous_rates= for none.",
+)
 _EMBEDDING_DIM = flags.DEFINE_integer("embedding_dim", None, "Default: 100.", lower_bound=1)
 _WINDOW = flags.DEFINE_integer("window", None, "Of local matching. Default: 15.", lower_bound=1)
 _DTYPE = flags.DEFINE_enum(
-    "dtype", "float32", ["float32", "float16"], "Of the file; float16 takes half the space.")
+    "dtype", "float32", ["float32", "float16"], "Of the file; float16 takes half the space."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -85,13 +97,24 @@ def _count(variables, names) -> str:
 
 def _config() -> ModelConfig:
     """The config that --config or the other flags describe."""
-    flagged = [flag for flag in (_BACKBONE, _DEPTH_MULTIPLIER, _OUTPUT_STRIDE, _ATROUS_RATES,
-                                 _EMBEDDING_DIM, _WINDOW) if flag.value is not None]
+    flagged = [
+        flag
+        for flag in (
+            _BACKBONE,
+            _DEPTH_MULTIPLIER,
+            _OUTPUT_STRIDE,
+            _ATROUS_RATES,
+            _EMBEDDING_DIM,
+            _WINDOW,
+        )
+        if flag.value is not None
+    ]
     if _CONFIG.value is None:
         return ModelConfig.from_dict({flag.name: _value(flag) for flag in flagged})
     if flagged:
         raise absl_app.UsageError(
-            f"--config describes the network already; it does not go with --{flagged[0].name}")
+            f"--config describes the network already; it does not go with --{flagged[0].name}"
+        )
     values = settings.read(_CONFIG.value)
     try:
         return ModelConfig.from_dict({} if values is None else values)
@@ -106,8 +129,10 @@ def _value(flag):
         try:
             return [int(rate) for rate in flag.value if rate]
         except ValueError as error:
-            raise InputError(f"--atrous_rates has {','.join(flag.value)!r}, expected whole numbers "
-                             "with commas between them") from error
+            raise InputError(
+                f"--atrous_rates has {','.join(flag.value)!r}, expected whole numbers "
+                "with commas between them"
+            ) from error
     return flag.value
 
 

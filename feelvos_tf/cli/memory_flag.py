@@ -10,10 +10,13 @@ from feelvos_tf import checkpoint_file
 from feelvos_tf.config import Memory
 
 MEMORY = flags.DEFINE_string(
-    "memory", "auto", "What joins the reference on the way: auto for what the checkpoint "
+    "memory",
+    "auto",
+    "What joins the reference on the way: auto for what the checkpoint "
     "recommends (nothing, for one of the release), none for nothing, as published, or numbers as "
     "in every=5,frames=4,max_pixels=512,min_confidence=0.9: after every 5th frame at most 512 "
-    "confident pixels of each object are kept, of the last 4 such frames.")
+    "confident pixels of each object are kept, of the last 4 such frames.",
+)
 
 
 def chosen(checkpoint: str | os.PathLike[str]) -> Memory | None:

@@ -53,48 +53,87 @@ from feelvos_tf.video.segment import Summary, segment_video
 
 _VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
 _MASK = flags.DEFINE_string(
-    "mask", None, "PNG mask of the first frame, or a folder of masks named like their frames.")
+    "mask", None, "PNG mask of the first frame, or a folder of masks named like their frames."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for masks and pictures.", required=True)
 _CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
-    "default the weights that come with the package.")
+    "checkpoint",
+    None,
+    "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
+    "default the weights that come with the package.",
+)
 _OVERLAY = flags.DEFINE_bool(
-    "overlay", False, "Also write overlay.mp4: the frames with their labels drawn in.")
+    "overlay", False, "Also write overlay.mp4: the frames with their labels drawn in."
+)
 _CONTACT_SHEET = flags.DEFINE_bool(
-    "contact_sheet", True, "Write contact_sheet.jpg: frames from all over the video.")
+    "contact_sheet", True, "Write contact_sheet.jpg: frames from all over the video."
+)
 _RESUME = flags.DEFINE_bool(
-    "resume", False, "Go on after the masks that OUTPUT holds. It must be the same video, masks, "
-    "checkpoint and options.")
+    "resume",
+    False,
+    "Go on after the masks that OUTPUT holds. It must be the same video, masks, "
+    "checkpoint and options.",
+)
 _OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Remove what an earlier run left in OUTPUT, and start anew.")
+    "overwrite", False, "Remove what an earlier run left in OUTPUT, and start anew."
+)
 _ON_ERROR = flags.DEFINE_enum(
-    "on_error", "stop", ["stop", "skip"], "What a frame that cannot be read does: end the run, or "
-    "go without a mask while the others go on.")
+    "on_error",
+    "stop",
+    ["stop", "skip"],
+    "What a frame that cannot be read does: end the run, or "
+    "go without a mask while the others go on.",
+)
 _FPS = flags.DEFINE_float(
-    "fps", None, "Frames per second of overlay.mp4 where VIDEO is a folder; 24 by default. The "
-    "overlay of a video file keeps its times, the form of its pixels and its sound.")
+    "fps",
+    None,
+    "Frames per second of overlay.mp4 where VIDEO is a folder; 24 by default. The "
+    "overlay of a video file keeps its times, the form of its pixels and its sound.",
+)
 _MAX_SIDE = flags.DEFINE_integer(
-    "max_side", None, "Compute frames whose longer side is above this at reduced size.",
-    lower_bound=1)
+    "max_side",
+    None,
+    "Compute frames whose longer side is above this at reduced size.",
+    lower_bound=1,
+)
 _IGNORE_LABEL = flags.DEFINE_integer(
-    "ignore_label", None, "Id in masks that means unknown: such pixels are neither an object nor "
+    "ignore_label",
+    None,
+    "Id in masks that means unknown: such pixels are neither an object nor "
     "background, and come out as background. By default 255 is an object like others.",
-    lower_bound=1, upper_bound=255)
+    lower_bound=1,
+    upper_bound=255,
+)
 _MASK_THRESHOLD = flags.DEFINE_integer(
-    "mask_threshold", None, "Take the mask for one object, id 1: its pixels of at least this "
+    "mask_threshold",
+    None,
+    "Take the mask for one object, id 1: its pixels of at least this "
     "brightness (or opacity, where it is black on transparent ground). JPEG will do.",
-    lower_bound=1, upper_bound=255)
+    lower_bound=1,
+    upper_bound=255,
+)
 _SNAP_MASK = flags.DEFINE_bool(
-    "snap_mask", False, "Give each pixel of the mask the nearest of the colors that fill areas, "
-    "for smoothed edges and JPEG. Exact where the colors are far apart.")
+    "snap_mask",
+    False,
+    "Give each pixel of the mask the nearest of the colors that fill areas, "
+    "for smoothed edges and JPEG. Exact where the colors are far apart.",
+)
 _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
-    "max_reference_pixels", None, "Compare with at most so many pixels of each object (and of "
-    "background) in the first frame; the draw is the same every time.", lower_bound=1)
+    "max_reference_pixels",
+    None,
+    "Compare with at most so many pixels of each object (and of "
+    "background) in the first frame; the draw is the same every time.",
+    lower_bound=1,
+)
 _MIXED_PRECISION = flags.DEFINE_enum(
-    "mixed_precision", None, ["mixed_float16", "mixed_bfloat16"], "Compute the network in 16 bits; "
-    "faster on a GPU that has them.")
+    "mixed_precision",
+    None,
+    ["mixed_float16", "mixed_bfloat16"],
+    "Compute the network in 16 bits; faster on a GPU that has them.",
+)
 _DEMO = flags.DEFINE_bool(
-    "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures.")
+    "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -106,24 +145,43 @@ def main(argv: list[str]) -> None:
     if _DEMO.value:
         if _VIDEO.value or _MASK.value or _RESUME.value or _FPS.value:
             raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume, --fps")
-        _conclude(demo.run_demo(
-            _OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say))
+        _conclude(
+            demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
+        )
         return
     for flag in (_VIDEO, _MASK):
         if not flag.value:
             raise absl_app.UsageError(f"give --{flag.name} (or --demo alone); see --help")
-    settings = {**checkpoint_file.identity(checkpoint), "max_side": _MAX_SIDE.value,
-                "ignore_label": _IGNORE_LABEL.value, "mixed_precision": _MIXED_PRECISION.value,
-                "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
-                "memory": memory_flag.described(memory)}
+    settings = {
+        **checkpoint_file.identity(checkpoint),
+        "max_side": _MAX_SIDE.value,
+        "ignore_label": _IGNORE_LABEL.value,
+        "mixed_precision": _MIXED_PRECISION.value,
+        "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
+        "memory": memory_flag.described(memory),
+    }
     del settings["checkpoint"]  # a file that was moved is still the same
-    _conclude(segment_video(
-        _VIDEO.value, _MASK.value, _OUTPUT.value, make_segmenter,
-        settings=settings, overlay=_OVERLAY.value, contact_sheet=_CONTACT_SHEET.value,
-        resume=_RESUME.value, overwrite=_OVERWRITE.value, on_error=_ON_ERROR.value,
-        frame_rate=_FPS.value, ignore_label=_IGNORE_LABEL.value,
-        mask_threshold=_MASK_THRESHOLD.value, snap_mask=_SNAP_MASK.value, inputs=[checkpoint],
-        progress=not app.QUIET.value, say=_say))
+    _conclude(
+        segment_video(
+            _VIDEO.value,
+            _MASK.value,
+            _OUTPUT.value,
+            make_segmenter,
+            settings=settings,
+            overlay=_OVERLAY.value,
+            contact_sheet=_CONTACT_SHEET.value,
+            resume=_RESUME.value,
+            overwrite=_OVERWRITE.value,
+            on_error=_ON_ERROR.value,
+            frame_rate=_FPS.value,
+            ignore_label=_IGNORE_LABEL.value,
+            mask_threshold=_MASK_THRESHOLD.value,
+            snap_mask=_SNAP_MASK.value,
+            inputs=[checkpoint],
+            progress=not app.QUIET.value,
+            say=_say,
+        )
+    )
 
 
 def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None):
@@ -133,9 +191,12 @@ def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None):
 
     return VideoSegmenter(
         load_model(checkpoint),
-        max_side=_MAX_SIDE.value, ignore_label=_IGNORE_LABEL.value,
-        max_reference_pixels=_MAX_REFERENCE_PIXELS.value, memory=memory,
-        mixed_precision=_MIXED_PRECISION.value)
+        max_side=_MAX_SIDE.value,
+        ignore_label=_IGNORE_LABEL.value,
+        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        memory=memory,
+        mixed_precision=_MIXED_PRECISION.value,
+    )
 
 
 def _conclude(summary: Summary) -> None:
@@ -150,8 +211,10 @@ def _conclude(summary: Summary) -> None:
         _say(f"wrote {path}")
     figures = [f"{summary.seconds:.1f} s"]
     if summary.frames_per_second is not None:
-        figures.append(f"of which {summary.first_seconds:.1f} s for the first "
-                       f"{summary.first_frames} frames, which compile the network")
+        figures.append(
+            f"of which {summary.first_seconds:.1f} s for the first "
+            f"{summary.first_frames} frames, which compile the network"
+        )
         figures.append(f"then {summary.frames_per_second:.2f} frames/s")
     if summary.peak_memory is not None:
         figures.append(f"peak memory {summary.peak_memory / 1e6:.0f} MB")

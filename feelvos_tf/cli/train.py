@@ -33,21 +33,34 @@ from feelvos_tf.cli import app
 from feelvos_tf.errors import InputError
 
 _EXPERIMENT = flags.DEFINE_string(
-    "experiment", None, "Name of a registered experiment, such as tiny, small, paper_davis17, "
-    "paper_davis17_ytvos, pml or ablation_full.", required=True)
+    "experiment",
+    None,
+    "Name of a registered experiment, such as tiny, small, paper_davis17, "
+    "paper_davis17_ytvos, pml or ablation_full.",
+    required=True,
+)
 _CONFIG_FILE = flags.DEFINE_multi_string(
-    "config_file", [], "YAML file with settings; may be given several times.")
+    "config_file", [], "YAML file with settings; may be given several times."
+)
 _PARAMS_OVERRIDE = flags.DEFINE_string(
-    "params_override", "", "YAML text, or a YAML file, with settings that win over all others.")
+    "params_override", "", "YAML text, or a YAML file, with settings that win over all others."
+)
 _MODE = flags.DEFINE_enum(
-    "mode", "train", ["train", "eval", "train_and_eval", "continuous_eval"],
+    "mode",
+    "train",
+    ["train", "eval", "train_and_eval", "continuous_eval"],
     "train; eval: score the newest checkpoint; train_and_eval: score now and then and keep the "
-    "best; continuous_eval: score every checkpoint that another process writes.")
+    "best; continuous_eval: score every checkpoint that another process writes.",
+)
 _MODEL_DIR = flags.DEFINE_string(
-    "model_dir", None, "Folder of the run: checkpoints, summaries, results.")
+    "model_dir", None, "Folder of the run: checkpoints, summaries, results."
+)
 _PRINT_CONFIG = flags.DEFINE_bool(
-    "print_config", False, "Print all settings as YAML, those of files and overrides over those of "
-    "the experiment, and do nothing else.")
+    "print_config",
+    False,
+    "Print all settings as YAML, those of files and overrides over those of "
+    "the experiment, and do nothing else.",
+)
 _TPU = flags.DEFINE_string("tpu", None, "Name or address of a TPU.")
 
 
@@ -59,12 +72,14 @@ def main(argv: list[str]) -> None:
     try:
         import official  # noqa: F401
     except ImportError as error:
-        raise InputError("training needs the Model Garden: pip install 'feelvos_tf[train]'"
-                         ) from error
+        raise InputError(
+            "training needs the Model Garden: pip install 'feelvos_tf[train]'"
+        ) from error
     from feelvos_tf.training import run
 
     params = run.read_params(
-        _EXPERIMENT.value, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value, _TPU.value)
+        _EXPERIMENT.value, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value, _TPU.value
+    )
     if _PRINT_CONFIG.value:
         print(run.as_yaml(params), end="", flush=True)
         return

@@ -142,8 +142,9 @@ def _read_youtube_vos(root, split, is_wanted: Callable, objects: bool) -> list[V
     try:
         meta = json.loads(read_text(meta_file))["videos"]
         entries = {
-            name: {int(key): list(map(str, entry["frames"])) for key, entry in
-                   video["objects"].items()}
+            name: {
+                int(key): list(map(str, entry["frames"])) for key, entry in video["objects"].items()
+            }
             for name, video in meta.items()
         }
     except OSError as error:

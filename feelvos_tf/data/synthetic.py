@@ -325,4 +325,3 @@ class _Background:
         y = cos * self._y + sin * self._x + pan_y
         x = cos * self._x - sin * self._y + pan_x
         return sample(self._texture, y, x) * self._shade
-

@@ -49,16 +49,32 @@ class NeutralInputs(Feelvos):
 
     def __init__(self, trained: Feelvos, config: ModelConfig):
         tf.keras.Model.__init__(self, name="feelvos_neutral_inputs")
-        lacking = [what for what, needed, there in (
-            ("matching with the first frame", config.first_frame_matching,
-             trained.config.first_frame_matching),
-            ("matching with the previous frame", config.previous_frame_matching != "none",
-             trained.config.previous_frame_matching != "none"),
-            ("the previous mask", config.previous_mask != "none",
-             trained.config.previous_mask != "none")) if needed and not there]
+        lacking = [
+            what
+            for what, needed, there in (
+                (
+                    "matching with the first frame",
+                    config.first_frame_matching,
+                    trained.config.first_frame_matching,
+                ),
+                (
+                    "matching with the previous frame",
+                    config.previous_frame_matching != "none",
+                    trained.config.previous_frame_matching != "none",
+                ),
+                (
+                    "the previous mask",
+                    config.previous_mask != "none",
+                    trained.config.previous_mask != "none",
+                ),
+            )
+            if needed and not there
+        ]
         if lacking:
-            raise InputError(f"the checkpoint was trained without {lacking[0]}, which this row of "
-                             "the ablation needs; give one trained for the row")
+            raise InputError(
+                f"the checkpoint was trained without {lacking[0]}, which this row of "
+                "the ablation needs; give one trained for the row"
+            )
         self.config = config
         self.deeplab, self.embedding, self.head = trained.deeplab, trained.embedding, trained.head
         self._trained = trained
@@ -73,12 +89,20 @@ class NeutralInputs(Feelvos):
         if self.config.previous_frame_matching == "none":
             previous_distance = tf.ones(shape)
         return self._trained.segment(
-            features, global_distance, previous_mask, previous_distance, num_objects)
+            features, global_distance, previous_mask, previous_distance, num_objects
+        )
 
 
-def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
-                 rerun: bool = False, pictures: bool = False,
-                 say: Callable[[str], None] = print) -> dict[str, Outcome]:
+def run_ablation(
+    task: Task,
+    checkpoint,
+    trained: Mapping[str, str],
+    output,
+    *,
+    rerun: bool = False,
+    pictures: bool = False,
+    say: Callable[[str], None] = print,
+) -> dict[str, Outcome]:
     """Evaluates all six rows and writes one table of them.
 
     Each row has its own folder OUTPUT/ROW as `evaluate_method` fills it, so a stopped ablation
@@ -105,13 +129,17 @@ def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
         raise InputError(f"ablation has no row {unknown[0]!r}, expected {', '.join(names)}")
     without = [name for name in names if name not in trained]
     if checkpoint is None and without:
-        raise InputError(f"row {without[0]} of the ablation has no checkpoint; give one for it or "
-                         "one of the full network for all")
+        raise InputError(
+            f"row {without[0]} of the ablation has no checkpoint; give one for it or "
+            "one of the full network for all"
+        )
     paths = {row: trained.get(row.name, checkpoint) for row in ABLATION_ROWS}
     # All of them before the first run, so that a wrong file is told before hours of work.
     loaded = {path: load_model(path) for path in dict.fromkeys(map(str, paths.values()))}
-    models = {row: _row_network(row, path, loaded[str(path)], row.name in trained)
-              for row, path in paths.items()}
+    models = {
+        row: _row_network(row, path, loaded[str(path)], row.name in trained)
+        for row, path in paths.items()
+    }
     outcomes = {}
     with OutputFolder(output, PROGRAM) as opened:
         opened.check(table_names(task.split))
@@ -119,12 +147,18 @@ def run_ablation(task: Task, checkpoint, trained: Mapping[str, str], output, *,
         for row, path in paths.items():
             say(f"ablation: {row.name} with {path}")
             outcomes[row.name] = evaluate_method(
-                task, lambda model=models[row]: VideoSegmenter(model, memory=None),
-                {"ablation": row.name, **identity(path)}, Path(output) / row.name,
-                rerun=rerun, pictures=pictures, say=say)
+                task,
+                lambda model=models[row]: VideoSegmenter(model, memory=None),
+                {"ablation": row.name, **identity(path)},
+                Path(output) / row.name,
+                rerun=rerun,
+                pictures=pictures,
+                say=say,
+            )
         forms = {
             row.name: "fed neutral values" if isinstance(model, NeutralInputs) else "trained so"
-            for row, model in models.items()}
+            for row, model in models.items()
+        }
         _write_table(Path(output), task.split, outcomes, forms)
     return outcomes
 
@@ -139,38 +173,76 @@ def _row_network(row: AblationRow, path, model: Feelvos, own: bool) -> Feelvos:
     if row.fits(model.config):
         return model
     if own:
-        raise InputError(f"{path}: was not trained as row {row.name} of the ablation; its "
-                         f"switches are {_switches(model.config)}")
+        raise InputError(
+            f"{path}: was not trained as row {row.name} of the ablation; its "
+            f"switches are {_switches(model.config)}"
+        )
     return NeutralInputs(model, row.config(model.config))
 
 
 def _switches(config: ModelConfig) -> str:
-    return (f"first_frame_matching={config.first_frame_matching}, previous_frame_matching="
-            f"{config.previous_frame_matching}, previous_mask={config.previous_mask}")
+    return (
+        f"first_frame_matching={config.first_frame_matching}, previous_frame_matching="
+        f"{config.previous_frame_matching}, previous_mask={config.previous_mask}"
+    )
 
 
 def _write_table(output, split, outcomes, forms) -> None:
-    columns = ("Row", "First frame", "Previous frame", "Previous mask", "Network",
-               "J&F", "J", "F", "Paper (DAVIS 2017 val)")
+    columns = (
+        "Row",
+        "First frame",
+        "Previous frame",
+        "Previous mask",
+        "Network",
+        "J&F",
+        "J",
+        "F",
+        "Paper (DAVIS 2017 val)",
+    )
     rows = []
     for row in ABLATION_ROWS:
         outcome = outcomes[row.name]
-        scores = [f"{100 * outcome.summary[key]:.1f}" if outcome.summary else "-"
-                  for key in ("J&F-Mean", "J-Mean", "F-Mean")]
+        scores = [
+            f"{100 * outcome.summary[key]:.1f}" if outcome.summary else "-"
+            for key in ("J&F-Mean", "J-Mean", "F-Mean")
+        ]
         network = forms[row.name] + (", incomplete" if outcome.failures else "")
-        rows.append([row.name, "global" if row.first_frame_matching else "none",
-                     row.previous_frame_matching, "yes" if row.previous_mask else "no", network,
-                     *scores, f"{row.paper:.1f}"])
-    text = "\n".join([
-        f"# Ablation, split {split}", "", *reports.table(columns, rows), "",
-        "\"Trained so\" is a network trained in the row's form, as in the paper. \"Fed neutral "
-        "values\" is the full network with distance 1 (no match) or an empty mask in place of "
-        "what the row leaves out; it was never trained to miss it, so these rows show how much "
-        "the network leans on a part, not what the part is worth.", ""])
+        rows.append(
+            [
+                row.name,
+                "global" if row.first_frame_matching else "none",
+                row.previous_frame_matching,
+                "yes" if row.previous_mask else "no",
+                network,
+                *scores,
+                f"{row.paper:.1f}",
+            ]
+        )
+    text = "\n".join(
+        [
+            f"# Ablation, split {split}",
+            "",
+            *reports.table(columns, rows),
+            "",
+            '"Trained so" is a network trained in the row\'s form, as in the paper. "Fed neutral '
+            'values" is the full network with distance 1 (no match) or an empty mask in place of '
+            "what the row leaves out; it was never trained to miss it, so these rows show how much "
+            "the network leans on a part, not what the part is worth.",
+            "",
+        ]
+    )
     report, table, every_value = (output / name for name in table_names(split))
     with replaced_when_done(report, durable=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
     reports.write_csv(table, columns, rows)
-    write_json(every_value, {
-        row.name: {"network": forms[row.name], "summary": dict(outcomes[row.name].summary),
-                   "failures": dict(outcomes[row.name].failures)} for row in ABLATION_ROWS})
+    write_json(
+        every_value,
+        {
+            row.name: {
+                "network": forms[row.name],
+                "summary": dict(outcomes[row.name].summary),
+                "failures": dict(outcomes[row.name].failures),
+            }
+            for row in ABLATION_ROWS
+        },
+    )

@@ -64,8 +64,9 @@ class NearestNeighbor:
         """
         frame, mask = np.asarray(frame), np.asarray(mask)
         if frame.shape[:2] != mask.shape:
-            raise InputError(f"mask has shape {list(mask.shape)}, expected the frame's "
-                             f"{list(frame.shape[:2])}")
+            raise InputError(
+                f"mask has shape {list(mask.shape)}, expected the frame's {list(frame.shape[:2])}"
+            )
         self._embedding = self._embed(frame)
         self._references = [(self._embedding, mask)]
 
@@ -115,6 +116,9 @@ class NearestNeighbor:
             embeddings.append(tf.reshape(embedding, [-1, embedding.shape[-1]]))
             labels.append(tf.reshape(small, [-1]))
         flat = matching.global_distances(
-            tf.reshape(query, [-1, query.shape[-1]]), tf.concat(embeddings, axis=0),
-            tf.concat(labels, axis=0), len(ids))
+            tf.reshape(query, [-1, query.shape[-1]]),
+            tf.concat(embeddings, axis=0),
+            tf.concat(labels, axis=0),
+            len(ids),
+        )
         return tf.reshape(flat, [*size, len(ids)])

@@ -51,8 +51,9 @@ class Outcome:
     files: Sequence[Path]
 
 
-def read_task(dataset: str, root, split: str, *, only=None, resolution: str = "480p",
-              seen_classes=None) -> Task:
+def read_task(
+    dataset: str, root, split: str, *, only=None, resolution: str = "480p", seen_classes=None
+) -> Task:
     """Reads what is to be evaluated on.
 
     For YouTube-VOS, categories come from SPLIT/meta.json, and the seen ones from `seen_classes`
@@ -73,8 +74,9 @@ def read_task(dataset: str, root, split: str, *, only=None, resolution: str = "4
       InputError: as `read_dataset`, `protocols.read_categories`, `read_seen_categories`.
     """
     if dataset not in protocols.PROTOCOLS:
-        raise InputError(f"dataset is {dataset!r}, expected one of "
-                         f"{', '.join(protocols.PROTOCOLS)}")
+        raise InputError(
+            f"dataset is {dataset!r}, expected one of {', '.join(protocols.PROTOCOLS)}"
+        )
     videos = read_dataset(dataset, root, split, resolution=resolution, only=only)
     categories, seen = {}, None
     if dataset == "youtube_vos":
@@ -91,9 +93,17 @@ def read_task(dataset: str, root, split: str, *, only=None, resolution: str = "4
     return Task(dataset, check_name(name, only or root, "split"), videos, categories, seen)
 
 
-def evaluate_method(task: Task, make_segmenter: Callable, method: Mapping[str, Any], output, *,
-                    rerun: bool = False, pictures: bool = True, pack: bool = False,
-                    say: Callable[[str], None] = print) -> Outcome:
+def evaluate_method(
+    task: Task,
+    make_segmenter: Callable,
+    method: Mapping[str, Any],
+    output,
+    *,
+    rerun: bool = False,
+    pictures: bool = True,
+    pack: bool = False,
+    say: Callable[[str], None] = print,
+) -> Outcome:
     """Runs a method over the task's videos, scores it on the way and reports.
 
     Args:
@@ -125,16 +135,30 @@ def evaluate_method(task: Task, make_segmenter: Callable, method: Mapping[str, A
         progress = Progress(len(task.videos), say)
         try:
             done, failures = video_runs.run_videos(
-                task.videos, make_segmenter, task.dataset, folder, categories=task.categories,
-                finished=progress.finished, failed=progress.failed)
+                task.videos,
+                make_segmenter,
+                task.dataset,
+                folder,
+                categories=task.categories,
+                finished=progress.finished,
+                failed=progress.failed,
+            )
         except KeyboardInterrupt:
             say(f"finished sequences stay in {output}; the same command goes on after them")
             raise
         return _report(task, done, failures, identity, folder.masks, Path(output), pictures, pack)
 
 
-def evaluate_results(task: Task, results, output, *, workers: int, pictures: bool = True,
-                     pack: bool = False, say: Callable[[str], None] = print) -> Outcome:
+def evaluate_results(
+    task: Task,
+    results,
+    output,
+    *,
+    workers: int,
+    pictures: bool = True,
+    pack: bool = False,
+    say: Callable[[str], None] = print,
+) -> Outcome:
     """Scores a folder of results, anybody's, and reports.
 
     Args:
@@ -163,8 +187,14 @@ def evaluate_results(task: Task, results, output, *, workers: int, pictures: boo
         opened.record(names)
         progress = Progress(len(task.videos), say)
         done, failures = scoring.score_results(
-            task.videos, results, task.dataset, workers=workers, categories=task.categories,
-            finished=progress.finished, failed=progress.failed)
+            task.videos,
+            results,
+            task.dataset,
+            workers=workers,
+            categories=task.categories,
+            finished=progress.finished,
+            failed=progress.failed,
+        )
         return _report(task, done, failures, identity, Path(results), Path(output), pictures, pack)
 
 
@@ -183,7 +213,8 @@ def _report(task, done, failures, identity, masks, output, pictures, pack) -> Ou
     if pictures:
         files += plots.write_plots(output / plots.FOLDER, done)
         worst = plots.write_worst_frames(
-            output / plots.worst_frames_name(task.split), task.videos, done, masks, task.dataset)
+            output / plots.worst_frames_name(task.split), task.videos, done, masks, task.dataset
+        )
         files += [worst] if worst else []
     if pack and not failures:
         archive = output / reports.submission_name(task.split)
@@ -218,8 +249,10 @@ class Progress:
         f = [metrics.statistics(o.f).mean for o in scores.objects]
         self._j += j
         self._f += f
-        parts = [f"[{self._count}/{self._total}] {scores.name}: "
-                 + (f"J&F {_mean(j + f)} (J {_mean(j)}, F {_mean(f)})" if j else "no public masks")]
+        parts = [
+            f"[{self._count}/{self._total}] {scores.name}: "
+            + (f"J&F {_mean(j + f)} (J {_mean(j)}, F {_mean(f)})" if j else "no public masks")
+        ]
         if self._j:
             parts.append(f"so far J&F {_mean(self._j + self._f)}")
         if scores.frames_per_second:

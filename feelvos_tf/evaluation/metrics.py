@@ -79,8 +79,9 @@ def boundary_accuracy(truth, prediction, void=None, tolerance=BOUNDARY_TOLERANCE
     num_predicted = np.count_nonzero(predicted_boundary)
     if not num_true or not num_predicted:
         return 1.0 if num_true == num_predicted else 0.0
-    precision = np.count_nonzero(
-        predicted_boundary & dilate_disk(true_boundary, radius)) / num_predicted
+    precision = (
+        np.count_nonzero(predicted_boundary & dilate_disk(true_boundary, radius)) / num_predicted
+    )
     recall = np.count_nonzero(true_boundary & dilate_disk(predicted_boundary, radius)) / num_true
     if precision + recall == 0:
         return 0.0
@@ -129,8 +130,8 @@ def dilate_disk(mask, radius: int) -> np.ndarray:
             grown[:, :-1] |= row[:, 1:]
             row, half_chord = grown, half_chord + 1
         if dy < mask.shape[0]:
-            result[dy:] |= row[:mask.shape[0] - dy]
-            result[:mask.shape[0] - dy] |= row[dy:]
+            result[dy:] |= row[: mask.shape[0] - dy]
+            result[: mask.shape[0] - dy] |= row[dy:]
     return result
 
 
@@ -155,24 +156,29 @@ def statistics(values) -> Statistics:
         raise InputError(f"values have shape {list(values.shape)}, expected one of 1 frame or more")
     # The official tool adds 1e-10 against halves being rounded to even; keep its very indices.
     borders = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
-    first = values[borders[0]:borders[1] + 1]
-    last = values[borders[3]:borders[4] + 1]
+    first = values[borders[0] : borders[1] + 1]
+    last = values[borders[3] : borders[4] + 1]
     return Statistics(
         mean=float(np.mean(values)),
         recall=float(np.mean(values > RECALL_THRESHOLD)),
-        decay=float(np.mean(first) - np.mean(last)))
+        decay=float(np.mean(first) - np.mean(last)),
+    )
 
 
 def _checked(truth, prediction, void):
     truth, prediction = np.asarray(truth, dtype=bool), np.asarray(prediction, dtype=bool)
     if truth.ndim != 2 or truth.shape != prediction.shape:
-        raise InputError(f"the mask to judge has shape {list(prediction.shape)}, "
-                         f"expected that of the true mask, {list(truth.shape)}")
+        raise InputError(
+            f"the mask to judge has shape {list(prediction.shape)}, "
+            f"expected that of the true mask, {list(truth.shape)}"
+        )
     if void is not None:
         void = np.asarray(void, dtype=bool)
         if void.shape != truth.shape:
-            raise InputError(f"void pixels have shape {list(void.shape)}, "
-                             f"expected that of the true mask, {list(truth.shape)}")
+            raise InputError(
+                f"void pixels have shape {list(void.shape)}, "
+                f"expected that of the true mask, {list(truth.shape)}"
+            )
         truth, prediction = truth & ~void, prediction & ~void
     return truth, prediction
 
@@ -186,5 +192,7 @@ def _bounding_box(mask):
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return None
-    return (slice(max(rows[0] - 1, 0), rows[-1] + 2),
-            slice(max(columns[0] - 1, 0), columns[-1] + 2))
+    return (
+        slice(max(rows[0] - 1, 0), rows[-1] + 2),
+        slice(max(columns[0] - 1, 0), columns[-1] + 2),
+    )

@@ -49,7 +49,7 @@ def write_plots(folder, sequences: Sequence[SequenceScores]) -> list[Path]:
     written = []
     for start in range(0, len(sequences), SEQUENCES_A_PAGE):
         path = folder / f"over_time-{start // SEQUENCES_A_PAGE + 1:02d}.png"
-        _save(_over_time(sequences[start:start + SEQUENCES_A_PAGE]), path)
+        _save(_over_time(sequences[start : start + SEQUENCES_A_PAGE]), path)
         written.append(path)
     path = folder / "distribution.png"
     _save(_distribution(sequences), path)
@@ -65,8 +65,10 @@ def _figure(width: float, height: float):
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError("plots need matplotlib, which is not installed: "
-                         "pip install 'feelvos_tf[eval]', or leave the pictures out") from error
+        raise InputError(
+            "plots need matplotlib, which is not installed: "
+            "pip install 'feelvos_tf[eval]', or leave the pictures out"
+        ) from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -88,14 +90,15 @@ def _over_time(sequences):
                 columns_of_object = [place[name] for name in scores.frames]
                 mean[row, columns_of_object] = getattr(scores, values)
                 if len(sequence.objects) > 1:
-                    axis.plot(columns_of_object, getattr(scores, values), color=color, lw=0.5,
-                              alpha=0.4)
+                    axis.plot(
+                        columns_of_object, getattr(scores, values), color=color, lw=0.5, alpha=0.4
+                    )
             axis.plot(np.nanmean(mean, axis=0), color=color, lw=1.6, label=values.upper())
         axis.set_title(sequence.name, fontsize=9)
         axis.set_ylim(-0.02, 1.02)
         axis.grid(alpha=0.3)
         axis.tick_params(labelsize=7)
-    for axis in axes[len(sequences):]:
+    for axis in axes[len(sequences) :]:
         axis.set_visible(False)
     axes[0].legend(fontsize=7, loc="lower left")
     figure.supxlabel("scored frame", fontsize=9)
@@ -107,8 +110,12 @@ def _distribution(sequences):
     figure = _figure(10, 3.6)
     by_frame, by_object = figure.subplots(1, 2)
     bins = np.linspace(0, 1, 21)
-    by_frame.hist([np.concatenate([o.j for o in objects]), np.concatenate([o.f for o in objects])],
-                  bins=bins, color=[_J_COLOR, _F_COLOR], label=["J", "F"])
+    by_frame.hist(
+        [np.concatenate([o.j for o in objects]), np.concatenate([o.f for o in objects])],
+        bins=bins,
+        color=[_J_COLOR, _F_COLOR],
+        label=["J", "F"],
+    )
     by_frame.set_title("values of all objects and frames", fontsize=9)
     by_frame.set_xlabel("value", fontsize=9)
     by_frame.legend(fontsize=8)
@@ -123,8 +130,9 @@ def _distribution(sequences):
     return figure
 
 
-def worst_frames(sequences: Sequence[SequenceScores], count: int = 8,
-                 each: int = 2) -> list[tuple[str, str, float, float]]:
+def worst_frames(
+    sequences: Sequence[SequenceScores], count: int = 8, each: int = 2
+) -> list[tuple[str, str, float, float]]:
     """The frames with the least J&F, the mean over their objects.
 
     Args:
@@ -141,14 +149,17 @@ def worst_frames(sequences: Sequence[SequenceScores], count: int = 8,
         for scores in sequence.objects:
             for frame, *pair in zip(scores.frames, scores.j, scores.f):
                 values.setdefault(frame, []).append(tuple(pair))
-        means = [(sequence.name, frame, *map(float, np.mean(pairs, axis=0)))
-                 for frame, pairs in values.items()]
+        means = [
+            (sequence.name, frame, *map(float, np.mean(pairs, axis=0)))
+            for frame, pairs in values.items()
+        ]
         found += sorted(means, key=lambda entry: entry[2] + entry[3])[:each]
     return sorted(found, key=lambda entry: entry[2] + entry[3])[:count]
 
 
-def write_worst_frames(path, videos: Sequence, sequences: Sequence[SequenceScores], masks,
-                       protocol: str) -> Path | None:
+def write_worst_frames(
+    path, videos: Sequence, sequences: Sequence[SequenceScores], masks, protocol: str
+) -> Path | None:
     """Draws the worst frames as a sheet, truth on the left and prediction on the right.
 
     Args:
@@ -169,7 +180,8 @@ def write_worst_frames(path, videos: Sequence, sequences: Sequence[SequenceScore
         image = read_image(video.frames[index])
         truth = protocols.protocol_labels(video.read_labels(index), protocol)
         labels = protocols.protocol_labels(
-            read_mask(Path(masks) / name / f"{frame}.png", truth.shape), protocol)
+            read_mask(Path(masks) / name / f"{frame}.png", truth.shape), protocol
+        )
         images += [overlay(image, truth), overlay(image, labels)]
         captions += [f"{name} {frame} truth", f"result, J {100 * j:.1f} F {100 * f:.1f}"]
     if not images:

@@ -64,8 +64,9 @@ def plan_video(video, protocol: str) -> Plan:
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol is {protocol!r}, expected one of {', '.join(PROTOCOLS)}")
     if not video.first_frame:
-        raise InputError(f"video {video.name}: its masks have no object to begin with, "
-                         "expected at least one")
+        raise InputError(
+            f"video {video.name}: its masks have no object to begin with, expected at least one"
+        )
     if protocol in ("youtube_vos", "folder"):
         return _plan_each_object(video)
     given = {i: 0 for i in sorted(video.first_frame) if video.first_frame[i] == 0}
@@ -78,8 +79,10 @@ def plan_video(video, protocol: str) -> Plan:
     if len(missing) == len(inner):
         return Plan(given, {})
     if missing:
-        raise InputError(f"video {video.name}: no mask of frame {video.frames[missing[0]].name}, "
-                         "expected one of every frame or of the first alone")
+        raise InputError(
+            f"video {video.name}: no mask of frame {video.frames[missing[0]].name}, "
+            "expected one of every frame or of the first alone"
+        )
     return Plan(given, {i: tuple(given) for i in inner})
 
 
@@ -87,8 +90,10 @@ def _plan_each_object(video):
     given = {i: video.first_frame[i] for i in sorted(video.first_frame)}
     for i, first in given.items():
         if video.masks[first] is None:
-            raise InputError(f"video {video.name}: no mask of frame {video.frames[first].name}, "
-                             f"expected the first one of object {i}")
+            raise InputError(
+                f"video {video.name}: no mask of frame {video.frames[first].name}, "
+                f"expected the first one of object {i}"
+            )
     scored = {}
     for index, mask in enumerate(video.masks):
         ids = tuple(i for i, first in given.items() if index > first)
@@ -144,14 +149,21 @@ def read_categories(path) -> dict[str, dict[int, str]]:
     """
     try:
         videos = json.loads(read_text(path))["videos"]
-        return {name: {int(i): entry["category"] for i, entry in video["objects"].items()
-                       if "category" in entry}
-                for name, video in videos.items()}
+        return {
+            name: {
+                int(i): entry["category"]
+                for i, entry in video["objects"].items()
+                if "category" in entry
+            }
+            for name, video in videos.items()
+        }
     except OSError as error:
         raise InputError(f"{path}: cannot be read, {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not a meta.json of YouTube-VOS, expected "
-                         "videos / NAME / objects / ID / category") from error
+        raise InputError(
+            f"{path}: not a meta.json of YouTube-VOS, expected "
+            "videos / NAME / objects / ID / category"
+        ) from error
 
 
 def read_seen_categories(path) -> frozenset[str]:
@@ -167,8 +179,9 @@ def read_seen_categories(path) -> frozenset[str]:
         try:
             names = {line.strip() for line in read_text(path).splitlines()}
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as text, expected a category a line"
-                             ) from error
+            raise InputError(
+                f"{path}: cannot be read as text, expected a category a line"
+            ) from error
     names.discard("")
     if not names:
         raise InputError(f"{path}: names no category, expected at least one")

@@ -16,13 +16,13 @@ from feelvos_tf.evaluation import metrics
 from feelvos_tf.evaluation.scoring import ObjectScores, SequenceScores
 from feelvos_tf.files import replaced_when_done, write_json
 
-GLOBAL_COLUMNS = (
-    "J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
+GLOBAL_COLUMNS = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
 SEQUENCE_COLUMNS = ("Sequence", "J-Mean", "F-Mean")
 
 
-def summarize(sequences: Sequence[SequenceScores],
-              seen: Collection[str] | None = None) -> dict[str, float]:
+def summarize(
+    sequences: Sequence[SequenceScores], seen: Collection[str] | None = None
+) -> dict[str, float]:
     """Means over all objects, as the official tool averages them.
 
     Args:
@@ -39,10 +39,16 @@ def summarize(sequences: Sequence[SequenceScores],
         return {}
     summary = _means(objects)
     if seen is not None:
-        groups = {"Seen": [o for o in objects if o.category in seen],
-                  "Unseen": [o for o in objects if o.category and o.category not in seen]}
-        apart = {f"{measure}-{name}": _means(group)[f"{measure}-Mean"]
-                 for measure in "JF" for name, group in groups.items() if group}
+        groups = {
+            "Seen": [o for o in objects if o.category in seen],
+            "Unseen": [o for o in objects if o.category and o.category not in seen],
+        }
+        apart = {
+            f"{measure}-{name}": _means(group)[f"{measure}-Mean"]
+            for measure in "JF"
+            for name, group in groups.items()
+            if group
+        }
         if len(apart) == 4:
             summary["G-Mean"] = float(np.mean(list(apart.values())))
         summary.update(apart)
@@ -57,8 +63,12 @@ def _means(objects: Sequence[ObjectScores]) -> dict[str, float]:
 
 def report_names(split: str) -> tuple[str, str, str, str]:
     """Names of the files of `write_reports`: the official means, those by sequence, JSON, text."""
-    return (f"global_results-{split}.csv", f"per-sequence_results-{split}.csv",
-            f"results-{split}.json", f"report-{split}.md")
+    return (
+        f"global_results-{split}.csv",
+        f"per-sequence_results-{split}.csv",
+        f"results-{split}.json",
+        f"report-{split}.md",
+    )
 
 
 def submission_name(split: str) -> str:
@@ -66,9 +76,14 @@ def submission_name(split: str) -> str:
     return f"submission-{split}.zip"
 
 
-def write_reports(folder, split: str, sequences: Sequence[SequenceScores],
-                  failures: Mapping[str, str], run: Mapping[str, Any],
-                  seen: Collection[str] | None = None) -> list[Path]:
+def write_reports(
+    folder,
+    split: str,
+    sequences: Sequence[SequenceScores],
+    failures: Mapping[str, str],
+    run: Mapping[str, Any],
+    seen: Collection[str] | None = None,
+) -> list[Path]:
     """Writes the tables of an evaluation.
 
     The two CSV files have the official names, columns and five digits. They exist for complete
@@ -94,12 +109,23 @@ def write_reports(folder, split: str, sequences: Sequence[SequenceScores],
             path.unlink(missing_ok=True)
     else:
         write_csv(means, list(summary), [list(summary.values())])
-        write_csv(by_sequence, SEQUENCE_COLUMNS, [
-            [o.name, metrics.statistics(o.j).mean, metrics.statistics(o.f).mean]
-            for sequence in sequences for o in sequence.objects])
+        write_csv(
+            by_sequence,
+            SEQUENCE_COLUMNS,
+            [
+                [o.name, metrics.statistics(o.j).mean, metrics.statistics(o.f).mean]
+                for sequence in sequences
+                for o in sequence.objects
+            ],
+        )
         written = [means, by_sequence, *written]
-    values = {"run": dict(run), "complete": not failures, "summary": summary,
-              "failures": dict(failures), "sequences": [_described(s) for s in sequences]}
+    values = {
+        "run": dict(run),
+        "complete": not failures,
+        "summary": summary,
+        "failures": dict(failures),
+        "sequences": [_described(s) for s in sequences],
+    }
     write_json(every_value, values)
     with replaced_when_done(report, durable=True) as temporary:
         temporary.write_text(_markdown(split, sequences, failures, run, summary), encoding="utf-8")
@@ -132,18 +158,23 @@ def _markdown(split, sequences, failures, run, summary) -> str:
     if speeds:
         memory = max(s.peak_memory or 0 for s in speeds) / 1e9
         mean = np.mean([s.frames_per_second for s in speeds])
-        lines.append(f"- speed: {mean:.2f} frames/s (mean over sequences), "
-                     f"peak memory {memory:.2f} GB")
+        lines.append(
+            f"- speed: {mean:.2f} frames/s (mean over sequences), peak memory {memory:.2f} GB"
+        )
     lines.append("")
     if failures:
-        lines += [f"**Incomplete: {len(failures)} of {len(failures) + len(sequences)} sequences "
-                  "failed.** The numbers below are of the others.", ""]
+        lines += [
+            f"**Incomplete: {len(failures)} of {len(failures) + len(sequences)} sequences "
+            "failed.** The numbers below are of the others.",
+            "",
+        ]
         lines += [f"- {name}: {reason}" for name, reason in failures.items()] + [""]
     if summary:
         lines += table(list(summary), [[_percent(v) for v in summary.values()]]) + [""]
-        lines += table(("Sequence", "J&F", "J", "F", "frames scored"), [
-            [o.name, *_object_cells(o), str(len(o.frames))]
-            for s in sequences for o in s.objects])
+        lines += table(
+            ("Sequence", "J&F", "J", "F", "frames scored"),
+            [[o.name, *_object_cells(o), str(len(o.frames))] for s in sequences for o in s.objects],
+        )
     else:
         lines.append("No frame has a public mask to score against.")
     return "\n".join(lines) + "\n"
@@ -161,8 +192,7 @@ def _percent(share: float) -> str:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a Markdown table."""
     rule = "|".join("---" for _ in columns)
-    return [f"| {' | '.join(columns)} |", f"|{rule}|",
-            *(f"| {' | '.join(row)} |" for row in rows)]
+    return [f"| {' | '.join(columns)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def write_submission(path, videos: Sequence, masks, protocol: str) -> None:

@@ -46,8 +46,9 @@ class RunFolder:
         self._output = output
         output.check([_MASKS, _MARKS])
         if not rerun and output.made_from is not None:
-            output.check_same(identity, "choose another output folder, or run again from the "
-                                        "start (--rerun)")
+            output.check_same(
+                identity, "choose another output folder, or run again from the start (--rerun)"
+            )
         output.record([_MASKS, _MARKS], made_from=dict(identity))
         self.masks.mkdir(exist_ok=True)
         self._marks.mkdir(exist_ok=True)

@@ -90,8 +90,10 @@ def score_frame(truth, labels, object_ids: Iterable[int]) -> dict[int, tuple[flo
     scores = {}
     for i in object_ids:
         masks = truth == i, labels == i
-        scores[i] = (metrics.region_similarity(*masks, void),
-                     metrics.boundary_accuracy(*masks, void))
+        scores[i] = (
+            metrics.region_similarity(*masks, void),
+            metrics.boundary_accuracy(*masks, void),
+        )
     return scores
 
 
@@ -107,9 +109,10 @@ def score_sequence(video, plan: protocols.Plan, by_frame, categories=None) -> li
     Returns:
       One ObjectScores for each object with a scored frame, in the order of ids.
     """
-    objects = {i: ObjectScores(protocols.object_name(video.name, i), i,
-                               category=(categories or {}).get(i))
-               for i in plan.given}
+    objects = {
+        i: ObjectScores(protocols.object_name(video.name, i), i, category=(categories or {}).get(i))
+        for i in plan.given
+    }
     for index in plan.scored:
         for i, (j, f) in by_frame[index].items():
             objects[i].frames.append(video.frames[index].stem)
@@ -141,8 +144,10 @@ def score_result_folder(video, folder, protocol: str, categories=None) -> Sequen
     """
     plan = protocols.plan_video(video, protocol)
     if not plan.scored:
-        raise InputError(f"video {video.name}: has no public masks beyond those it starts with, "
-                         "so its results cannot be scored here")
+        raise InputError(
+            f"video {video.name}: has no public masks beyond those it starts with, "
+            "so its results cannot be scored here"
+        )
     folder = Path(folder) / video.name
     check_result_names(video, plan, folder)
 
@@ -154,7 +159,8 @@ def score_result_folder(video, folder, protocol: str, categories=None) -> Sequen
         check_result_ids(path, labels, plan)
         by_frame[index] = score_frame(truth, labels, object_ids)
     return SequenceScores(
-        video.name, score_sequence(video, plan, by_frame, categories), len(video.frames))
+        video.name, score_sequence(video, plan, by_frame, categories), len(video.frames)
+    )
 
 
 def check_result_names(video, plan: protocols.Plan, folder: Path) -> None:
@@ -164,12 +170,16 @@ def check_result_names(video, plan: protocols.Plan, folder: Path) -> None:
     found = {path.stem for path in folder.glob("*.png") if not path.name.startswith(".")}
     missing = sorted({video.frames[i].stem for i in plan.scored} - found)
     if missing:
-        raise InputError(f"{folder / missing[0]}.png: missing{_and_others(missing)}, expected a "
-                         f"result for each of {len(plan.scored)} scored frames")
+        raise InputError(
+            f"{folder / missing[0]}.png: missing{_and_others(missing)}, expected a "
+            f"result for each of {len(plan.scored)} scored frames"
+        )
     surplus = sorted(found - {frame.stem for frame in video.frames})
     if surplus:
-        raise InputError(f"{folder / surplus[0]}.png: surplus{_and_others(surplus)}, expected "
-                         f"names of the {len(video.frames)} frames of {video.name} only")
+        raise InputError(
+            f"{folder / surplus[0]}.png: surplus{_and_others(surplus)}, expected "
+            f"names of the {len(video.frames)} frames of {video.name} only"
+        )
 
 
 def _and_others(names: Sequence[str]) -> str:
@@ -181,8 +191,10 @@ def check_result_ids(path, labels, plan: protocols.Plan) -> None:
     known = {0, *plan.given}
     unknown = [int(i) for i in np.flatnonzero(np.bincount(labels.ravel())) if i not in known]
     if unknown:
-        raise InputError(f"{path}: has the id {unknown[0]}, expected 0 and "
-                         f"{', '.join(str(i) for i in plan.given)} only")
+        raise InputError(
+            f"{path}: has the id {unknown[0]}, expected 0 and "
+            f"{', '.join(str(i) for i in plan.given)} only"
+        )
 
 
 def check_results(folder) -> None:
@@ -191,11 +203,16 @@ def check_results(folder) -> None:
         raise InputError(f"{folder}: no such folder, expected results as VIDEO/FRAME.png")
 
 
-def score_results(videos: Sequence, folder, protocol: str, *, workers: int,
-                  categories: Mapping[str, Mapping[int, str]] | None = None,
-                  finished: Callable[[SequenceScores], None] = lambda scores: None,
-                  failed: Callable[[str, str], None] = lambda name, reason: None,
-                  ) -> tuple[list[SequenceScores], dict[str, str]]:
+def score_results(
+    videos: Sequence,
+    folder,
+    protocol: str,
+    *,
+    workers: int,
+    categories: Mapping[str, Mapping[int, str]] | None = None,
+    finished: Callable[[SequenceScores], None] = lambda scores: None,
+    failed: Callable[[str, str], None] = lambda name, reason: None,
+) -> tuple[list[SequenceScores], dict[str, str]]:
     """Scores a folder of results against a dataset, sequences side by side.
 
     Args:

@@ -23,11 +23,16 @@ from feelvos_tf.video.images import describe_size, read_image
 from feelvos_tf.video.masks import write_mask
 
 
-def run_videos(videos: Sequence, make_segmenter: Callable, protocol: str, output: RunFolder, *,
-               categories: Mapping[str, Mapping[int, str]] | None = None,
-               finished: Callable[[SequenceScores, bool], None] = lambda scores, fresh: None,
-               failed: Callable[[str, str], None] = lambda name, reason: None,
-               ) -> tuple[list[SequenceScores], dict[str, str]]:
+def run_videos(
+    videos: Sequence,
+    make_segmenter: Callable,
+    protocol: str,
+    output: RunFolder,
+    *,
+    categories: Mapping[str, Mapping[int, str]] | None = None,
+    finished: Callable[[SequenceScores, bool], None] = lambda scores, fresh: None,
+    failed: Callable[[str, str], None] = lambda name, reason: None,
+) -> tuple[list[SequenceScores], dict[str, str]]:
     """Runs a method over videos; a failing one is named and the rest goes on.
 
     Args:
@@ -57,8 +62,14 @@ def run_videos(videos: Sequence, make_segmenter: Callable, protocol: str, output
             if segmenter is None:
                 segmenter = make_segmenter()
             try:
-                scores = run_video(video, plan, protocol, segmenter, output.begin(video.name),
-                                   (categories or {}).get(video.name))
+                scores = run_video(
+                    video,
+                    plan,
+                    protocol,
+                    segmenter,
+                    output.begin(video.name),
+                    (categories or {}).get(video.name),
+                )
                 output.finish(scores)
             except Exception as error:  # whatever it is, the other sequences deserve their run
                 failures[video.name] = _reason(error, video.name, output)
@@ -78,8 +89,14 @@ def _reason(error: Exception, name: str, output: RunFolder) -> str:
     return f"{type(error).__name__}: {text[:200]} (traceback in {trace})"
 
 
-def run_video(video, plan: protocols.Plan, protocol: str, segmenter, folder: Path,
-              categories: Mapping[int, str] | None = None) -> SequenceScores:
+def run_video(
+    video,
+    plan: protocols.Plan,
+    protocol: str,
+    segmenter,
+    folder: Path,
+    categories: Mapping[int, str] | None = None,
+) -> SequenceScores:
     """Runs a method over one video, writes its masks and scores them.
 
     Objects are given in the frame of their first mask; that frame's result has the given pixels
@@ -109,8 +126,10 @@ def run_video(video, plan: protocols.Plan, protocol: str, segmenter, folder: Pat
         if new or index in plan.scored:
             truth = scoring.read_truth(video, index, protocol)
             if truth.shape != size:
-                raise InputError(f"{video.masks[index]}: mask of {describe_size(truth.shape)}, "
-                                 f"expected {describe_size(size)} like {path.name}")
+                raise InputError(
+                    f"{video.masks[index]}: mask of {describe_size(truth.shape)}, "
+                    f"expected {describe_size(size)} like {path.name}"
+                )
         given = protocols.keep_ids(truth, new) if new else None
         start = time.perf_counter()
         if index < plan.start:
@@ -121,8 +140,9 @@ def run_video(video, plan: protocols.Plan, protocol: str, segmenter, folder: Pat
         else:
             labels = np.asarray(segmenter.step(image))
             if labels.shape != size:
-                raise InputError(f"{path}: its labels have shape {list(labels.shape)}, "
-                                 f"expected {list(size)}")
+                raise InputError(
+                    f"{path}: its labels have shape {list(labels.shape)}, expected {list(size)}"
+                )
             # Lists of objects may name one that its mask does not have; then there is none.
             if given is not None and given.any():
                 segmenter.add_objects(given)
@@ -134,5 +154,9 @@ def run_video(video, plan: protocols.Plan, protocol: str, segmenter, folder: Pat
             by_frame[index] = scoring.score_frame(truth, labels, plan.scored[index])
     timed = step_seconds[1:]  # a network's first step includes its compilation
     return SequenceScores(
-        video.name, scoring.score_sequence(video, plan, by_frame, categories), len(video.frames),
-        frames_per_second=len(timed) / sum(timed) if timed else None, peak_memory=peak_memory())
+        video.name,
+        scoring.score_sequence(video, plan, by_frame, categories),
+        len(video.frames),
+        frames_per_second=len(timed) / sum(timed) if timed else None,
+        peak_memory=peak_memory(),
+    )

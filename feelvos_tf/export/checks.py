@@ -19,10 +19,12 @@ Check = tuple[tf.Tensor, Callable[[], tf.Tensor]]
 def without_shape(tensor):
     """Returns the tensor with unknown static shape, for graph optimizers too; copies nothing."""
     handle = tf.raw_ops.EmptyTensorList(
-        element_shape=-1, max_num_elements=1, element_dtype=tensor.dtype)
+        element_shape=-1, max_num_elements=1, element_dtype=tensor.dtype
+    )
     handle = tf.raw_ops.TensorListPushBack(input_handle=handle, tensor=tensor)
     return tf.raw_ops.TensorListPopBack(
-        input_handle=handle, element_shape=-1, element_dtype=tensor.dtype)[1]
+        input_handle=handle, element_shape=-1, element_dtype=tensor.dtype
+    )[1]
 
 
 def size_of(tensor, axis):
@@ -41,8 +43,11 @@ def has_shape(name: str, tensor, expected: Sequence, words: str | None = None) -
       words: how the message names the expected shape; by default the numbers.
     """
     # A scalar has no dimensions, and nothing cannot be stacked.
-    wanted = tf.stack([-1 if size is None else size for size in expected]) if expected else (
-        tf.zeros([0], tf.int32))
+    wanted = (
+        tf.stack([-1 if size is None else size for size in expected])
+        if expected
+        else (tf.zeros([0], tf.int32))
+    )
     shape = tf.shape(tensor)
     rank = len(expected)
     found = tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]
@@ -65,6 +70,7 @@ def holds(condition, text: str, *values) -> Check:
       text: what the message says, with {} where the values belong.
       *values: tensors; a `Size` among them reads like 854x480.
     """
+
     def message():
         numbers = []
         for value in values:
@@ -104,4 +110,5 @@ def after(checks: Sequence[Check], tensors):
     passed = tf.cond(tf.reduce_all(conditions), lambda: tf.constant(True), fail)
     with tf.control_dependencies([passed]):
         return tf.nest.map_structure(
-            lambda tensor: None if tensor is None else tf.identity(tensor), tensors)
+            lambda tensor: None if tensor is None else tf.identity(tensor), tensors
+        )

@@ -25,12 +25,21 @@ DIMENSIONS = {
     "S": f"slots of a column, {SLOTS}",
 }
 _SHAPES = {
-    "image": ("H", "W", 3), "mask": ("H", "W"), "confidences": ("H", "W"),
-    "embeddings": ("...", "h", "w", "C"), "object_ids": ("N",), "labels": ("H", "W"),
-    "previous_embedding": ("h", "w", "C"), "previous_labels": ("h", "w"),
-    "previous_mask": ("h", "w", "N"), "reference_keys": ("K", "C+1"), "reference_pixels": ("K",),
+    "image": ("H", "W", 3),
+    "mask": ("H", "W"),
+    "confidences": ("H", "W"),
+    "embeddings": ("...", "h", "w", "C"),
+    "object_ids": ("N",),
+    "labels": ("H", "W"),
+    "previous_embedding": ("h", "w", "C"),
+    "previous_labels": ("h", "w"),
+    "previous_mask": ("h", "w", "N"),
+    "reference_keys": ("K", "C+1"),
+    "reference_pixels": ("K",),
     "reference_objects": (f"K/{SLOTS}",),
-    "memory_keys": ("F", "S", "M", "C+1"), "memory_objects": ("F", "M"), "memory_frames": ("F",),
+    "memory_keys": ("F", "S", "M", "C+1"),
+    "memory_objects": ("F", "M"),
+    "memory_frames": ("F",),
     "memory_steps": (),
 }
 _MEANINGS = {
@@ -58,7 +67,7 @@ PURPOSES = {
     "initialize": "Begins a video with its first frame and the objects in it.",
     "step": "Labels the next frame.",
     "add_objects": "Adds objects to the frame handed to the last call; `image` is that frame once "
-                   "more, so that a mask of another frame is noticed. Costs one `embed`.",
+    "more, so that a mask of another frame is noticed. Costs one `embed`.",
     "embed": "Computes the embedding of frames, one [H, W, 3] or a batch [B, H, W, 3].",
 }
 
@@ -75,16 +84,23 @@ def describe(functions: Mapping, settings: Mapping[str, Any]) -> dict[str, Any]:
         "exported_by": {"feelvos_tf": __version__, "tensorflow": tf.__version__},
         **settings,
         "dimensions": {**DIMENSIONS, "C": settings["config"]["embedding_dim"]},
-        "state": [name for name in State._fields
-                  if name in functions["initialize"].structured_outputs],
+        "state": [
+            name for name in State._fields if name in functions["initialize"].structured_outputs
+        ],
         "signatures": {
             name: {
                 "purpose": PURPOSES[name],
-                "inputs": {spec.name: _tensor(spec.name, spec, name)
-                           for spec in tf.nest.flatten(function.structured_input_signature)},
-                "outputs": {key: _tensor(key, value, name)
-                            for key, value in function.structured_outputs.items()},
-            } for name, function in functions.items()},
+                "inputs": {
+                    spec.name: _tensor(spec.name, spec, name)
+                    for spec in tf.nest.flatten(function.structured_input_signature)
+                },
+                "outputs": {
+                    key: _tensor(key, value, name)
+                    for key, value in function.structured_outputs.items()
+                },
+            }
+            for name, function in functions.items()
+        },
     }
 
 
@@ -96,8 +112,9 @@ def _tensor(name, spec, signature):
     if spec.shape.rank is not None:
         # Letters where the size is open, numbers where it is fixed.
         static = spec.shape.as_list()
-        shape = [letter if size is None else size
-                 for letter, size in zip(shape[-len(static):], static)]
+        shape = [
+            letter if size is None else size for letter, size in zip(shape[-len(static) :], static)
+        ]
     meaning = _MASKS[signature] if name == "mask" else _MEANINGS[name]
     return {"dtype": spec.dtype.name, "shape": shape, "meaning": meaning}
 
@@ -105,32 +122,45 @@ def _tensor(name, spec, signature):
 def readme(description: Mapping[str, Any]) -> str:
     """Returns the text of README.md."""
     signatures = description["signatures"]
-    tables = "\n".join(_section(name, entry, description["state"])
-                       for name, entry in signatures.items())
-    state = _rows({name: signatures["initialize"]["outputs"][name]
-                   for name in description["state"]})
+    tables = "\n".join(
+        _section(name, entry, description["state"]) for name, entry in signatures.items()
+    )
+    state = _rows(
+        {name: signatures["initialize"]["outputs"][name] for name in description["state"]}
+    )
     dimensions = "\n".join(
-        f"- {letter}: {text}" for letter, text in description["dimensions"].items())
-    options = ", ".join(f"{key} {json.dumps(value)}"
-                        for key, value in description["options"].items())
+        f"- {letter}: {text}" for letter, text in description["dimensions"].items()
+    )
+    options = ", ".join(
+        f"{key} {json.dumps(value)}" for key, value in description["options"].items()
+    )
     adding = _ADDING if "add_objects" in signatures else _FIXED
     return _README.format(
-        weights=description["weights"], backbone=description["config"]["backbone"],
-        stride=description["config"]["output_stride"], options=options,
+        weights=description["weights"],
+        backbone=description["config"]["backbone"],
+        stride=description["config"]["output_stride"],
+        options=options,
         version=description["exported_by"]["feelvos_tf"],
         tensorflow=description["exported_by"]["tensorflow"],
         names="".join(f"    {json.dumps(name)},\n" for name in description["state"]),
-        tables=tables, state=state, dimensions=dimensions, adding=adding)
+        tables=tables,
+        state=state,
+        dimensions=dimensions,
+        adding=adding,
+    )
 
 
 def _section(name, entry, state):
     own_inputs = {key: value for key, value in entry["inputs"].items() if key not in state}
-    outputs = {key: value for key, value in entry["outputs"].items()
-               if key not in state or key == "labels"}
+    outputs = {
+        key: value for key, value in entry["outputs"].items() if key not in state or key == "labels"
+    }
     takes = "inputs, and the state:" if len(own_inputs) < len(entry["inputs"]) else "inputs:"
     gives = "outputs, and the state:" if len(outputs) < len(entry["outputs"]) else "outputs:"
-    return (f"### {name}\n\n{entry['purpose']}\n\n{takes}\n\n{_rows(own_inputs)}\n\n"
-            f"{gives}\n\n{_rows(outputs)}\n")
+    return (
+        f"### {name}\n\n{entry['purpose']}\n\n{takes}\n\n{_rows(own_inputs)}\n\n"
+        f"{gives}\n\n{_rows(outputs)}\n"
+    )
 
 
 def _rows(tensors):

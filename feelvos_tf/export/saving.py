@@ -21,10 +21,18 @@ from feelvos_tf.streaming.steps import StreamingSteps
 MODEL_NAME = "feelvos"
 
 
-def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str,
-                 max_side: int | None = None, ignore_label: int | None = None,
-                 max_reference_pixels: int | None = None, memory: Memory | None | str = "auto",
-                 mixed_precision: str | None = None, fixed: FixedShape | None = None) -> None:
+def export_model(
+    model: Feelvos,
+    folder: str | os.PathLike[str],
+    *,
+    weights: str,
+    max_side: int | None = None,
+    ignore_label: int | None = None,
+    max_reference_pixels: int | None = None,
+    memory: Memory | None | str = "auto",
+    mixed_precision: str | None = None,
+    fixed: FixedShape | None = None,
+) -> None:
     """Writes a SavedModel that streams with explicit state, README.md and signatures.json.
 
     The module holds no Keras objects and no Python: a program with TensorFlow alone, or
@@ -53,15 +61,24 @@ def export_model(model: Feelvos, folder: str | os.PathLike[str], *, weights: str
         model = with_precision(model, mixed_precision)
     memory = memories.resolve(memory, model)
     steps = StreamingSteps(
-        model, max_side=max_side, max_reference_pixels=max_reference_pixels, memory=memory)
+        model, max_side=max_side, max_reference_pixels=max_reference_pixels, memory=memory
+    )
     functions = Signatures(steps, ignore_label, fixed).functions()
-    description = descriptions.describe(functions, {
-        "weights": weights, "config": model.config.to_dict(),
-        "options": {"max_side": max_side, "ignore_label": ignore_label,
-                    "max_reference_pixels": max_reference_pixels,
-                    "memory": None if memory is None else memory.to_dict(),
-                    "mixed_precision": mixed_precision,
-                    "fixed": None if fixed is None else fixed._asdict()}})
+    description = descriptions.describe(
+        functions,
+        {
+            "weights": weights,
+            "config": model.config.to_dict(),
+            "options": {
+                "max_side": max_side,
+                "ignore_label": ignore_label,
+                "max_reference_pixels": max_reference_pixels,
+                "memory": None if memory is None else memory.to_dict(),
+                "mixed_precision": mixed_precision,
+                "fixed": None if fixed is None else fixed._asdict(),
+            },
+        },
+    )
     text = json.dumps(description, indent=2) + "\n"
 
     module = tf.Module()

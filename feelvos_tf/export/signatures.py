@@ -35,15 +35,22 @@ class Signatures:
         there is no `add_objects`, which would change them.
     """
 
-    def __init__(self, steps: StreamingSteps, ignore_label: int | None = None,
-                 fixed: FixedShape | None = None):
+    def __init__(
+        self,
+        steps: StreamingSteps,
+        ignore_label: int | None = None,
+        fixed: FixedShape | None = None,
+    ):
         self._steps = steps
         self._ignore_label = ignore_label
         self._fixed = fixed
         self._size = [fixed.height, fixed.width] if fixed else [None, None]
         self._num_channels = fixed.num_objects + 1 if fixed else None
-        self._advance = tf.function(
-            steps.advance, jit_compile=True, autograph=False) if fixed else steps.advance
+        self._advance = (
+            tf.function(steps.advance, jit_compile=True, autograph=False)
+            if fixed
+            else steps.advance
+        )
 
     def functions(self) -> dict:
         """Traces the functions; returns tf ConcreteFunctions by name."""
@@ -52,7 +59,8 @@ class Signatures:
 
         def traced(function, *specs):
             return tf.function(
-                function, input_signature=specs, autograph=False).get_concrete_function()
+                function, input_signature=specs, autograph=False
+            ).get_concrete_function()
 
         begun = traced(self._initialize, image, mask)
         state = []
@@ -62,8 +70,9 @@ class Signatures:
         if self._fixed is None:
             functions["add_objects"] = traced(self._add_objects, image, mask, *state)
         functions["embed"] = traced(
-            self._embed, tf.TensorSpec(None if self._fixed is None else [None, *image.shape],
-                                       tf.uint8, "image"))
+            self._embed,
+            tf.TensorSpec(None if self._fixed is None else [None, *image.shape], tf.uint8, "image"),
+        )
         return functions
 
     def _state_specs(self, begun):
@@ -76,13 +85,20 @@ class Signatures:
         image = self._checked_image(checks.without_shape(image))
         mask = self._checked_mask(checks.without_shape(mask), image)
         objects = self._ids_in(mask)
-        rules = [checks.holds(
-            tf.size(objects) > 0, "the mask holds no object, all of it is background or ignored")]
+        rules = [
+            checks.holds(
+                tf.size(objects) > 0, "the mask holds no object, all of it is background or ignored"
+            )
+        ]
         if self._fixed is not None:
-            rules.append(checks.holds(
-                tf.size(objects) == self._fixed.num_objects,
-                f"the mask holds {{}} objects, expected {self._fixed.num_objects}, "
-                "which this model was compiled for", tf.size(objects)))
+            rules.append(
+                checks.holds(
+                    tf.size(objects) == self._fixed.num_objects,
+                    f"the mask holds {{}} objects, expected {self._fixed.num_objects}, "
+                    "which this model was compiled for",
+                    tf.size(objects),
+                )
+            )
         rules.append(self._room(tf.size(objects), tf.shape(mask)))
         image, mask, objects = checks.after(rules, (image, mask, objects))
         ids = tf.ensure_shape(tf.concat([[0], objects], axis=0), [self._num_channels])
@@ -99,8 +115,10 @@ class Signatures:
         # The largest softmax without the rest: exp(0) over the sum.
         probability = 1.0 / tf.reduce_sum(tf.exp(result.full_logits - best), axis=-1)
         following = State.of(state.object_ids, labels, result.state)
-        return {**following.by_name(),
-                "confidences": tf.cast(tf.round(255.0 * probability), tf.uint8)}
+        return {
+            **following.by_name(),
+            "confidences": tf.cast(tf.round(255.0 * probability), tf.uint8),
+        }
 
     def _add_objects(self, image, mask, *state):
         image, state = self._checked_state(image, State(*state))
@@ -111,16 +129,23 @@ class Signatures:
         embedding = self._steps.embed(self._sized(image)[tf.newaxis])[1][0]
         largest = tf.reduce_max(tf.abs(state.previous_embedding))
         difference = tf.reduce_max(tf.abs(embedding - state.previous_embedding))
-        mask, new, state = checks.after([
-            checks.holds(tf.size(new) > 0, "the mask holds no new object"),
-            checks.holds(~tf.reduce_any(tracked),
-                         "objects {} are tracked already; a mask of new objects may hold new "
-                         "ids only", tf.boolean_mask(new, tracked)),
-            self._room(num_known - 1 + tf.size(new), tf.shape(mask)),
-            checks.holds(difference <= _SAME_FRAME * largest,
-                         "the image is not the one handed to the last call, to which the state "
-                         "belongs; objects are added to that one"),
-        ], (mask, new, state))
+        mask, new, state = checks.after(
+            [
+                checks.holds(tf.size(new) > 0, "the mask holds no new object"),
+                checks.holds(
+                    ~tf.reduce_any(tracked),
+                    "objects {} are tracked already; a mask of new objects may hold new ids only",
+                    tf.boolean_mask(new, tracked),
+                ),
+                self._room(num_known - 1 + tf.size(new), tf.shape(mask)),
+                checks.holds(
+                    difference <= _SAME_FRAME * largest,
+                    "the image is not the one handed to the last call, to which the state "
+                    "belongs; objects are added to that one",
+                ),
+            ],
+            (mask, new, state),
+        )
         mask = tf.where(label_ops.ids_to_channels(mask, new) >= 0, mask, tf.zeros_like(mask))
         ids = tf.concat([state.object_ids, new], axis=0)
         video = self._steps.extend(mask, state.video, ids, num_known)
@@ -131,15 +156,29 @@ class Signatures:
         image = checks.without_shape(image)
         rank = tf.rank(image)
         size = tf.concat([[-1] * 3, tf.shape(image)], axis=0)[-3:]
-        image = checks.after([checks.holds(
-            (rank >= 3) & (size[-1] == 3) & (tf.size(image) > 0) & self._is_fixed_size(size),
-            f"image is {{}}, expected [..., {self._words()}, 3]", tf.shape(image))], image)
+        image = checks.after(
+            [
+                checks.holds(
+                    (rank >= 3)
+                    & (size[-1] == 3)
+                    & (tf.size(image) > 0)
+                    & self._is_fixed_size(size),
+                    f"image is {{}}, expected [..., {self._words()}, 3]",
+                    tf.shape(image),
+                )
+            ],
+            image,
+        )
         frames = tf.ensure_shape(
-            tf.reshape(image, tf.concat([[-1], size], axis=0)), [None, *self._size, 3])
+            tf.reshape(image, tf.concat([[-1], size], axis=0)), [None, *self._size, 3]
+        )
         embeddings = self._steps.embed(frames)[1]
-        batch = tf.shape(image)[:rank - 3]
-        return {"embeddings": tf.reshape(
-            embeddings, tf.concat([batch, tf.shape(embeddings)[1:]], axis=0))}
+        batch = tf.shape(image)[: rank - 3]
+        return {
+            "embeddings": tf.reshape(
+                embeddings, tf.concat([batch, tf.shape(embeddings)[1:]], axis=0)
+            )
+        }
 
     def _checked_image(self, image):
         rule = checks.has_shape("image", image, [*self._size, 3], f"[{self._words()}, 3]")
@@ -150,10 +189,17 @@ class Signatures:
         size = tf.shape(image)[:2]
         mask = checks.after([checks.has_shape("mask", mask, [None, None], "[H, W]")], mask)
         mask = tf.ensure_shape(mask, [None, None])
-        mask = checks.after([checks.holds(
-            tf.reduce_all(tf.shape(mask) == size),
-            "the mask is {}, but the image is {} (width x height)",
-            checks.Size(tf.shape(mask)), checks.Size(tf.stack(size)))], mask)
+        mask = checks.after(
+            [
+                checks.holds(
+                    tf.reduce_all(tf.shape(mask) == size),
+                    "the mask is {}, but the image is {} (width x height)",
+                    checks.Size(tf.shape(mask)),
+                    checks.Size(tf.stack(size)),
+                )
+            ],
+            mask,
+        )
         mask.set_shape(self._size)
         return mask
 
@@ -161,37 +207,58 @@ class Signatures:
         """Image and state, if the state is one that a call has returned for such frames."""
         static = {name: tensor.shape for name, tensor in state.by_name().items()}
         image = self._checked_image(checks.without_shape(image))
-        state = State(**{name: checks.without_shape(tensor)
-                         for name, tensor in state.by_name().items()})
+        state = State(
+            **{name: checks.without_shape(tensor) for name, tensor in state.by_name().items()}
+        )
         size = [checks.size_of(state.labels, axis) for axis in range(2)]
         objects = tf.size(state.object_ids)
         expected = states.shapes(
-            self._steps, [objects], size, checks.size_of(state.reference_objects, 0))
+            self._steps, [objects], size, checks.size_of(state.reference_objects, 0)
+        )
         expected["object_ids"], expected["labels"] = [self._num_channels], self._size
-        rules = [checks.has_shape(f"{name} in the state", tensor, expected[name])
-                 for name, tensor in state.by_name().items()]
+        rules = [
+            checks.has_shape(f"{name} in the state", tensor, expected[name])
+            for name, tensor in state.by_name().items()
+        ]
         ids = tf.reshape(state.object_ids, [-1])
-        rules.append(checks.holds(
-            (checks.size_of(ids, 0) > 1) & tf.reduce_all((ids > 0) & (ids < 256)
-                                                         | (tf.range(objects) == 0) & (ids == 0))
-            & (tf.size(tf.unique(ids)[0]) == objects),
-            "object_ids in the state are {}, expected 0, then different ids from 1 to 255", ids))
+        rules.append(
+            checks.holds(
+                (checks.size_of(ids, 0) > 1)
+                & tf.reduce_all((ids > 0) & (ids < 256) | (tf.range(objects) == 0) & (ids == 0))
+                & (tf.size(tf.unique(ids)[0]) == objects),
+                "object_ids in the state are {}, expected 0, then different ids from 1 to 255",
+                ids,
+            )
+        )
         if state.memory_steps is not None:
-            rules.append(checks.holds(
-                state.memory_steps >= 0, "memory_steps in the state is {}, expected 0 or more",
-                state.memory_steps))
+            rules.append(
+                checks.holds(
+                    state.memory_steps >= 0,
+                    "memory_steps in the state is {}, expected 0 or more",
+                    state.memory_steps,
+                )
+            )
         for name in ("previous_labels", "reference_objects", "memory_objects"):
             if getattr(state, name) is None:
                 continue
             values = getattr(state, name)
-            rules.append(checks.holds(
-                (tf.reduce_max(values) < objects) & (tf.reduce_min(values) >= -1),
-                f"{name} in the state hold {{}} to {{}}, expected -1 to {{}}",
-                tf.reduce_min(values), tf.reduce_max(values), objects - 1))
-        rules.append(checks.holds(
-            tf.reduce_all(tf.shape(image)[:2] == tf.stack(size)),
-            "the image is {}, but the frames of the video are {} (width x height)",
-            checks.Size(tf.shape(image)), checks.Size(tf.stack(size))))
+            rules.append(
+                checks.holds(
+                    (tf.reduce_max(values) < objects) & (tf.reduce_min(values) >= -1),
+                    f"{name} in the state hold {{}} to {{}}, expected -1 to {{}}",
+                    tf.reduce_min(values),
+                    tf.reduce_max(values),
+                    objects - 1,
+                )
+            )
+        rules.append(
+            checks.holds(
+                tf.reduce_all(tf.shape(image)[:2] == tf.stack(size)),
+                "the image is {}, but the frames of the video are {} (width x height)",
+                checks.Size(tf.shape(image)),
+                checks.Size(tf.stack(size)),
+            )
+        )
         image, state = checks.after(rules, (image, state))
         for name, tensor in state.by_name().items():
             tensor.set_shape(static[name])
@@ -200,8 +267,12 @@ class Signatures:
     def _room(self, num_objects, size):
         pixels = tf.reduce_prod(self._steps.small_size(size))
         return checks.holds(
-            num_objects <= pixels, "{} objects do not fit a frame of {} (width x height), which "
-            "has {} pixels at stride 4", num_objects, checks.Size(size), pixels)
+            num_objects <= pixels,
+            "{} objects do not fit a frame of {} (width x height), which has {} pixels at stride 4",
+            num_objects,
+            checks.Size(size),
+            pixels,
+        )
 
     def _ids_in(self, mask):
         """Ids of the objects in a mask, int32, ascending."""
@@ -219,5 +290,6 @@ class Signatures:
         return True if self._fixed is None else tf.reduce_all(size[:2] == self._size)
 
     def _words(self):
-        return ", ".join("HW"[i] if size is None else str(size)
-                         for i, size in enumerate(self._size))
+        return ", ".join(
+            "HW"[i] if size is None else str(size) for i, size in enumerate(self._size)
+        )

@@ -22,8 +22,9 @@ FILE = "assets.extra/tf_serving_warmup_requests"
 _SIZE = (97, 129)  # of the frames where the export takes any
 
 
-def write_warmup(folder: pathlib.Path, functions: Mapping, fixed: FixedShape | None,
-                 model_name: str) -> None:
+def write_warmup(
+    folder: pathlib.Path, functions: Mapping, fixed: FixedShape | None, model_name: str
+) -> None:
     """Runs every function once and writes the requests that did it.
 
     Args:
@@ -32,8 +33,10 @@ def write_warmup(folder: pathlib.Path, functions: Mapping, fixed: FixedShape | N
       fixed: the sizes they were compiled for, if any.
       model_name: the name put into the requests; servers ignore it.
     """
-    records = [_prediction_log(model_name, name, inputs)
-               for name, inputs in example_requests(functions, fixed)]
+    records = [
+        _prediction_log(model_name, name, inputs)
+        for name, inputs in example_requests(functions, fixed)
+    ]
     path = folder / FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(os.fspath(path)) as writer:
@@ -46,7 +49,7 @@ def example_requests(functions: Mapping, fixed: FixedShape | None) -> list:
     height, width = fixed[:2] if fixed else _SIZE
     num_objects = fixed.num_objects if fixed else 1
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    mask = (np.arange(height * width) * (num_objects + 1) // (height * width))
+    mask = np.arange(height * width) * (num_objects + 1) // (height * width)
     mask = mask.reshape(height, width).astype(np.uint8)
 
     def call(name, **inputs):
@@ -60,9 +63,16 @@ def example_requests(functions: Mapping, fixed: FixedShape | None) -> list:
     requests.append(("step", {"image": image, **state(begun)}))
     stepped = call("step", **requests[-1][1])
     if "add_objects" in functions:
-        requests.append(("add_objects", {
-            "image": image, "mask": np.where(mask == 1, np.uint8(2), np.uint8(0)),
-            **state(stepped)}))
+        requests.append(
+            (
+                "add_objects",
+                {
+                    "image": image,
+                    "mask": np.where(mask == 1, np.uint8(2), np.uint8(0)),
+                    **state(stepped),
+                },
+            )
+        )
         call("add_objects", **requests[-1][1])
     requests.append(("embed", {"image": image[np.newaxis]}))
     call("embed", **requests[-1][1])

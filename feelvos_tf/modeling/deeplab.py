@@ -30,13 +30,15 @@ class ASPP(tf.keras.layers.Layer):
         self.pooling = ConvUnit("image_pooling", filters, norm_epsilon=_EPSILON)
         self.branches = [ConvUnit("aspp0", filters, norm_epsilon=_EPSILON)] + [
             SeparableUnit(f"aspp{i}", filters, rate=rate, norm_epsilon=_EPSILON)
-            for i, rate in enumerate(atrous_rates, 1)]
+            for i, rate in enumerate(atrous_rates, 1)
+        ]
         self.projection = ConvUnit("concat_projection", filters, norm_epsilon=_EPSILON)
 
     def call(self, features, training=False):
         """Maps [B, h, w, C] to [B, h, w, filters]."""
         pooled = self.pooling(
-            tf.reduce_mean(features, axis=(1, 2), keepdims=True), training=training)
+            tf.reduce_mean(features, axis=(1, 2), keepdims=True), training=training
+        )
         shape = tf.shape(features)
         pooled = tf.broadcast_to(pooled, [shape[0], shape[1], shape[2], pooled.shape[-1]])
         branches = [branch(features, training=training) for branch in self.branches]
@@ -49,16 +51,20 @@ class Decoder(tf.keras.layers.Layer):
     def __init__(self, filters, name="decoder"):
         super().__init__(name=name)
         self.projection = ConvUnit(
-            "decoder/feature_projection0", _LOW_LEVEL_FILTERS, norm_epsilon=_EPSILON)
+            "decoder/feature_projection0", _LOW_LEVEL_FILTERS, norm_epsilon=_EPSILON
+        )
         self.convs = [
             SeparableUnit(f"decoder/decoder_conv{i}", filters, norm_epsilon=_EPSILON)
-            for i in range(2)]
+            for i in range(2)
+        ]
 
     def call(self, features, low_level, size, training=False):
         """Maps both feature maps to [B, size[0], size[1], filters]."""
         low_level = self.projection(low_level, training=training)
-        joined = [tf.cast(resize.resize_bilinear(x, size), self.compute_dtype)
-                  for x in (features, low_level)]
+        joined = [
+            tf.cast(resize.resize_bilinear(x, size), self.compute_dtype)
+            for x in (features, low_level)
+        ]
         outputs = tf.concat(joined, axis=-1)
         for conv in self.convs:
             outputs = conv(outputs, training=training)

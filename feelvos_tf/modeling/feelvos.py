@@ -59,8 +59,7 @@ class Feelvos(tf.keras.Model):
         features = self.deeplab(images, training=training, dropout=dropout)
         return features, self.embedding(features)
 
-    def match_previous(self, query, previous, previous_labels, num_objects,
-                       implementation="auto"):
+    def match_previous(self, query, previous, previous_labels, num_objects, implementation="auto"):
         """Distances to the previous frame as the config wants them, or None.
 
         Args:
@@ -77,9 +76,11 @@ class Feelvos(tf.keras.Model):
             return None
         if self.config.previous_frame_matching == "global":
             return matching.global_matching(
-                query, previous, previous_labels, num_objects, self.config.k_nearest_neighbors)
+                query, previous, previous_labels, num_objects, self.config.k_nearest_neighbors
+            )
         return matching.local_matching(
-            query, previous, previous_labels, num_objects, self.config.window, implementation)
+            query, previous, previous_labels, num_objects, self.config.window, implementation
+        )
 
     def segment(self, features, global_distance, previous_mask, previous_distance, num_objects):
         """Computes the logits of one frame.
@@ -110,8 +111,15 @@ class Feelvos(tf.keras.Model):
             objects = tf.zeros(tf.stack([num_objects, shape[0], shape[1], 0]))
         return tf.cast(self.head(features, objects), tf.float32)
 
-    def segment_next(self, features, embedding, global_distance, previous: FrameState,
-                     num_channels, implementation="auto"):
+    def segment_next(
+        self,
+        features,
+        embedding,
+        global_distance,
+        previous: FrameState,
+        num_channels,
+        implementation="auto",
+    ):
         """Computes the logits of a frame from those before it: one turn of the recurrence.
 
         Args:
@@ -127,9 +135,11 @@ class Feelvos(tf.keras.Model):
           previous_distance: float32 [h, w, N] in 0..1, or None where switched off.
         """
         previous_distance = self.match_previous(
-            embedding, previous.embedding, previous.labels, num_channels, implementation)
+            embedding, previous.embedding, previous.labels, num_channels, implementation
+        )
         logits = self.segment(
-            features, global_distance, previous.mask, previous_distance, num_channels)
+            features, global_distance, previous.mask, previous_distance, num_channels
+        )
         return logits, previous_distance
 
     def follow(self, embedding, logits, size):
@@ -185,20 +195,32 @@ class Feelvos(tf.keras.Model):
             global_distance = None
             if self.config.first_frame_matching:
                 global_distance = matching.global_matching(
-                    query, reference, reference_labels, num_objects,
-                    self.config.k_nearest_neighbors)
+                    query, reference, reference_labels, num_objects, self.config.k_nearest_neighbors
+                )
             mask = label_ops.one_hot_mask(previous_labels, num_objects)
             logits, _ = self.segment_next(
-                features, query, global_distance, FrameState(previous, previous_labels, mask),
-                num_objects)
+                features,
+                query,
+                global_distance,
+                FrameState(previous, previous_labels, mask),
+                num_objects,
+            )
             return logits
 
         # Not in parallel: one triplet's distances are in memory at a time.
         return tf.map_fn(
             segment,
-            (frame(features, 2), frame(embeddings, 0), frame(embeddings, 1), frame(embeddings, 2),
-             inputs["reference_labels"], inputs["previous_labels"]),
-            fn_output_signature=tf.float32, parallel_iterations=1)
+            (
+                frame(features, 2),
+                frame(embeddings, 0),
+                frame(embeddings, 1),
+                frame(embeddings, 2),
+                inputs["reference_labels"],
+                inputs["previous_labels"],
+            ),
+            fn_output_signature=tf.float32,
+            parallel_iterations=1,
+        )
 
 
 def build_model(config: ModelConfig) -> Feelvos:
@@ -206,10 +228,14 @@ def build_model(config: ModelConfig) -> Feelvos:
     model = Feelvos(config)
     # AutoGraph would rewrite every layer's source code, ten seconds for nothing.
     create_variables = tf.autograph.experimental.do_not_convert(model)
-    create_variables({
-        "images": tf.zeros([1, 3, 9, 9, 3]), "num_objects": 2,
-        "reference_labels": tf.zeros([1, 3, 3], tf.int32),
-        "previous_labels": tf.zeros([1, 3, 3], tf.int32)})
+    create_variables(
+        {
+            "images": tf.zeros([1, 3, 9, 9, 3]),
+            "num_objects": 2,
+            "reference_labels": tf.zeros([1, 3, 3], tf.int32),
+            "previous_labels": tf.zeros([1, 3, 3], tf.int32),
+        }
+    )
     return model
 
 

@@ -26,8 +26,10 @@ class NoisyIdentity(tf.keras.initializers.Initializer):
     def __call__(self, shape, dtype=None, **kwargs):
         noise = tf.random.truncated_normal(shape, stddev=self.stddev, dtype=dtype or tf.float32)
         channels = tf.ones([shape[2], 1]) if self.depthwise else tf.eye(shape[2], shape[3])
-        center = tf.pad(tf.cast(channels, noise.dtype)[tf.newaxis, tf.newaxis],
-                        [[shape[0] // 2] * 2, [shape[1] // 2] * 2, [0, 0], [0, 0]])
+        center = tf.pad(
+            tf.cast(channels, noise.dtype)[tf.newaxis, tf.newaxis],
+            [[shape[0] // 2] * 2, [shape[1] // 2] * 2, [0, 0], [0, 0]],
+        )
         return noise + center
 
     def get_config(self):
@@ -37,8 +39,11 @@ class NoisyIdentity(tf.keras.initializers.Initializer):
 def embedding_head(dim: int) -> SeparableUnit:
     """Returns the layer from features [B, h, w, C] to non-negative embeddings [B, h, w, dim]."""
     return SeparableUnit(
-        "embedding/split_separable_conv2d", dim,
-        depthwise_initializer=NoisyIdentity(depthwise=True), pointwise_initializer=NoisyIdentity())
+        "embedding/split_separable_conv2d",
+        dim,
+        depthwise_initializer=NoisyIdentity(depthwise=True),
+        pointwise_initializer=NoisyIdentity(),
+    )
 
 
 class SegmentationHead(tf.keras.layers.Layer):
@@ -55,11 +60,19 @@ class SegmentationHead(tf.keras.layers.Layer):
         super().__init__(name=name)
         self.num_object_channels = config.num_object_channels
         self.convs = [
-            SeparableUnit(f"embedding_seg/split_separable_conv2d_{i}", config.head_filters,
-                          kernel_size=config.head_kernel_size)
-            for i in range(config.head_layers)]
-        self.logits = ConvUnit("logits/semantic", 1, activation=None,
-                               initializer=tf.keras.initializers.TruncatedNormal(stddev=0.01))
+            SeparableUnit(
+                f"embedding_seg/split_separable_conv2d_{i}",
+                config.head_filters,
+                kernel_size=config.head_kernel_size,
+            )
+            for i in range(config.head_layers)
+        ]
+        self.logits = ConvUnit(
+            "logits/semantic",
+            1,
+            activation=None,
+            initializer=tf.keras.initializers.TruncatedNormal(stddev=0.01),
+        )
 
     def build(self, input_shape):
         """Creates the first layer's weights, which `call` uses in parts."""
@@ -91,8 +104,10 @@ class SegmentationHead(tf.keras.layers.Layer):
         bias, shared = depthwise.conv.bias, features.shape[-1]
 
         def part(inputs, channels):
-            filtered = tf.nn.depthwise_conv2d(
-                inputs, kernel[:, :, channels], [1, 1, 1, 1], "SAME") + bias[channels]
+            filtered = (
+                tf.nn.depthwise_conv2d(inputs, kernel[:, :, channels], [1, 1, 1, 1], "SAME")
+                + bias[channels]
+            )
             return tf.nn.conv2d(tf.nn.relu(filtered), weights[:, :, channels], 1, "SAME")
 
         outputs = part(features, slice(None, shared))

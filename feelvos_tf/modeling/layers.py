@@ -27,9 +27,19 @@ class ConvUnit(tf.keras.layers.Layer):
       initializer: of the kernel.
     """
 
-    def __init__(self, name, filters=None, kernel_size=1, stride=1, rate=1, norm_epsilon=None,
-                 activation=tf.nn.relu, explicit_padding=False, initializer="glorot_uniform",
-                 **kwargs):
+    def __init__(
+        self,
+        name,
+        filters=None,
+        kernel_size=1,
+        stride=1,
+        rate=1,
+        norm_epsilon=None,
+        activation=tf.nn.relu,
+        explicit_padding=False,
+        initializer="glorot_uniform",
+        **kwargs,
+    ):
         super().__init__(name=name, **kwargs)
         self.depthwise = filters is None
         self.padding = 0
@@ -37,8 +47,13 @@ class ConvUnit(tf.keras.layers.Layer):
         if explicit_padding and stride > 1:
             self.padding, padding = rate * (kernel_size - 1) // 2, "valid"
         shared = {
-            "kernel_size": kernel_size, "strides": stride, "dilation_rate": rate,
-            "padding": padding, "use_bias": norm_epsilon is None, "name": "conv"}
+            "kernel_size": kernel_size,
+            "strides": stride,
+            "dilation_rate": rate,
+            "padding": padding,
+            "use_bias": norm_epsilon is None,
+            "name": "conv",
+        }
         if self.depthwise:
             self.conv = tf.keras.layers.DepthwiseConv2D(depthwise_initializer=initializer, **shared)
         else:
@@ -46,7 +61,8 @@ class ConvUnit(tf.keras.layers.Layer):
         self.norm = None
         if norm_epsilon is not None:
             self.norm = tf.keras.layers.BatchNormalization(
-                momentum=_MOMENTUM, epsilon=norm_epsilon, name="norm")
+                momentum=_MOMENTUM, epsilon=norm_epsilon, name="norm"
+            )
         self.activation = activation
 
     @property
@@ -77,20 +93,40 @@ class SeparableUnit(tf.keras.layers.Layer):
       norm_epsilon, activation: of both units, see ConvUnit.
     """
 
-    def __init__(self, name, filters, kernel_size=3, stride=1, rate=1, norm_epsilon=None,
-                 activation=tf.nn.relu, explicit_padding=False, depthwise_initializer=None,
-                 pointwise_initializer=None, **kwargs):
+    def __init__(
+        self,
+        name,
+        filters,
+        kernel_size=3,
+        stride=1,
+        rate=1,
+        norm_epsilon=None,
+        activation=tf.nn.relu,
+        explicit_padding=False,
+        depthwise_initializer=None,
+        pointwise_initializer=None,
+        **kwargs,
+    ):
         super().__init__(name=name, **kwargs)
         normal = tf.keras.initializers.TruncatedNormal
         self.depthwise = ConvUnit(
-            f"{name}_depthwise", kernel_size=kernel_size, stride=stride, rate=rate,
-            norm_epsilon=norm_epsilon, activation=activation, explicit_padding=explicit_padding,
-            initializer=depthwise_initializer or normal(stddev=0.33))
+            f"{name}_depthwise",
+            kernel_size=kernel_size,
+            stride=stride,
+            rate=rate,
+            norm_epsilon=norm_epsilon,
+            activation=activation,
+            explicit_padding=explicit_padding,
+            initializer=depthwise_initializer or normal(stddev=0.33),
+        )
         self.pointwise = ConvUnit(
-            f"{name}_pointwise", filters, norm_epsilon=norm_epsilon, activation=activation,
-            initializer=pointwise_initializer or normal(stddev=0.06))
+            f"{name}_pointwise",
+            filters,
+            norm_epsilon=norm_epsilon,
+            activation=activation,
+            initializer=pointwise_initializer or normal(stddev=0.06),
+        )
 
     def call(self, inputs, training=False):
         """Applies both units: [B, H, W, in] -> [B, ceil(H / stride), ceil(W / stride), filters]."""
         return self.pointwise(self.depthwise(inputs, training=training), training=training)
-

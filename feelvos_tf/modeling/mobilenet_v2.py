@@ -10,9 +10,17 @@ _EPSILON = 1e-3
 # Of each inverted residual: channels out, expansion, stride. Sandler et al. 2018, table 2, without
 # the classifier's 1280 channels.
 _BLOCKS = (
-    [(16, 1, 1)] + [(24, 6, 2), (24, 6, 1)] + [(32, 6, 2)] + [(32, 6, 1)] * 2
-    + [(64, 6, 2)] + [(64, 6, 1)] * 3 + [(96, 6, 1)] * 3 + [(160, 6, 2)] + [(160, 6, 1)] * 2
-    + [(320, 6, 1)])
+    [(16, 1, 1)]
+    + [(24, 6, 2), (24, 6, 1)]
+    + [(32, 6, 2)]
+    + [(32, 6, 1)] * 2
+    + [(64, 6, 2)]
+    + [(64, 6, 1)] * 3
+    + [(96, 6, 1)] * 3
+    + [(160, 6, 2)]
+    + [(160, 6, 1)] * 2
+    + [(320, 6, 1)]
+)
 _DECODER_BLOCK = 2  # the last one at stride 4
 
 
@@ -32,10 +40,8 @@ class InvertedResidual(tf.keras.layers.Layer):
         self.expand = None
         if expansion > 1:
             self.expand = ConvUnit(f"{name}/expand", inputs * expansion, **unit)
-        self.filter = ConvUnit(
-            f"{name}/depthwise", kernel_size=3, stride=stride, rate=rate, **unit)
-        self.project = ConvUnit(
-            f"{name}/project", filters, norm_epsilon=_EPSILON, activation=None)
+        self.filter = ConvUnit(f"{name}/depthwise", kernel_size=3, stride=stride, rate=rate, **unit)
+        self.project = ConvUnit(f"{name}/project", filters, norm_epsilon=_EPSILON, activation=None)
         self.residual = stride == 1 and inputs == filters
 
     def call(self, inputs, training=False):
@@ -60,8 +66,14 @@ class MobileNetV2(tf.keras.layers.Layer):
     def __init__(self, output_stride, depth_multiplier=1.0, name="MobilenetV2"):
         super().__init__(name=name)
         channels = scaled(32, depth_multiplier)
-        self.stem = ConvUnit(f"{name}/Conv", channels, kernel_size=3, stride=2,
-                             norm_epsilon=_EPSILON, activation=tf.nn.relu6)
+        self.stem = ConvUnit(
+            f"{name}/Conv",
+            channels,
+            kernel_size=3,
+            stride=2,
+            norm_epsilon=_EPSILON,
+            activation=tf.nn.relu6,
+        )
         self.blocks = []
         current_stride, rate = 2, 1
         for i, (filters, expansion, stride) in enumerate(_BLOCKS):
@@ -74,8 +86,16 @@ class MobileNetV2(tf.keras.layers.Layer):
             else:
                 current_stride *= stride
             suffix = f"_{i}" if i else ""
-            self.blocks.append(InvertedResidual(
-                f"{name}/expanded_conv{suffix}", channels, filters, expansion, stride, block_rate))
+            self.blocks.append(
+                InvertedResidual(
+                    f"{name}/expanded_conv{suffix}",
+                    channels,
+                    filters,
+                    expansion,
+                    stride,
+                    block_rate,
+                )
+            )
             channels = filters
 
     def call(self, images, training=False):

@@ -27,15 +27,26 @@ class XceptionModule(tf.keras.layers.Layer):
         self.relu_before = not inner_activation
         self.convs = [
             SeparableUnit(
-                f"{name}/separable_conv{i + 1}", depth, stride=stride if i == 2 else 1, rate=rate,
-                norm_epsilon=_EPSILON, activation=tf.nn.relu if inner_activation else None,
-                explicit_padding=True)
-            for i, depth in enumerate(depths)]
+                f"{name}/separable_conv{i + 1}",
+                depth,
+                stride=stride if i == 2 else 1,
+                rate=rate,
+                norm_epsilon=_EPSILON,
+                activation=tf.nn.relu if inner_activation else None,
+                explicit_padding=True,
+            )
+            for i, depth in enumerate(depths)
+        ]
         self.identity = shortcut == "sum"
         self.shortcut = None
         if shortcut == "conv":
-            self.shortcut = ConvUnit(f"{name}/shortcut", depths[-1], stride=stride,
-                                     norm_epsilon=_EPSILON, activation=None)
+            self.shortcut = ConvUnit(
+                f"{name}/shortcut",
+                depths[-1],
+                stride=stride,
+                norm_epsilon=_EPSILON,
+                activation=None,
+            )
 
     def call(self, inputs, training=False):
         """Returns the module's output and that of its second convolution."""
@@ -67,9 +78,16 @@ class Xception65(tf.keras.layers.Layer):
         super().__init__(name=name)
         entry = f"{name}/entry_flow"
         self.stem = [
-            ConvUnit(f"{entry}/conv1_1", 32, kernel_size=3, stride=2, norm_epsilon=_EPSILON,
-                     explicit_padding=True),
-            ConvUnit(f"{entry}/conv1_2", 64, kernel_size=3, norm_epsilon=_EPSILON)]
+            ConvUnit(
+                f"{entry}/conv1_1",
+                32,
+                kernel_size=3,
+                stride=2,
+                norm_epsilon=_EPSILON,
+                explicit_padding=True,
+            ),
+            ConvUnit(f"{entry}/conv1_2", 64, kernel_size=3, norm_epsilon=_EPSILON),
+        ]
         # Scope, channels, shortcut, stride, activation inside.
         blocks = [
             ("entry_flow/block1/unit_1", (128,) * 3, "conv", 2, False),
@@ -77,7 +95,8 @@ class Xception65(tf.keras.layers.Layer):
             ("entry_flow/block3/unit_1", (728,) * 3, "conv", 2, False),
             *[(f"middle_flow/block1/unit_{i + 1}", (728,) * 3, "sum", 1, False) for i in range(16)],
             ("exit_flow/block1/unit_1", (728, 1024, 1024), "conv", 2, False),
-            ("exit_flow/block2/unit_1", (1536, 1536, 2048), "none", 1, True)]
+            ("exit_flow/block2/unit_1", (1536, 1536, 2048), "none", 1, True),
+        ]
         self.modules, current_stride, rate = [], 2, 1
         for scope, depths, shortcut, stride, inner_activation in blocks:
             # The module whose stride is dropped still runs at the dilation before it.
@@ -87,9 +106,16 @@ class Xception65(tf.keras.layers.Layer):
                 stride = 1
             else:
                 current_stride *= stride
-            self.modules.append(XceptionModule(
-                f"{name}/{scope}/xception_module", depths, shortcut, stride, module_rate,
-                inner_activation))
+            self.modules.append(
+                XceptionModule(
+                    f"{name}/{scope}/xception_module",
+                    depths,
+                    shortcut,
+                    stride,
+                    module_rate,
+                    inner_activation,
+                )
+            )
 
     def call(self, images, training=False):
         """Maps float images [B, H, W, 3] in -1..1 to the two feature maps."""

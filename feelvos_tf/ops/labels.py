@@ -27,7 +27,8 @@ def ids_to_channels(ids, object_ids):
     ids = tf.cast(ids, tf.int32)
     table = tf.fill([256], NO_OBJECT)
     table = tf.tensor_scatter_nd_update(
-        table, object_ids[:, tf.newaxis], tf.range(tf.size(object_ids)))
+        table, object_ids[:, tf.newaxis], tf.range(tf.size(object_ids))
+    )
     inside = (ids >= 0) & (ids <= 255)
     return tf.where(inside, tf.gather(table, tf.clip_by_value(ids, 0, 255)), NO_OBJECT)
 
@@ -73,14 +74,16 @@ def shrink(labels, size, num_objects):
         far = h * h + w * w
         cost = (rows - y) ** 2 + (columns - x) ** 2 + tf.where(only_one, far, 0)
         place = tf.argmin(tf.reshape(cost, [-1]), output_type=tf.int32)
-        flat = tf.tensor_scatter_nd_update(
-            tf.reshape(small, [-1]), [[place]], [lost[i]])
+        flat = tf.tensor_scatter_nd_update(tf.reshape(small, [-1]), [[place]], [lost[i]])
         return i + 1, tf.reshape(flat, tf.shape(small))
 
     small.set_shape([None, None])
     _, small = tf.while_loop(
-        lambda i, _: i < tf.size(lost), keep, (0, small),
-        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, None])))
+        lambda i, _: i < tf.size(lost),
+        keep,
+        (0, small),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, None])),
+    )
     return small
 
 
@@ -102,7 +105,8 @@ def _counts(labels, num_objects):
     flat = tf.reshape(labels, [-1])
     inside = (flat >= 0) & (flat < num_objects)
     return tf.math.unsorted_segment_sum(
-        tf.cast(inside, tf.int32), tf.where(inside, flat, NO_OBJECT), num_objects)
+        tf.cast(inside, tf.int32), tf.where(inside, flat, NO_OBJECT), num_objects
+    )
 
 
 def _center_pixel(points):

@@ -28,15 +28,22 @@ def search(query, previous, labels, num_objects, window, with_winners):
       InputError: TensorFlow Addons is not installed.
     """
     if not is_available():
-        raise InputError("local matching 'correlation' needs tensorflow-addons, which supports "
-                         "TensorFlow up to 2.15; use 'tiled' instead")
+        raise InputError(
+            "local matching 'correlation' needs tensorflow-addons, which supports "
+            "TensorFlow up to 2.15; use 'tiled' instead"
+        )
     from tensorflow_addons.layers.optical_flow import CorrelationCost
 
     height, width = tf.shape(query)[0], tf.shape(query)[1]
     side = 2 * window + 1
     correlation = CorrelationCost(
-        kernel_size=1, max_displacement=window, stride_1=1, stride_2=1, pad=window,
-        data_format="channels_last")([query[tf.newaxis], previous[tf.newaxis]])[0]
+        kernel_size=1,
+        max_displacement=window,
+        stride_1=1,
+        stride_2=1,
+        pad=window,
+        data_format="channels_last",
+    )([query[tf.newaxis], previous[tf.newaxis]])[0]
     # The op averages over channels.
     correlation *= tf.cast(tf.shape(query)[-1], tf.float32)
 
@@ -44,8 +51,12 @@ def search(query, previous, labels, num_objects, window, with_winners):
         """[H, W] -> [H, W, side^2], the offsets in the op's order."""
         padded = tf.pad(image, [[window, window]] * 2, constant_values=outside)
         patches = tf.image.extract_patches(
-            padded[tf.newaxis, :, :, tf.newaxis], [1, side, side, 1], [1, 1, 1, 1],
-            [1, 1, 1, 1], "VALID")
+            padded[tf.newaxis, :, :, tf.newaxis],
+            [1, side, side, 1],
+            [1, 1, 1, 1],
+            [1, 1, 1, 1],
+            "VALID",
+        )
         return tf.reshape(patches, [height, width, side * side])
 
     norm = tf.reduce_sum(previous * previous, axis=-1)
@@ -65,7 +76,10 @@ def search(query, previous, labels, num_objects, window, with_winners):
         return best, tf.where(tf.math.is_finite(best), place, -1)
 
     distances, winners = tf.map_fn(
-        of_object, tf.range(num_objects), fn_output_signature=(tf.float32, tf.int32),
-        parallel_iterations=1)
+        of_object,
+        tf.range(num_objects),
+        fn_output_signature=(tf.float32, tf.int32),
+        parallel_iterations=1,
+    )
     distances = tf.transpose(distances, [1, 2, 0])
     return distances, tf.transpose(winners, [1, 2, 0]) if with_winners else None

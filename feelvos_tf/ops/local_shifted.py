@@ -30,8 +30,10 @@ def search(query, previous, labels, num_objects, window, with_winners):
     side = 2 * window + 1
     border = [[window, window], [window, window]]
     padded = tf.pad(previous, [*border, [0, 0]])
-    masks = tf.pad(tf.one_hot(labels, num_objects, on_value=True, off_value=False, dtype=tf.bool),
-                   [*border, [0, 0]])
+    masks = tf.pad(
+        tf.one_hot(labels, num_objects, on_value=True, off_value=False, dtype=tf.bool),
+        [*border, [0, 0]],
+    )
     rows, columns = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
 
     def compare(offset, distances, winners):
@@ -52,7 +54,11 @@ def search(query, previous, labels, num_objects, window, with_winners):
     objects = num_objects if isinstance(num_objects, int) else None
     distances.set_shape([*static, objects])
     _, distances, winners = tf.while_loop(
-        lambda offset, *_: offset < side * side, compare, (0, distances, winners),
+        lambda offset, *_: offset < side * side,
+        compare,
+        (0, distances, winners),
         shape_invariants=(tf.TensorShape([]), distances.shape, winners.shape),
-        maximum_iterations=side * side, parallel_iterations=1)
+        maximum_iterations=side * side,
+        parallel_iterations=1,
+    )
     return distances, winners if with_winners else None

@@ -34,13 +34,21 @@ def search(query, previous, labels, num_objects, window, with_winners):
         near = tiling.neighborhoods(labels, i)
         if with_winners:
             tops, lefts = tiling.corners(i)
-            return _winners(product, near, num_objects, tops - tiling.up, lefts - tiling.left,
-                            tiling.key_w, tiling.width)
+            return _winners(
+                product,
+                near,
+                num_objects,
+                tops - tiling.up,
+                lefts - tiling.left,
+                tiling.key_w,
+                tiling.width,
+            )
         return _minima(product, near, num_objects)
 
     dtype = tf.int32 if with_winners else tf.float32
     result = tf.map_fn(
-        step, tf.range(tiling.steps), fn_output_signature=dtype, parallel_iterations=2)
+        step, tf.range(tiling.steps), fn_output_signature=dtype, parallel_iterations=2
+    )
     result = tiling.assemble(result)
     static = num_objects if isinstance(num_objects, int) else None
     result = tf.ensure_shape(result, [*query.shape[:2], static])
@@ -62,8 +70,12 @@ def bare_product(query, previous, window):
       float32 [steps], one entry of each product, so that none is optimized away.
     """
     tiling = _Tiling(query, previous, window)
-    return tf.map_fn(lambda i: tiling.product(i)[0, 0, 0], tf.range(tiling.steps),
-                     fn_output_signature=tf.float32, parallel_iterations=2)
+    return tf.map_fn(
+        lambda i: tiling.product(i)[0, 0, 0],
+        tf.range(tiling.steps),
+        fn_output_signature=tf.float32,
+        parallel_iterations=2,
+    )
 
 
 class _Tiling:
@@ -85,8 +97,10 @@ class _Tiling:
         lifted = tf.concat([-2.0 * query, tf.ones_like(query[..., :1])], axis=-1)
         tiles = tf.pad(lifted, [[0, below], [0, right], [0, 0]])
         tiles = tf.reshape(tiles, [self.rows, tile_h, self.columns, tile_w, channels])
-        self.tiles = tf.reshape(tf.transpose(tiles, [0, 2, 1, 3, 4]),
-                                [self.rows * self.columns, tile_h * tile_w, channels])
+        self.tiles = tf.reshape(
+            tf.transpose(tiles, [0, 2, 1, 3, 4]),
+            [self.rows * self.columns, tile_h * tile_w, channels],
+        )
         norm = tf.reduce_sum(previous * previous, axis=-1, keepdims=True)
         self.keys = tf.pad(tf.concat([previous, norm], axis=-1), [*self.border, [0, 0]])
 
@@ -104,10 +118,19 @@ class _Tiling:
         """Cuts what each tile of step i can see from a padded image: [tiles, keys, ...]."""
         tops, lefts = self.corners(i)
         rest = image.shape.as_list()[2:]
-        return tf.stack([
-            tf.reshape(tf.slice(image, [tops[t], lefts[t]] + [0] * len(rest),
-                                [self.key_h, self.key_w, *rest]), [-1, *rest])
-            for t in range(_TILES_PER_STEP)])
+        return tf.stack(
+            [
+                tf.reshape(
+                    tf.slice(
+                        image,
+                        [tops[t], lefts[t]] + [0] * len(rest),
+                        [self.key_h, self.key_w, *rest],
+                    ),
+                    [-1, *rest],
+                )
+                for t in range(_TILES_PER_STEP)
+            ]
+        )
 
     def product(self, i):
         """|q - p|^2 - |q|^2 of the tiles of step i: float32 [tiles, keys, pixels of a tile]."""
@@ -119,11 +142,12 @@ class _Tiling:
         tile_h, tile_w = _TILE
         objects, count = tf.shape(results)[2], self.rows * self.columns
         results = tf.reshape(results, [self.steps * _TILES_PER_STEP, objects, tile_h, tile_w])
+        results = tf.reshape(results[:count], [self.rows, self.columns, objects, tile_h, tile_w])
         results = tf.reshape(
-            results[:count], [self.rows, self.columns, objects, tile_h, tile_w])
-        results = tf.reshape(tf.transpose(results, [0, 3, 1, 4, 2]),
-                             [self.rows * tile_h, self.columns * tile_w, objects])
-        return results[:self.height, :self.width]
+            tf.transpose(results, [0, 3, 1, 4, 2]),
+            [self.rows * tile_h, self.columns * tile_w, objects],
+        )
+        return results[: self.height, : self.width]
 
 
 def _size(image):
@@ -134,6 +158,7 @@ def _size(image):
 
 def _outside_window(up, left):
     """float32 [keys, pixels of a tile]: 0 where the key lies in the pixel's window, else ABSENT."""
+
     def distance(keys, pixels, reach):
         offset = tf.range(keys)[:, tf.newaxis] - tf.range(pixels)[tf.newaxis, :]
         return (offset < 0) | (offset > 2 * reach)
@@ -149,15 +174,16 @@ def _outside_window(up, left):
 def _minima(product, labels, num_objects):
     """Minimum over each object's keys: [tiles, keys, pixels] -> [tiles, num_objects, pixels]."""
     tiles, pixels = product.shape[0], product.shape[2]
-    segments = tf.where(
-        labels >= 0, labels + tf.range(tiles)[:, tf.newaxis] * num_objects, -1)
+    segments = tf.where(labels >= 0, labels + tf.range(tiles)[:, tf.newaxis] * num_objects, -1)
     minima = tf.math.unsorted_segment_min(
-        tf.reshape(product, [-1, pixels]), tf.reshape(segments, [-1]), tiles * num_objects)
+        tf.reshape(product, [-1, pixels]), tf.reshape(segments, [-1]), tiles * num_objects
+    )
     return tf.reshape(minima, [tiles, num_objects, pixels])
 
 
 def _winners(product, labels, num_objects, tops, lefts, key_w, width):
     """Nearest key of each object as y * width + x: -> int32 [tiles, num_objects, pixels]."""
+
     def of_object(n):
         own = tf.where((labels == n)[:, :, tf.newaxis], product, ABSENT)
         best = tf.argmin(own, axis=1, output_type=tf.int32)
@@ -166,5 +192,6 @@ def _winners(product, labels, num_objects, tops, lefts, key_w, width):
         return tf.where(tf.reduce_min(own, axis=1) < ABSENT / 2, y * width + x, -1)
 
     winners = tf.map_fn(
-        of_object, tf.range(num_objects), fn_output_signature=tf.int32, parallel_iterations=1)
+        of_object, tf.range(num_objects), fn_output_signature=tf.int32, parallel_iterations=1
+    )
     return tf.transpose(winners, [1, 0, 2])

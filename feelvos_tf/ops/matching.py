@@ -54,8 +54,12 @@ def global_matching(query, reference, reference_labels, num_objects, k=1):
     """
     channels = query.shape[-1]
     flat = global_distances(
-        tf.reshape(query, [-1, channels]), tf.reshape(reference, [-1, channels]),
-        tf.reshape(reference_labels, [-1]), num_objects, k)
+        tf.reshape(query, [-1, channels]),
+        tf.reshape(reference, [-1, channels]),
+        tf.reshape(reference_labels, [-1]),
+        num_objects,
+        k,
+    )
     shape = tf.concat([tf.shape(query)[:-1], tf.shape(flat)[-1:]], axis=0)
     result = tf.reshape(squash(flat), shape)
     return tf.ensure_shape(result, [*query.shape[:-1], flat.shape[-1]])
@@ -88,8 +92,11 @@ def global_distances(query, reference, reference_labels, num_objects, k=1):
             coefficients = upstream[:, :, tf.newaxis] * weights
             width = tf.shape(upstream)[1] * k
             return _winner_gradients(
-                query, reference,
-                tf.reshape(winners, [-1, width]), tf.reshape(coefficients, [-1, width]))
+                query,
+                reference,
+                tf.reshape(winners, [-1, width]),
+                tf.reshape(coefficients, [-1, width]),
+            )
 
         return result, gradient
 
@@ -134,8 +141,11 @@ def local_matching(query, previous, previous_labels, num_objects, window, implem
             width = tf.shape(upstream)[-1]
             coefficients = tf.where(winners >= 0, upstream, 0.0)
             d_query, d_previous = _winner_gradients(
-                tf.reshape(query, [-1, channels]), tf.reshape(previous, [-1, channels]),
-                tf.reshape(winners, [-1, width]), tf.reshape(coefficients, [-1, width]))
+                tf.reshape(query, [-1, channels]),
+                tf.reshape(previous, [-1, channels]),
+                tf.reshape(winners, [-1, width]),
+                tf.reshape(coefficients, [-1, width]),
+            )
             return tf.reshape(d_query, tf.shape(query)), tf.reshape(d_previous, tf.shape(previous))
 
         return result, gradient
@@ -167,7 +177,9 @@ def _winner_gradients(query, keys, winners, coefficients):
         return i + 1, d_query + pull, d_keys - tf.math.unsorted_segment_sum(pull, index, num_keys)
 
     _, d_query, d_keys = tf.while_loop(
-        lambda i, *_: i < tf.shape(winners)[1], step,
+        lambda i, *_: i < tf.shape(winners)[1],
+        step,
         (0, tf.zeros_like(query), tf.zeros_like(keys)),
-        maximum_iterations=winners.shape[1])
+        maximum_iterations=winners.shape[1],
+    )
     return d_query, d_keys

@@ -40,6 +40,7 @@ def nearest(query, prepared: Reference, num_objects, k=1):
     if k == 1:
         distances = _smallest(query, prepared, num_objects)
     else:
+
         def search(product):
             distances, _ = _k_smallest(product, prepared.objects, num_objects, k)
             absent = distances[..., 0] >= ABSENT / 2
@@ -47,11 +48,11 @@ def nearest(query, prepared: Reference, num_objects, k=1):
             return tf.where(absent, ABSENT, mean)
 
         distances = _over_products(search, query, prepared, tf.float32)
-    distances = tf.reshape(
-        tf.transpose(distances, [0, 2, 1]), [-1, tf.shape(distances)[1]])[:tf.shape(query)[0]]
+    distances = tf.reshape(tf.transpose(distances, [0, 2, 1]), [-1, tf.shape(distances)[1]])[
+        : tf.shape(query)[0]
+    ]
     norm = tf.reduce_sum(query * query, axis=-1, keepdims=True)
-    result = tf.where(
-        distances >= ABSENT / 2, float("inf"), tf.maximum(distances + norm, 0.0))
+    result = tf.where(distances >= ABSENT / 2, float("inf"), tf.maximum(distances + norm, 0.0))
     return _with_objects(result, query, num_objects)
 
 
@@ -66,15 +67,16 @@ def nearest_winners(query, prepared: Reference, num_objects, k=1):
       weights: float32 [Q, num_objects, k], the share of each in the distance; they sum to 1
         where the object has a pixel, else they are 0.
     """
+
     def search(product):
         distances, rows = _k_smallest(product, prepared.objects, num_objects, k)
         pixels = tf.gather(prepared.pixels, rows)
         return tf.where(distances < ABSENT / 2, pixels, -1)
 
     winners = _over_products(search, query, prepared, tf.int32)
-    winners = tf.reshape(
-        tf.transpose(winners, [0, 2, 1, 3]),
-        [-1, tf.shape(winners)[1], k])[:tf.shape(query)[0]]
+    winners = tf.reshape(tf.transpose(winners, [0, 2, 1, 3]), [-1, tf.shape(winners)[1], k])[
+        : tf.shape(query)[0]
+    ]
     valid = tf.cast(winners >= 0, tf.float32)
     count = tf.reduce_sum(valid, axis=-1, keepdims=True)
     farthest = tf.one_hot(tf.cast(count[..., 0], tf.int32) - 1, k)
@@ -99,13 +101,13 @@ def _smallest(query, prepared, num_objects):
     # Blocks alike: the last one begins early and sees some columns twice, as a minimum may.
     starts = tf.minimum(tf.range(blocks) * width, columns - width)
     objects = tf.reshape(
-        tf.gather(prepared.objects, starts[:, tf.newaxis] + tf.range(width)), [blocks * width])
+        tf.gather(prepared.objects, starts[:, tf.newaxis] + tf.range(width)), [blocks * width]
+    )
 
     def chunk(rows):
         def block(start):
             part = tf.slice(keys, [0, start, 0], [SLOTS, width, channels])
-            product = tf.matmul(
-                tf.reshape(part, [SLOTS * width, channels]), rows, transpose_b=True)
+            product = tf.matmul(tf.reshape(part, [SLOTS * width, channels]), rows, transpose_b=True)
             return tf.reduce_min(tf.reshape(product, [SLOTS, width, tf.shape(rows)[0]]), axis=0)
 
         minima = tf.map_fn(block, starts, fn_output_signature=tf.float32, parallel_iterations=1)
@@ -128,8 +130,12 @@ def _over_products(search, query, prepared, dtype):
         product = tf.matmul(prepared.keys, rows, transpose_b=True)
         return search(tf.reshape(product, [SLOTS, -1, tf.shape(rows)[0]]))
 
-    return tf.map_fn(chunk, _chunks(query, multiples * _QUERIES_MULTIPLE),
-                     fn_output_signature=dtype, parallel_iterations=1)
+    return tf.map_fn(
+        chunk,
+        _chunks(query, multiples * _QUERIES_MULTIPLE),
+        fn_output_signature=dtype,
+        parallel_iterations=1,
+    )
 
 
 def _chunks(query, largest):
@@ -167,7 +173,8 @@ def _k_smallest(product, objects, num_objects, k):
     """
     num_columns, num_queries = tf.shape(product)[1], tf.shape(product)[2]
     parts = tf.reduce_min(
-        tf.reshape(product, [SLOTS // _PARTS, _PARTS, num_columns, num_queries]), axis=0)
+        tf.reshape(product, [SLOTS // _PARTS, _PARTS, num_columns, num_queries]), axis=0
+    )
     minima = tf.reduce_min(parts, axis=0)
 
     num_groups = (num_columns + _GROUP - 1) // _GROUP + k - 1
@@ -176,14 +183,16 @@ def _k_smallest(product, objects, num_objects, k):
     own = tf.range(num_objects)[:, tf.newaxis] == tf.pad(objects, [padding], constant_values=-1)
     minima = tf.where(own[:, :, tf.newaxis], minima, ABSENT)
     groups = tf.reduce_min(
-        tf.reshape(minima, [num_objects, _GROUP, num_groups, num_queries]), axis=1)
+        tf.reshape(minima, [num_objects, _GROUP, num_groups, num_queries]), axis=1
+    )
 
     query_index = tf.range(num_queries)[:, tf.newaxis]
 
     def descend(level, fan, above, rows, num_rows, first=0):
         """The k smallest of the `fan` entries below each of `rows`, one of every num_rows."""
-        below = tf.reshape(rows[..., tf.newaxis] + num_rows * tf.range(fan),
-                           [num_objects, num_queries, k * fan])
+        below = tf.reshape(
+            rows[..., tf.newaxis] + num_rows * tf.range(fan), [num_objects, num_queries, k * fan]
+        )
         values = tf.gather(tf.reshape(level, [-1]), (first + below) * num_queries + query_index)
         values = tf.where(tf.repeat(above < ABSENT / 2, fan, axis=-1), values, ABSENT)
         values, place = tf.math.top_k(-values, k)

@@ -64,16 +64,19 @@ def prepare(reference, labels, num_objects) -> Reference:
     place = tf.where(segments < num_objects, rank % SLOTS * columns + column, SLOTS * columns)
     # One place past the end takes the pixels that are left out.
     pixels = tf.tensor_scatter_nd_update(
-        tf.fill([SLOTS * columns + 1], -1), place[:, tf.newaxis], order)[:-1]
+        tf.fill([SLOTS * columns + 1], -1), place[:, tf.newaxis], order
+    )[:-1]
 
     # The row of zeros past the end is what padding gathers; there may be no other.
     embedding = tf.gather(
-        tf.pad(reference, [[0, 1], [0, 0]]), tf.where(pixels >= 0, pixels, tf.shape(reference)[0]))
+        tf.pad(reference, [[0, 1], [0, 0]]), tf.where(pixels >= 0, pixels, tf.shape(reference)[0])
+    )
     norm = tf.reduce_sum(embedding * embedding, axis=-1, keepdims=True)
     keys = tf.where(
         pixels[:, tf.newaxis] >= 0,
         tf.concat([embedding, norm], axis=-1),
-        tf.concat([embedding, tf.fill(tf.shape(norm), ABSENT)], axis=-1))
+        tf.concat([embedding, tf.fill(tf.shape(norm), ABSENT)], axis=-1),
+    )
     last_column = tf.cumsum(needed)
     objects = tf.searchsorted(last_column, tf.range(columns), side="right")
     objects = tf.where(objects < num_objects, objects, -1)
@@ -95,11 +98,14 @@ def extend(prepared: Reference, reference, labels, num_objects) -> Reference:
     real = prepared.pixels >= 0
     known = tf.tile(prepared.objects, [SLOTS])
     inside = (labels >= 0) & (labels < num_objects)
-    keys = tf.concat([tf.boolean_mask(prepared.keys[:, :-1], real),
-                      tf.boolean_mask(reference, inside)], axis=0)
+    keys = tf.concat(
+        [tf.boolean_mask(prepared.keys[:, :-1], real), tf.boolean_mask(reference, inside)], axis=0
+    )
     return prepare(
-        keys, tf.concat([tf.boolean_mask(known, real), tf.boolean_mask(labels, inside)], axis=0),
-        num_objects)
+        keys,
+        tf.concat([tf.boolean_mask(known, real), tf.boolean_mask(labels, inside)], axis=0),
+        num_objects,
+    )
 
 
 def subsample(labels, num_objects, most, seed):

@@ -53,8 +53,10 @@ def state_spec(memory: Memory, embedding_dim: int) -> MemoryState:
     count = memory.frames
     return MemoryState(
         tf.TensorSpec([count, SLOTS, None, embedding_dim + 1]),
-        tf.TensorSpec([count, None], tf.int32), tf.TensorSpec([count], tf.int32),
-        tf.TensorSpec([], tf.int32))
+        tf.TensorSpec([count, None], tf.int32),
+        tf.TensorSpec([count], tf.int32),
+        tf.TensorSpec([], tf.int32),
+    )
 
 
 def empty(memory: Memory, size, num_channels, embedding_dim: int) -> MemoryState:
@@ -70,8 +72,11 @@ def empty(memory: Memory, size, num_channels, embedding_dim: int) -> MemoryState
     keys = tf.fill([memory.frames, SLOTS, columns, embedding_dim + 1], 0.0)
     keys = tf.concat([keys[..., :-1], tf.fill(tf.shape(keys[..., :1]), ABSENT)], axis=-1)
     return MemoryState(
-        keys, tf.fill([memory.frames, columns], -1), tf.zeros([memory.frames], tf.int32),
-        tf.constant(0))
+        keys,
+        tf.fill([memory.frames, columns], -1),
+        tf.zeros([memory.frames], tf.int32),
+        tf.constant(0),
+    )
 
 
 def extend(state: MemoryState, memory: Memory, size, num_channels) -> MemoryState:
@@ -87,12 +92,14 @@ def extend(state: MemoryState, memory: Memory, size, num_channels) -> MemoryStat
     """
     forgotten = state.objects == 0
     absent = tf.fill(tf.shape(state.keys[..., -1:]), ABSENT)
-    keys = tf.where(forgotten[:, tf.newaxis, :, tf.newaxis],
-                    tf.concat([state.keys[..., :-1], absent], axis=-1), state.keys)
+    keys = tf.where(
+        forgotten[:, tf.newaxis, :, tf.newaxis],
+        tf.concat([state.keys[..., :-1], absent], axis=-1),
+        state.keys,
+    )
     objects = tf.where(forgotten, -1, state.objects)
     columns = num_columns(memory, size[0] * size[1], num_channels)
-    return state._replace(keys=_with_columns(keys, columns, 2),
-                          objects=_padded(objects, columns))
+    return state._replace(keys=_with_columns(keys, columns, 2), objects=_padded(objects, columns))
 
 
 def distances(query, state: MemoryState, num_channels, k: int = 1):
@@ -140,16 +147,20 @@ def remember(state: MemoryState, memory: Memory, embedding, probabilities) -> Me
         packed = sorted_reference.prepare(
             tf.reshape(embedding, [-1, embedding.shape[-1]]),
             confident_labels(probabilities, memory, tf.stack([0, steps])),
-            probabilities.shape[-1] or tf.shape(probabilities)[-1])
+            probabilities.shape[-1] or tf.shape(probabilities)[-1],
+        )
         columns = state.objects.shape[1] or tf.shape(state.objects)[1]
         keys = tf.reshape(packed.keys, [SLOTS, -1, packed.keys.shape[-1]])
         place = [[(steps // memory.every - 1) % memory.frames]]
         return (
             tf.tensor_scatter_nd_update(
-                state.keys, place, _with_columns(keys, columns, 1)[tf.newaxis]),
+                state.keys, place, _with_columns(keys, columns, 1)[tf.newaxis]
+            ),
             tf.tensor_scatter_nd_update(
-                state.objects, place, _padded(packed.objects, columns)[tf.newaxis]),
-            tf.tensor_scatter_nd_update(state.frames, place, steps[tf.newaxis]))
+                state.objects, place, _padded(packed.objects, columns)[tf.newaxis]
+            ),
+            tf.tensor_scatter_nd_update(state.frames, place, steps[tf.newaxis]),
+        )
 
     kept = tf.cond(steps % memory.every == 0, keep, lambda: state[:3])
     kept = [tf.ensure_shape(new, old.shape) for new, old in zip(kept, state)]
@@ -171,7 +182,8 @@ def confident_labels(probabilities, memory: Memory, seed):
     sure = tf.reduce_max(probabilities, axis=-1) > memory.min_confidence
     num_channels = probabilities.shape[-1] or tf.shape(probabilities)[-1]
     return sorted_reference.subsample(
-        tf.reshape(tf.where(sure, channels, -1), [-1]), num_channels, memory.max_pixels, seed)
+        tf.reshape(tf.where(sure, channels, -1), [-1]), num_channels, memory.max_pixels, seed
+    )
 
 
 def num_columns(memory: Memory, num_pixels, num_channels):
@@ -196,6 +208,6 @@ def _with_columns(keys, columns, axis: int):
 def _padded(objects, columns):
     """Channels of columns [..., found] -> [..., columns], -1 where there is none."""
     found = tf.shape(objects)[-1]
-    objects = objects[..., :tf.minimum(found, columns)]
+    objects = objects[..., : tf.minimum(found, columns)]
     missing = [[0, 0]] * (len(objects.shape) - 1) + [[0, tf.maximum(columns - found, 0)]]
     return tf.pad(objects, missing, constant_values=-1)

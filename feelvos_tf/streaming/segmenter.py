@@ -81,20 +81,32 @@ class VideoSegmenter:
       InputError: an argument is out of range.
     """
 
-    def __init__(self, model: Feelvos, *, max_side: int | None = None,
-                 ignore_label: int | None = None, max_reference_pixels: int | None = None,
-                 local_matching: str = "auto", memory: Memory | None | str = "auto",
-                 mixed_precision: str | None = None):
+    def __init__(
+        self,
+        model: Feelvos,
+        *,
+        max_side: int | None = None,
+        ignore_label: int | None = None,
+        max_reference_pixels: int | None = None,
+        local_matching: str = "auto",
+        memory: Memory | None | str = "auto",
+        mixed_precision: str | None = None,
+    ):
         if not isinstance(model, Feelvos):
-            raise InputError(f"the model is {shown(model)}, expected a network: load_model(path) "
-                             "reads one from a file")
+            raise InputError(
+                f"the model is {shown(model)}, expected a network: load_model(path) "
+                "reads one from a file"
+            )
         if ignore_label is not None:
             ignore_label = whole_number("ignore_label", ignore_label, 1, 255)
         self.model = model if mixed_precision is None else with_precision(model, mixed_precision)
         self._steps = StreamingSteps(
-            self.model, max_side=max_side, max_reference_pixels=max_reference_pixels,
+            self.model,
+            max_side=max_side,
+            max_reference_pixels=max_reference_pixels,
             local_matching=local_matching,
-            memory=memories.resolve(memory, self.model))
+            memory=memories.resolve(memory, self.model),
+        )
         self._ignore_label = ignore_label
         self._size = None
         self._ids = None
@@ -123,8 +135,10 @@ class VideoSegmenter:
         mask = _checked_mask(mask, size)
         ids = self._ids_in(mask)
         if not ids:
-            raise InputError(f"the mask holds no object: all {mask.size} pixels are background"
-                             + (" or ignored" if self._ignore_label else ""))
+            raise InputError(
+                f"the mask holds no object: all {mask.size} pixels are background"
+                + (" or ignored" if self._ignore_label else "")
+            )
         self._check_room(len(ids), size)
         self._size = size
         self._ids = np.array([0, *ids], np.int32)
@@ -152,11 +166,15 @@ class VideoSegmenter:
             return self._labels.copy()
         arrays = {name: value.numpy() for name, value in details.items()}
         return StepResult(
-            labels=self._labels.copy(), object_ids=self._ids.copy(),
-            embeddings=self._state.frame.embedding.numpy(), previous_labels=previous_labels.numpy(),
+            labels=self._labels.copy(),
+            object_ids=self._ids.copy(),
+            embeddings=self._state.frame.embedding.numpy(),
+            previous_labels=previous_labels.numpy(),
             global_distance=arrays.pop("global_distance", None),
             previous_distance=arrays.pop("previous_distance", None),
-            reference_frame=arrays.pop("reference_frame", None), **arrays)
+            reference_frame=arrays.pop("reference_frame", None),
+            **arrays,
+        )
 
     def add_objects(self, mask: np.ndarray) -> np.ndarray:
         """Adds objects in the frame handed over last; the others go on undisturbed.
@@ -178,8 +196,10 @@ class VideoSegmenter:
             raise InputError("the mask holds no new object")
         known = sorted(set(new) & set(self.object_ids))
         if known:
-            raise InputError(f"object {_listed(known)} is tracked already; "
-                             "a mask of new objects may hold new ids only")
+            raise InputError(
+                f"object {_listed(known)} is tracked already; "
+                "a mask of new objects may hold new ids only"
+            )
         self._check_room(len(self.object_ids) + len(new), self._size)
         mask = np.where(np.isin(mask, new), mask, 0).astype(np.uint8)
         ids = np.concatenate([self._ids, np.array(new, np.int32)])
@@ -215,8 +235,7 @@ class VideoSegmenter:
     @property
     def labels_hold_all(self) -> bool:
         """Whether labels of a step hold all that the next one uses, so that `resume` will do."""
-        return (self._steps.memory is None
-                and self.model.config.previous_mask != "probabilities")
+        return self._steps.memory is None and self.model.config.previous_mask != "probabilities"
 
     def resume(self, frame: np.ndarray, labels: np.ndarray) -> None:
         """Takes a frame and its known labels as the previous frame, the reference staying.
@@ -235,11 +254,14 @@ class VideoSegmenter:
             which labels do not hold.
         """
         if self._steps.memory is not None:
-            raise InputError("a segmenter with a memory cannot resume from labels, which do not "
-                             "hold it; restore(state) can")
+            raise InputError(
+                "a segmenter with a memory cannot resume from labels, which do not "
+                "hold it; restore(state) can"
+            )
         if self.model.config.previous_mask == "probabilities":
-            raise InputError("a network with previous_mask='probabilities' cannot resume "
-                             "from labels")
+            raise InputError(
+                "a network with previous_mask='probabilities' cannot resume from labels"
+            )
         frame = self._next_frame(frame)
         labels = _checked_mask(labels, self._size)
         self._state = self._look(frame, labels, self._state, self._ids)
@@ -262,8 +284,7 @@ class VideoSegmenter:
 
         self._begin = compiled(self._steps.begin, image, mask, ids)
         self._advance = compiled(advance, image, state, ids)
-        self._extend = compiled(
-            self._steps.extend, mask, state, ids, tf.TensorSpec([], tf.int32))
+        self._extend = compiled(self._steps.extend, mask, state, ids, tf.TensorSpec([], tf.int32))
         self._look = compiled(self._steps.look, image, mask, state, ids)
 
     def _ids_in(self, mask):
@@ -278,24 +299,30 @@ class VideoSegmenter:
         self._check_begun()
         frame = _checked_frame(frame)
         if frame.shape[:2] != self._size:
-            raise InputError(f"the frame is {_dimensions(frame.shape)}, but the video's first "
-                             f"frame is {_dimensions(self._size)}")
+            raise InputError(
+                f"the frame is {_dimensions(frame.shape)}, but the video's first "
+                f"frame is {_dimensions(self._size)}"
+            )
         return frame
 
     def _check_room(self, num_objects, size):
         scale = min(1.0, (self._steps.max_side or max(size)) / max(size))
-        h, w = (resize.scale_dimension(max(1, int(side * scale)), 1 / DECODER_STRIDE)
-                for side in size)
+        h, w = (
+            resize.scale_dimension(max(1, int(side * scale)), 1 / DECODER_STRIDE) for side in size
+        )
         if num_objects > h * w:
-            raise InputError(f"{num_objects} objects do not fit a frame of {_dimensions(size)}, "
-                             f"which has {h * w} pixels at stride {DECODER_STRIDE}")
+            raise InputError(
+                f"{num_objects} objects do not fit a frame of {_dimensions(size)}, "
+                f"which has {h * w} pixels at stride {DECODER_STRIDE}"
+            )
 
 
 def _checked_frame(frame):
     frame = np.asarray(frame)
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-        raise InputError(f"the frame is {frame.dtype} {list(frame.shape)}, "
-                         "expected uint8 [H, W, 3]")
+        raise InputError(
+            f"the frame is {frame.dtype} {list(frame.shape)}, expected uint8 [H, W, 3]"
+        )
     return frame
 
 
@@ -304,8 +331,9 @@ def _checked_mask(mask, size):
     if not np.issubdtype(mask.dtype, np.integer) and mask.dtype != np.bool_ or mask.ndim != 2:
         raise InputError(f"the mask is {mask.dtype} {list(mask.shape)}, expected integers [H, W]")
     if mask.shape != tuple(size):
-        raise InputError(f"the mask is {_dimensions(mask.shape)}, "
-                         f"but the frame is {_dimensions(size)}")
+        raise InputError(
+            f"the mask is {_dimensions(mask.shape)}, but the frame is {_dimensions(size)}"
+        )
     if mask.min() < 0 or mask.max() > 255:
         outside = mask.min() if mask.min() < 0 else mask.max()
         raise InputError(f"the mask holds id {outside}, expected 0 to 255")

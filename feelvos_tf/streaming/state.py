@@ -51,8 +51,9 @@ class State(NamedTuple):
     def of(cls, ids, labels, video: VideoState) -> State:
         """Gathers the state from what StreamingSteps hands back."""
         frame = video.frame
-        return cls(ids, labels, frame.embedding, frame.labels, frame.mask, *video.reference,
-                   *video.memory)
+        return cls(
+            ids, labels, frame.embedding, frame.labels, frame.mask, *video.reference, *video.memory
+        )
 
     def by_name(self) -> dict[str, Any]:
         """The parts that there are."""
@@ -61,18 +62,27 @@ class State(NamedTuple):
     @property
     def video(self) -> VideoState:
         """The state as StreamingSteps takes it."""
-        memory = () if self.memory_keys is None else memories.MemoryState(
-            self.memory_keys, self.memory_objects, self.memory_frames, self.memory_steps)
+        memory = (
+            ()
+            if self.memory_keys is None
+            else memories.MemoryState(
+                self.memory_keys, self.memory_objects, self.memory_frames, self.memory_steps
+            )
+        )
         return VideoState(
             sorted_reference.Reference(
-                self.reference_keys, self.reference_pixels, self.reference_objects),
-            FrameState(self.previous_embedding, self.previous_labels, self.previous_mask), memory)
+                self.reference_keys, self.reference_pixels, self.reference_objects
+            ),
+            FrameState(self.previous_embedding, self.previous_labels, self.previous_mask),
+            memory,
+        )
 
 
 def specs(steps: StreamingSteps) -> dict[str, tf.TensorSpec]:
     """Types and shapes of the parts by name, sizes dynamic."""
-    return State.of(tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.uint8),
-                    steps.state_spec()).by_name()
+    return State.of(
+        tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.uint8), steps.state_spec()
+    ).by_name()
 
 
 def shapes(steps: StreamingSteps, ids_shape, size, columns) -> dict[str, list]:
@@ -88,14 +98,24 @@ def shapes(steps: StreamingSteps, ids_shape, size, columns) -> dict[str, list]:
     small = tf.unstack(steps.small_size(tf.stack(size)))
     count = ids_shape[0]
     expected = State(
-        ids_shape, size, [*small, dim], small, [*small, count], [slots * columns, dim + 1],
-        [slots * columns], [columns])
+        ids_shape,
+        size,
+        [*small, dim],
+        small,
+        [*small, count],
+        [slots * columns, dim + 1],
+        [slots * columns],
+        [columns],
+    )
     memory = steps.memory
     if memory is not None:
         width = memories.num_columns(memory, small[0] * small[1], count)
         expected = expected._replace(
             memory_keys=[memory.frames, slots, width, dim + 1],
-            memory_objects=[memory.frames, width], memory_frames=[memory.frames], memory_steps=[])
+            memory_objects=[memory.frames, width],
+            memory_frames=[memory.frames],
+            memory_steps=[],
+        )
     return expected.by_name()
 
 
@@ -120,30 +140,44 @@ def checked(values: Mapping[str, np.ndarray], steps: StreamingSteps) -> State:
     arrays = {name: np.asarray(values[name]) for name in wanted}
     for name, spec in wanted.items():
         if arrays[name].dtype != spec.dtype.as_numpy_dtype or arrays[name].ndim != spec.shape.rank:
-            raise InputError(f"{name} in the state is {arrays[name].dtype} "
-                             f"{list(arrays[name].shape)}, expected {spec.dtype.name} of "
-                             f"{spec.shape.rank} dimensions")
+            raise InputError(
+                f"{name} in the state is {arrays[name].dtype} "
+                f"{list(arrays[name].shape)}, expected {spec.dtype.name} of "
+                f"{spec.shape.rank} dimensions"
+            )
     state = State(**arrays)
     ids = state.object_ids
-    if (len(ids) < 2 or ids[0] != 0 or ids[1:].min() < 1 or ids.max() > 255
-            or len(np.unique(ids)) != len(ids)):
-        raise InputError(f"object_ids in the state are {ids.tolist()[:9]}, expected 0, then "
-                         "different ids from 1 to 255")
+    if (
+        len(ids) < 2
+        or ids[0] != 0
+        or ids[1:].min() < 1
+        or ids.max() > 255
+        or len(np.unique(ids)) != len(ids)
+    ):
+        raise InputError(
+            f"object_ids in the state are {ids.tolist()[:9]}, expected 0, then "
+            "different ids from 1 to 255"
+        )
     if not state.labels.size:
         raise InputError("labels in the state are empty, expected those of a frame")
     expected = shapes(
-        steps, list(ids.shape), list(state.labels.shape), len(state.reference_objects))
+        steps, list(ids.shape), list(state.labels.shape), len(state.reference_objects)
+    )
     for name, shape in expected.items():
         shape = [int(side) for side in shape]
         if list(arrays[name].shape) != shape:
-            raise InputError(f"{name} in the state is {list(arrays[name].shape)}, "
-                             f"expected {shape}")
-    channels = [name for name in ("previous_labels", "reference_objects", "memory_objects")
-                if name in arrays]
+            raise InputError(f"{name} in the state is {list(arrays[name].shape)}, expected {shape}")
+    channels = [
+        name
+        for name in ("previous_labels", "reference_objects", "memory_objects")
+        if name in arrays
+    ]
     for name in channels:
         if arrays[name].size and not -1 <= arrays[name].min() <= arrays[name].max() < len(ids):
-            raise InputError(f"{name} in the state hold {arrays[name].min()} to "
-                             f"{arrays[name].max()}, expected -1 to {len(ids) - 1}")
+            raise InputError(
+                f"{name} in the state hold {arrays[name].min()} to "
+                f"{arrays[name].max()}, expected -1 to {len(ids) - 1}"
+            )
     for name, array in arrays.items():
         if array.dtype == np.float32 and not np.isfinite(array).all():
             raise InputError(f"{name} in the state has values that are not finite")

@@ -64,9 +64,15 @@ class StreamingSteps:
       InputError: an argument is out of range, or a memory for a network without global matching.
     """
 
-    def __init__(self, model: Feelvos, *, max_side: int | None = None,
-                 max_reference_pixels: int | None = None, local_matching: str = "auto",
-                 memory: Memory | None = None):
+    def __init__(
+        self,
+        model: Feelvos,
+        *,
+        max_side: int | None = None,
+        max_reference_pixels: int | None = None,
+        local_matching: str = "auto",
+        memory: Memory | None = None,
+    ):
         if max_side is not None:
             max_side = whole_number("max_side", max_side, 1)
         if max_reference_pixels is not None:
@@ -77,8 +83,9 @@ class StreamingSteps:
         if memory is not None and not isinstance(memory, Memory):
             raise InputError(f"memory is {shown(memory)}, expected a Memory or None")
         if memory is not None and not model.config.first_frame_matching:
-            raise InputError("a memory needs a network with first_frame_matching, which it "
-                             "would join")
+            raise InputError(
+                "a memory needs a network with first_frame_matching, which it would join"
+            )
         self.model = model
         self.memory = memory
         # Traced once for all functions that call it, which halves the time to the first label.
@@ -92,12 +99,17 @@ class StreamingSteps:
         dim = self.model.config.embedding_dim
         return VideoState(
             sorted_reference.Reference(
-                tf.TensorSpec([None, dim + 1]), tf.TensorSpec([None], tf.int32),
-                tf.TensorSpec([None], tf.int32)),
+                tf.TensorSpec([None, dim + 1]),
+                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([None], tf.int32),
+            ),
             FrameState(
-                tf.TensorSpec([None, None, dim]), tf.TensorSpec([None, None], tf.int32),
-                tf.TensorSpec([None, None, None])),
-            () if self.memory is None else memories.state_spec(self.memory, dim))
+                tf.TensorSpec([None, None, dim]),
+                tf.TensorSpec([None, None], tf.int32),
+                tf.TensorSpec([None, None, None]),
+            ),
+            () if self.memory is None else memories.state_spec(self.memory, dim),
+        )
 
     def small_size(self, size):
         """Size [h, w] at stride 4 of frames of a size, max_side heeded; both int32 [2]."""
@@ -121,7 +133,8 @@ class StreamingSteps:
             images = tf.cond(
                 tf.reduce_max(size) > self.max_side,
                 lambda: tf.image.resize(images, _reduced(size, self.max_side), antialias=True),
-                lambda: images)
+                lambda: images,
+            )
             images = tf.ensure_shape(images, [frames.shape[0], None, None, 3])
         features, embeddings = self._network(images)
         return features, tf.cast(embeddings, tf.float32)
@@ -145,13 +158,17 @@ class StreamingSteps:
         small = tf.ensure_shape(small, embedding.shape[:2])
         reference = sorted_reference.prepare(
             tf.reshape(embedding, [-1, embedding.shape[-1]]),
-            self._thinned(tf.reshape(small, [-1]), num_channels), num_channels)
+            self._thinned(tf.reshape(small, [-1]), num_channels),
+            num_channels,
+        )
         memory = ()
         if self.memory is not None:
-            memory = memories.empty(
-                self.memory, _size(small), num_channels, embedding.shape[-1])
-        return VideoState(reference, FrameState(
-            embedding, small, label_ops.one_hot_mask(small, num_channels)), memory)
+            memory = memories.empty(self.memory, _size(small), num_channels, embedding.shape[-1])
+        return VideoState(
+            reference,
+            FrameState(embedding, small, label_ops.one_hot_mask(small, num_channels)),
+            memory,
+        )
 
     def advance(self, frame, state: VideoState, ids) -> Advance:
         """Labels the next frame.
@@ -167,8 +184,13 @@ class StreamingSteps:
         if self.model.config.first_frame_matching:
             details = self._match_reference(embedding, state, num_channels)
         logits, previous_distance = self.model.segment_next(
-            features, embedding, details.get("global_distance"), state.frame, num_channels,
-            self._local_matching)
+            features,
+            embedding,
+            details.get("global_distance"),
+            state.frame,
+            num_channels,
+            self._local_matching,
+        )
         if previous_distance is not None:
             details["previous_distance"] = previous_distance
         details["logits"] = logits
@@ -176,10 +198,8 @@ class StreamingSteps:
         following, channels, full = self.model.follow(embedding, logits, tf.shape(frame)[:2])
         memory = state.memory
         if self.memory is not None:
-            memory = memories.remember(
-                memory, self.memory, embedding, details["probabilities"])
-        return Advance(
-            VideoState(state.reference, following, memory), channels, full, details)
+            memory = memories.remember(memory, self.memory, embedding, details["probabilities"])
+        return Advance(VideoState(state.reference, following, memory), channels, full, details)
 
     def _match_reference(self, embedding, state: VideoState, num_channels):
         """Distances to the given frames and the memory, and where the nearest pixel is from."""
@@ -193,7 +213,8 @@ class StreamingSteps:
             nearest = tf.argmin(remembered, axis=1, output_type=tf.int32)
             least = tf.reduce_min(remembered, axis=1)
             found["reference_frame"] = tf.reshape(
-                tf.where(least < distances, tf.gather(state.memory.frames, nearest), 0), shape)
+                tf.where(least < distances, tf.gather(state.memory.frames, nearest), 0), shape
+            )
             distances = tf.minimum(distances, least)
         found["global_distance"] = tf.reshape(matching.squash(distances), shape)
         return found
@@ -216,15 +237,19 @@ class StreamingSteps:
         reference = sorted_reference.extend(
             state.reference,
             tf.reshape(previous.embedding, [-1, previous.embedding.shape[-1]]),
-            segments, num_channels)
+            segments,
+            num_channels,
+        )
         mask = tf.pad(previous.mask, [[0, 0], [0, 0], [0, num_channels - num_known]])
-        mask = tf.where(
-            new[:, :, tf.newaxis], label_ops.one_hot_mask(small, num_channels), mask)
+        mask = tf.where(new[:, :, tf.newaxis], label_ops.one_hot_mask(small, num_channels), mask)
         memory = state.memory
         if self.memory is not None:
             memory = memories.extend(memory, self.memory, _size(small), num_channels)
-        return VideoState(reference, FrameState(
-            previous.embedding, tf.where(new, small, previous.labels), mask), memory)
+        return VideoState(
+            reference,
+            FrameState(previous.embedding, tf.where(new, small, previous.labels), mask),
+            memory,
+        )
 
     def look(self, frame, labels, state: VideoState, ids) -> VideoState:
         """Takes a frame with known labels as the previous one.
@@ -238,14 +263,14 @@ class StreamingSteps:
         _, embedding = self._embed_one(frame)
         channels = label_ops.ids_to_channels(labels, ids)
         small = label_ops.shrink_by_nearest(channels, tf.shape(embedding)[:2])
-        return state._replace(frame=FrameState(
-            embedding, small, label_ops.one_hot_mask(small, tf.size(ids))))
+        return state._replace(
+            frame=FrameState(embedding, small, label_ops.one_hot_mask(small, tf.size(ids)))
+        )
 
     def _thinned(self, labels, num_channels):
         if self._max_reference_pixels is None:
             return labels
-        return sorted_reference.subsample(
-            labels, num_channels, self._max_reference_pixels, seed=0)
+        return sorted_reference.subsample(labels, num_channels, self._max_reference_pixels, seed=0)
 
 
 def _reduced(size, max_side):

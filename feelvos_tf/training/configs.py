@@ -24,11 +24,18 @@ LOSSES = ("cross_entropy", "triplet")
 # The same fields with the same defaults; ModelConfig says what they mean and checks them.
 Network = dataclasses.make_dataclass(
     "Network",
-    [(f.name, List[int] if f.name == "atrous_rates" else type(f.default),  # noqa: UP006
-      dataclasses.field(default_factory=lambda f=f: list(f.default))
-      if isinstance(f.default, tuple) else dataclasses.field(default=f.default))
-     for f in dataclasses.fields(ModelConfig)],
-    bases=(hyperparams.Config,))
+    [
+        (
+            f.name,
+            List[int] if f.name == "atrous_rates" else type(f.default),  # noqa: UP006
+            dataclasses.field(default_factory=lambda f=f: list(f.default))
+            if isinstance(f.default, tuple)
+            else dataclasses.field(default=f.default),
+        )
+        for f in dataclasses.fields(ModelConfig)
+    ],
+    bases=(hyperparams.Config,),
+)
 
 
 @dataclasses.dataclass
@@ -230,36 +237,47 @@ def check(params: cfg.ExperimentConfig) -> None:
     task, trainer = params.task, params.trainer
     network = model_config(task.model)
     task.train_data.triplets()
-    for key, memory in (("task", task.memory.memory()),
-                        ("task.validation_data", task.validation_data.memory.memory())):
+    for key, memory in (
+        ("task", task.memory.memory()),
+        ("task.validation_data", task.validation_data.memory.memory()),
+    ):
         if memory is not None and not network.first_frame_matching:
             raise InputError(f"{key}.memory needs a network with first_frame_matching")
     for key, value, choices in (
-            ("task.freeze", task.freeze, FREEZABLE), ("task.losses.kind", task.losses.kind, LOSSES),
-            ("task.init_parts", task.init_parts, ("all", "deeplab", "backbone"))):
+        ("task.freeze", task.freeze, FREEZABLE),
+        ("task.losses.kind", task.losses.kind, LOSSES),
+        ("task.init_parts", task.init_parts, ("all", "deeplab", "backbone")),
+    ):
         if value not in choices:
             raise InputError(f"{key} is {value!r}, expected one of {', '.join(choices)}")
     for key, value, low in (
-            ("task.train_data.global_batch_size", task.train_data.global_batch_size, 1),
-            ("task.max_reference_pixels", task.max_reference_pixels, 1),
-            ("task.losses.hard_pixel_steps", task.losses.hard_pixel_steps, 0),
-            ("task.image_interval", task.image_interval, 0),
-            ("trainer.train_steps", trainer.train_steps, 1),
-            ("trainer.steps_per_loop", trainer.steps_per_loop, 1),
-            ("trainer.validation_interval", trainer.validation_interval, 1)):
+        ("task.train_data.global_batch_size", task.train_data.global_batch_size, 1),
+        ("task.max_reference_pixels", task.max_reference_pixels, 1),
+        ("task.losses.hard_pixel_steps", task.losses.hard_pixel_steps, 0),
+        ("task.image_interval", task.image_interval, 0),
+        ("trainer.train_steps", trainer.train_steps, 1),
+        ("trainer.steps_per_loop", trainer.steps_per_loop, 1),
+        ("trainer.validation_interval", trainer.validation_interval, 1),
+    ):
         if value < low:
             raise InputError(f"{key} is {value}, expected at least {low}")
     if trainer.summary_interval % trainer.steps_per_loop:
-        raise InputError(f"trainer.summary_interval is {trainer.summary_interval}, expected a "
-                         f"multiple of trainer.steps_per_loop, {trainer.steps_per_loop}")
+        raise InputError(
+            f"trainer.summary_interval is {trainer.summary_interval}, expected a "
+            f"multiple of trainer.steps_per_loop, {trainer.steps_per_loop}"
+        )
     if not task.embedding_gain > 0:
         raise InputError(f"task.embedding_gain is {task.embedding_gain}, expected above 0")
     if not 0 <= task.aspp_dropout < 1:
         raise InputError(f"task.aspp_dropout is {task.aspp_dropout}, expected 0 to below 1")
     if not 0 < task.losses.hard_pixel_share <= 1 or not task.losses.divisor > 0:
-        raise InputError("task.losses: expected hard_pixel_share in 0..1 and divisor above 0, "
-                         f"found {task.losses.hard_pixel_share} and {task.losses.divisor}")
+        raise InputError(
+            "task.losses: expected hard_pixel_share in 0..1 and divisor above 0, "
+            f"found {task.losses.hard_pixel_share} and {task.losses.divisor}"
+        )
     for source in [*task.train_data.sources, task.validation_data.source]:
         if source.dataset not in (*DATASETS, SYNTHETIC):
-            raise InputError(f"dataset {source.dataset!r} is unknown, expected one of "
-                             f"{', '.join((*DATASETS, SYNTHETIC))}")
+            raise InputError(
+                f"dataset {source.dataset!r} is unknown, expected one of "
+                f"{', '.join((*DATASETS, SYNTHETIC))}"
+            )

@@ -31,19 +31,33 @@ def embed_clips(model: Feelvos, images, seeds, dropout: float, train_norm: bool)
 
     def drop(features):
         shape = [count, *features.shape[1:]]
-        draws = tf.map_fn(lambda seed: random_numbers.uniform(shape, seed), seeds,
-                          fn_output_signature=tf.TensorSpec(shape, tf.float32))
+        draws = tf.map_fn(
+            lambda seed: random_numbers.uniform(shape, seed),
+            seeds,
+            fn_output_signature=tf.TensorSpec(shape, tf.float32),
+        )
         kept = tf.cast(tf.reshape(draws, tf.shape(features)) >= dropout, features.dtype)
         return features * kept / (1.0 - dropout)
 
     features, embeddings = model.embed(
-        frames, training=train_norm, dropout=drop if dropout else None)
+        frames, training=train_norm, dropout=drop if dropout else None
+    )
     return tuple(tf.reshape(x, [-1, count, *x.shape[1:]]) for x in (features, embeddings))
 
 
-def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
-                  max_reference_pixels: int | None = None, memory: Memory | None = None,
-                  static: bool = False, with_distances: bool = False):
+def segment_clips(
+    model: Feelvos,
+    features,
+    embeddings,
+    labels,
+    valid,
+    seeds,
+    *,
+    max_reference_pixels: int | None = None,
+    memory: Memory | None = None,
+    static: bool = False,
+    with_distances: bool = False,
+):
     """Segments frames 2 to T-1 of each clip.
 
     Frame 2 gets the labels of frame 1 as given; each later frame gets the network's own result
@@ -69,8 +83,7 @@ def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
     config = model.config
     size, full_size = embeddings.shape[2:4], labels.shape[2:4]
     num_channels, num_frames = valid.shape[1], embeddings.shape[1]
-    small = resize.resize_nearest(
-        tf.reshape(labels[:, :2], [-1, *full_size, 1]), size)
+    small = resize.resize_nearest(tf.reshape(labels[:, :2], [-1, *full_size, 1]), size)
     small = tf.reshape(small, [-1, 2, *size])
 
     def pad(tensor, fill):
@@ -85,28 +98,37 @@ def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
         if max_reference_pixels is not None:
             reference = sorted_reference.subsample(reference, count, max_reference_pixels, seed)
         remembered = []
-        previous = FrameState(
-            embeddings[1], small[1], label_ops.one_hot_mask(small[1], count))
+        previous = FrameState(embeddings[1], small[1], label_ops.one_hot_mask(small[1], count))
         outputs, distances = [], []
         for t in range(2, num_frames):
             from_first = None
             if config.first_frame_matching:
                 from_first = matching.global_matching(
-                    embeddings[t], embeddings[0], reference, count, config.k_nearest_neighbors)
+                    embeddings[t], embeddings[0], reference, count, config.k_nearest_neighbors
+                )
                 for frame, pixels in remembered:
-                    from_first = tf.minimum(from_first, matching.global_matching(
-                        embeddings[t], frame, pixels, count, config.k_nearest_neighbors))
+                    from_first = tf.minimum(
+                        from_first,
+                        matching.global_matching(
+                            embeddings[t], frame, pixels, count, config.k_nearest_neighbors
+                        ),
+                    )
             logits, from_previous = model.segment_next(
-                features[t], embeddings[t], from_first, previous, count)
+                features[t], embeddings[t], from_first, previous, count
+            )
             logits = tf.where(is_valid[:count], logits, ABSENT_LOGIT)
             outputs.append(pad(logits, ABSENT_LOGIT))
-            distances.append([tf.ones([*size, num_channels]) if d is None else pad(d, 1.0)
-                              for d in (from_first, from_previous)])
+            distances.append(
+                [
+                    tf.ones([*size, num_channels]) if d is None else pad(d, 1.0)
+                    for d in (from_first, from_previous)
+                ]
+            )
             if t + 1 < num_frames:
                 previous, _, _ = model.follow(embeddings[t], logits, full_size)
                 if memory is not None and (t - 1) % memory.every == 0:
                     pixels = confident_labels(tf.nn.softmax(logits), memory, seed + t)
-                    remembered = [*remembered, (embeddings[t], pixels)][-memory.frames:]
+                    remembered = [*remembered, (embeddings[t], pixels)][-memory.frames :]
         return (tf.stack(outputs), *distances[0]) if with_distances else tf.stack(outputs)
 
     logits_spec = tf.TensorSpec([num_frames - 2, *size, num_channels], tf.float32)
@@ -115,5 +137,9 @@ def segment_clips(model: Feelvos, features, embeddings, labels, valid, seeds, *,
     if with_distances:
         signature = (logits_spec, distance_spec, distance_spec)
     # Not in parallel: one clip's distances are in memory at a time.
-    return tf.map_fn(segment, (features, embeddings, small, valid, seeds),
-                     fn_output_signature=signature, parallel_iterations=1)
+    return tf.map_fn(
+        segment,
+        (features, embeddings, small, valid, seeds),
+        fn_output_signature=signature,
+        parallel_iterations=1,
+    )

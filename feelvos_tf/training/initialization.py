@@ -35,8 +35,10 @@ def initialize(model: Feelvos, path: str | os.PathLike, parts: str = "all") -> s
     """
     path = os.fspath(path)
     if path.endswith(".npz"):
-        values = {name: v.numpy()
-                  for name, v in checkpoints.named_variables(checkpoints.load_model(path)).items()}
+        values = {
+            name: v.numpy()
+            for name, v in checkpoints.named_variables(checkpoints.load_model(path)).items()
+        }
     elif path.endswith(".tflite"):
         values = read_tflite(model, path, parts)
         checkpoints.assign(model, values, path, values)

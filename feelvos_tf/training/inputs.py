@@ -37,10 +37,18 @@ def read_videos(source: Source, run_folder: str, objects: bool) -> list[Video]:
         _draw_clips(source, pathlib.Path(root))
         return read_dataset("davis2017", root, source.split, objects=objects)
     if not source.root:
-        raise InputError(f"no folder for {source.dataset}: set root of the source in task.train_"
-                         "data.sources or task.validation_data.source")
-    return read_dataset(source.dataset, source.root, source.split, resolution=source.resolution,
-                        only=source.only or None, objects=objects)
+        raise InputError(
+            f"no folder for {source.dataset}: set root of the source in task.train_"
+            "data.sources or task.validation_data.source"
+        )
+    return read_dataset(
+        source.dataset,
+        source.root,
+        source.split,
+        resolution=source.resolution,
+        only=source.only or None,
+        objects=objects,
+    )
 
 
 def _draw_clips(source: Source, root: pathlib.Path) -> None:
@@ -61,16 +69,21 @@ def _draw_clips(source: Source, root: pathlib.Path) -> None:
             if not are_drawn():
                 _write_clips(source.synthetic, names, root, listed)
     except OSError as error:
-        raise InputError(f"{error.filename or root}: cannot be written "
-                         f"({error.strerror or error})") from error
+        raise InputError(
+            f"{error.filename or root}: cannot be written ({error.strerror or error})"
+        ) from error
 
 
 def _write_clips(wanted, names, root, listed):
     listed.unlink(missing_ok=True)
     for i, name in enumerate(names):
         clip = synthetic.synthetic_clip(
-            wanted.seed + i, wanted.num_frames, wanted.height, wanted.width,
-            1 + i % wanted.max_objects)
+            wanted.seed + i,
+            wanted.num_frames,
+            wanted.height,
+            wanted.width,
+            1 + i % wanted.max_objects,
+        )
         synthetic.write_clip(clip, root, name)
     listed.parent.mkdir(parents=True, exist_ok=True)
     with replaced_when_done(listed) as partial:
@@ -89,13 +102,24 @@ def open_sources(data: TrainData, run_folder: str) -> list:
     for source in data.sources:
         name, still = source.dataset, source.dataset == "stills"
         if source.records:
-            opened.append(RecordSource(
-                name, source.records, weight=source.weight, still=still,
-                max_bad_share=data.max_bad_share))
+            opened.append(
+                RecordSource(
+                    name,
+                    source.records,
+                    weight=source.weight,
+                    still=still,
+                    max_bad_share=data.max_bad_share,
+                )
+            )
         else:
-            opened.append(TreeSource(
-                name, read_videos(source, run_folder, objects=False), weight=source.weight,
-                still=still))
+            opened.append(
+                TreeSource(
+                    name,
+                    read_videos(source, run_folder, objects=False),
+                    weight=source.weight,
+                    still=still,
+                )
+            )
     return opened
 
 
@@ -106,19 +130,28 @@ def count_triplets(sources: Sequence, num_frames: int) -> int:
         if source.still:
             total += len(source.lengths)
         else:
-            total += sum(n * (n - num_frames + 2) for n in source.lengths.tolist()
-                         if n >= num_frames)
+            total += sum(
+                n * (n - num_frames + 2) for n in source.lengths.tolist() if n >= num_frames
+            )
     return total
 
 
-def training_clips(sources: Sequence, data: TrainData, *, start: int = 0, num_shards: int = 1,
-                   shard: int = 0, batch_size: int) -> tf.data.Dataset:
+def training_clips(
+    sources: Sequence,
+    data: TrainData,
+    *,
+    start: int = 0,
+    num_shards: int = 1,
+    shard: int = 0,
+    batch_size: int,
+) -> tf.data.Dataset:
     """The stream of batches: what `make_triplets` gives but the names, which are text.
 
     Text cannot go to an accelerator; `triplet_names` finds the names from the indices.
     """
     triplets = make_triplets(
-        sources, data.triplets(), seed=data.seed, start=start, num_shards=num_shards, shard=shard)
+        sources, data.triplets(), seed=data.seed, start=start, num_shards=num_shards, shard=shard
+    )
     keys = ("images", "labels", "valid", "index")
     triplets = triplets.map(lambda item: {key: item[key] for key in keys})
     return triplets.batch(batch_size, drop_remainder=True).prefetch(2)
@@ -141,7 +174,7 @@ def has_validation(data: ValidationData) -> bool:
 def validation_videos(data: ValidationData, run_folder: str) -> list[Video]:
     """The videos to validate on, with their objects found."""
     videos = read_videos(data.source, run_folder, objects=True)
-    return videos[:data.limit] if data.limit else videos
+    return videos[: data.limit] if data.limit else videos
 
 
 def protocol_of(source: Source) -> str:

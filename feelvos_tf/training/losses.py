@@ -90,9 +90,11 @@ def triplet_loss(embeddings, labels, seed):
     anchors, own = tf.gather(pool, order), tf.gather(pool_labels, order)
     others = tf.reshape(embeddings[1:], [-1, channels])
     other_labels = tf.reshape(labels[1:], [-1])
-    distances = (tf.reduce_sum(anchors ** 2, axis=1)[:, tf.newaxis]
-                 + tf.reduce_sum(others ** 2, axis=1)[tf.newaxis]
-                 - 2.0 * tf.matmul(anchors, others, transpose_b=True))
+    distances = (
+        tf.reduce_sum(anchors**2, axis=1)[:, tf.newaxis]
+        + tf.reduce_sum(others**2, axis=1)[tf.newaxis]
+        - 2.0 * tf.matmul(anchors, others, transpose_b=True)
+    )
     real = other_labels[tf.newaxis] != IGNORE_LABEL
     same = (own[:, tf.newaxis] == other_labels[tf.newaxis]) & real
     different = (own[:, tf.newaxis] != other_labels[tf.newaxis]) & real
@@ -128,5 +130,7 @@ def scale_bias_gradients(gradients, names, factor: float):
     Returns:
       the gradients, those of biases (not batch norm's beta) scaled.
     """
-    return [factor * g if g is not None and name.endswith("/biases") else g
-            for g, name in zip(gradients, names)]
+    return [
+        factor * g if g is not None and name.endswith("/biases") else g
+        for g, name in zip(gradients, names)
+    ]

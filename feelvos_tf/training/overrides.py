@@ -15,8 +15,13 @@ from official.modeling import hyperparams
 
 from feelvos_tf.errors import InputError, shown
 
-_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
-          type(None): "null"}
+_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    type(None): "null",
+}
 _MOST_WHOLE = 2**63 - 1  # TensorFlow's whole numbers have 64 bits
 _ADVICE = "keys and values such as 'trainer: {train_steps: 100}'"
 
@@ -56,8 +61,9 @@ def _check_keys(values, config, source, prefix):
         if isinstance(config, hyperparams.OneOfConfig) and key == "type" and value is not None:
             choices = [choice for choice in known if choice != "type"]
             if value not in choices:
-                raise InputError(f"{source}: {name} is {shown(value)}, expected one of "
-                                 f"{', '.join(choices)}")
+                raise InputError(
+                    f"{source}: {name} is {shown(value)}, expected one of {', '.join(choices)}"
+                )
         elif isinstance(current, hyperparams.Config):
             if not isinstance(value, dict):
                 raise InputError(f"{source}: {name} is {shown(value)}, expected keys and values")
@@ -96,8 +102,7 @@ def _fits(value, hint):
     if typing.get_origin(hint) is typing.Union:
         return any(_fits(value, item) for item in typing.get_args(hint))
     if hint is int:
-        return (isinstance(value, int) and not isinstance(value, bool)
-                and abs(value) <= _MOST_WHOLE)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MOST_WHOLE
     if hint is float:
         return _fits(value, int) or isinstance(value, float) and not math.isnan(value)
     return hint in _NAMES and isinstance(value, hint)

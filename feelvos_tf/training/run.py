@@ -29,8 +29,9 @@ PARAMS_FILE = "params.yaml"
 LAST_MODEL = "last_model.npz"
 
 
-def read_params(experiment: str, config_files=(), override: str = "",
-                tpu: str | None = None) -> cfg.ExperimentConfig:
+def read_params(
+    experiment: str, config_files=(), override: str = "", tpu: str | None = None
+) -> cfg.ExperimentConfig:
     """Puts an experiment's settings together.
 
     Args:
@@ -47,8 +48,10 @@ def read_params(experiment: str, config_files=(), override: str = "",
     """
     name = experiment.removeprefix(experiments.PREFIX)
     if name not in experiments.EXPERIMENTS:
-        raise InputError(f"experiment {experiment!r} is unknown, expected one of "
-                         f"{', '.join(experiments.EXPERIMENTS)}")
+        raise InputError(
+            f"experiment {experiment!r} is unknown, expected one of "
+            f"{', '.join(experiments.EXPERIMENTS)}"
+        )
     params = experiments.EXPERIMENTS[name]()
     for path in config_files:
         overrides.override(params, settings.read(path), str(path))
@@ -77,15 +80,23 @@ def make_strategy(runtime) -> tf.distribute.Strategy:
         distribute_utils.configure_cluster(runtime.worker_hosts, runtime.task_index)
         return distribute_utils.get_distribution_strategy(
             distribution_strategy=runtime.distribution_strategy,
-            all_reduce_alg=runtime.all_reduce_alg, num_gpus=runtime.num_gpus,
-            num_packs=runtime.num_packs, tpu_address=runtime.tpu)
+            all_reduce_alg=runtime.all_reduce_alg,
+            num_gpus=runtime.num_gpus,
+            num_packs=runtime.num_packs,
+            tpu_address=runtime.tpu,
+        )
     except ValueError as error:
         raise InputError(f"runtime: {error}") from error
 
 
-def run_experiment(params: cfg.ExperimentConfig, mode: str, model_dir: str, *,
-                   strategy: tf.distribute.Strategy | None = None,
-                   say: Callable[[str], None] = print):
+def run_experiment(
+    params: cfg.ExperimentConfig,
+    mode: str,
+    model_dir: str,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    say: Callable[[str], None] = print,
+):
     """Trains or evaluates; a run that was stopped goes on from its newest checkpoint.
 
     In `model_dir`: params.yaml (the settings in full), ckpt-* (newest last), train/ and
@@ -109,14 +120,17 @@ def run_experiment(params: cfg.ExperimentConfig, mode: str, model_dir: str, *,
     if mode not in MODES:
         raise InputError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
     if "eval" in mode and not inputs.has_validation(params.task.validation_data):
-        raise InputError(f"mode {mode} needs videos to validate on: set "
-                         "task.validation_data.source.root")
+        raise InputError(
+            f"mode {mode} needs videos to validate on: set task.validation_data.source.root"
+        )
     strategy = strategy or make_strategy(params.runtime)
     replicas = strategy.num_replicas_in_sync
     batch = params.task.train_data.global_batch_size
     if "train" in mode and batch % replicas:
-        raise InputError(f"task.train_data.global_batch_size is {batch}, expected a multiple of "
-                         f"the {replicas} replicas")
+        raise InputError(
+            f"task.train_data.global_batch_size is {batch}, expected a multiple of "
+            f"the {replicas} replicas"
+        )
     precision = params.runtime.mixed_precision_dtype
     before = tf.keras.mixed_precision.global_policy()
     if precision:
@@ -144,14 +158,27 @@ def _run(params, mode, model_dir, kept, strategy, say):
         task.position = latest_position(model_dir)
         exporter = _best_model(params.trainer, model_dir, kept) if "eval" in mode else None
         trainer = Trainer(
-            params, task, task.build_model(), train_utils.create_optimizer(task, params),
-            train="train" in mode, evaluate="eval" in mode, checkpoint_exporter=exporter)
+            params,
+            task,
+            task.build_model(),
+            train_utils.create_optimizer(task, params),
+            train="train" in mode,
+            evaluate="eval" in mode,
+            checkpoint_exporter=exporter,
+        )
     actions = []
     if "train" in mode and chief and params.task.image_interval:
         actions.append(TripletPictures(task, trainer, os.path.join(model_dir, "train")))
     runner = train_lib.OrbitExperimentRunner(
-        strategy, task, mode, params, model_dir, train_actions=actions, trainer=trainer,
-        save_summary=chief)
+        strategy,
+        task,
+        mode,
+        params,
+        model_dir,
+        train_actions=actions,
+        trainer=trainer,
+        save_summary=chief,
+    )
     latest = tf.train.latest_checkpoint(model_dir)
     if latest and not chief:
         # Model Garden lets the other workers look into an empty folder for what to resume from.
@@ -186,10 +213,11 @@ def _run_until_stopped(runner, trainer, model_dir, say):
         except Stopped:
             step = int(trainer.global_step.numpy())
             with runner.strategy.scope():
-                path = runner.checkpoint_manager.save(
-                    checkpoint_number=step, check_interval=False)
-            say(f"stopped after step {step}, all of it kept in {path}: the same command goes on "
-                "from there")
+                path = runner.checkpoint_manager.save(checkpoint_number=step, check_interval=False)
+            say(
+                f"stopped after step {step}, all of it kept in {path}: the same command goes on "
+                "from there"
+            )
             signals.deliver()
             raise KeyboardInterrupt from None  # whatever the signal does, the run is over
 
@@ -198,10 +226,12 @@ def _best_model(settings, model_dir, kept):
     """What keeps the best model in `kept`, None where the settings want none."""
     if not settings.best_checkpoint_export_subdir:
         return None
-    folders = [os.path.join(parent, settings.best_checkpoint_export_subdir)
-               for parent in (model_dir, kept)]
+    folders = [
+        os.path.join(parent, settings.best_checkpoint_export_subdir) for parent in (model_dir, kept)
+    ]
     if kept != model_dir and os.path.isdir(folders[0]):
         # All workers must find the same model better, so all begin with the chief's best score.
         shutil.copytree(folders[0], folders[1], ignore=shutil.ignore_patterns("*ckpt*", "*.npz"))
-    return BestModel(folders[1], settings.best_checkpoint_eval_metric,
-                     settings.best_checkpoint_metric_comp)
+    return BestModel(
+        folders[1], settings.best_checkpoint_eval_metric, settings.best_checkpoint_metric_comp
+    )

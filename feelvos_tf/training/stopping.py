@@ -36,8 +36,11 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             # One that the process ignores, as in the background of a script, stays ignored.
-            self._before = {number: signal.signal(number, self._take) for number in SIGNALS
-                            if signal.getsignal(number) not in (signal.SIG_IGN, None)}
+            self._before = {
+                number: signal.signal(number, self._take)
+                for number in SIGNALS
+                if signal.getsignal(number) not in (signal.SIG_IGN, None)
+            }
         return self
 
     def __exit__(self, *error) -> None:

@@ -50,8 +50,11 @@ class FeelvosTrainingTask(base_task.Task):
         """The videos to validate on; empty where there are none."""
         data = self.task_config.validation_data
         if self._videos is None:
-            self._videos = (inputs.validation_videos(data, self.logging_dir)
-                            if inputs.has_validation(data) else [])
+            self._videos = (
+                inputs.validation_videos(data, self.logging_dir)
+                if inputs.has_validation(data)
+                else []
+            )
         return self._videos
 
     def open_data(self, train, evaluate):
@@ -103,7 +106,8 @@ class FeelvosTrainingTask(base_task.Task):
             same = len(self.position) == shards
             start = self.position[shard] if same else max(self.position)
         return inputs.training_clips(
-            self.sources, params, start=start, num_shards=shards, shard=shard, batch_size=batch)
+            self.sources, params, start=start, num_shards=shards, shard=shard, batch_size=batch
+        )
 
     def compute_loss(self, model, batch, step):
         """Computes what one replica adds to the loss.
@@ -122,18 +126,30 @@ class FeelvosTrainingTask(base_task.Task):
         """
         config = self.task_config
         images, labels, valid = batch["images"], batch["labels"], batch["valid"]
-        seeds = tf.cast(tf.stack(
-            [batch["index"] + 1, tf.fill(tf.shape(batch["index"]), tf.cast(step, tf.int64))],
-            axis=1), tf.int32)
+        seeds = tf.cast(
+            tf.stack(
+                [batch["index"] + 1, tf.fill(tf.shape(batch["index"]), tf.cast(step, tf.int64))],
+                axis=1,
+            ),
+            tf.int32,
+        )
         features, embeddings = forward.embed_clips(
-            model, images, seeds, config.aspp_dropout, config.train_batch_norm)
+            model, images, seeds, config.aspp_dropout, config.train_batch_norm
+        )
         if config.losses.kind == "triplet":
             data = self._triplet_loss(embeddings, labels, seeds)
         else:
             logits = forward.segment_clips(
-                model, features, embeddings, labels, valid, seeds,
+                model,
+                features,
+                embeddings,
+                labels,
+                valid,
+                seeds,
                 max_reference_pixels=config.max_reference_pixels,
-                memory=config.memory.memory(), static=config.jit_compile)
+                memory=config.memory.memory(),
+                static=config.jit_compile,
+            )
             data = self._cross_entropy(logits, labels, step)
         trained = {id(v) for v in model.trainable_variables}
         names = {name: v for name, v in named_variables(model).items() if id(v) in trained}
@@ -147,16 +163,21 @@ class FeelvosTrainingTask(base_task.Task):
         share = losses.kept_share(step, config.hard_pixel_share, config.hard_pixel_steps)
         means = losses.hard_pixel_cross_entropy(
             tf.reshape(logits, [-1, *logits.shape[2:]]),
-            tf.reshape(labels[:, 2:], [-1, *labels.shape[2:]]), share)
+            tf.reshape(labels[:, 2:], [-1, *labels.shape[2:]]),
+            share,
+        )
         return tf.reduce_sum(means) / (labels.shape[1] - 2) / config.divisor
 
     def _triplet_loss(self, embeddings, labels, seeds):
         size, count = embeddings.shape[2:4], labels.shape[1]
-        small = resize.resize_nearest(
-            tf.reshape(labels, [-1, *labels.shape[2:], 1]), size)
+        small = resize.resize_nearest(tf.reshape(labels, [-1, *labels.shape[2:], 1]), size)
         small = tf.reshape(small, [-1, count, *size])
-        each = tf.map_fn(lambda clip: losses.triplet_loss(*clip), (embeddings, small, seeds),
-                         fn_output_signature=tf.float32, parallel_iterations=1)
+        each = tf.map_fn(
+            lambda clip: losses.triplet_loss(*clip),
+            (embeddings, small, seeds),
+            fn_output_signature=tf.float32,
+            parallel_iterations=1,
+        )
         return tf.reduce_sum(each) / self.task_config.train_data.global_batch_size
 
     def compute_gradients(self, model, optimizer, batch, step):
@@ -178,7 +199,8 @@ class FeelvosTrainingTask(base_task.Task):
         by_id = {id(v): name for name, v in named_variables(model).items()}
         names = [by_id[id(v)] for v in variables]
         gradients = losses.scale_bias_gradients(
-            gradients, names, self.task_config.bias_gradient_factor)
+            gradients, names, self.task_config.bias_gradient_factor
+        )
         return total, parts, gradients
 
     # AutoGraph would rewrite the source code of every layer and of the optimizer, which takes
@@ -210,8 +232,10 @@ class FeelvosTrainingTask(base_task.Task):
         """Means of the parts of the loss, for training only."""
         if not training:
             return []
-        return [tf.keras.metrics.Mean(name, dtype=tf.float32)
-                for name in (self.task_config.losses.kind, "weight_decay")]
+        return [
+            tf.keras.metrics.Mean(name, dtype=tf.float32)
+            for name in (self.task_config.losses.kind, "weight_decay")
+        ]
 
     def make_segmenter(self, model):
         """What runs a video: the whole network, or nearest neighbors for the triplet loss."""
@@ -258,8 +282,8 @@ class FeelvosTrainingTask(base_task.Task):
             f"{replicas} {'replica' if replicas == 1 else 'replicas'}",
             f"crop: {data.crop_size[0]}x{data.crop_size[1]}, output stride "
             f"{network.output_stride} with {rates}, matching at stride 4",
-            f"triplets: {number} in " + ", ".join(
-                f"{len(s.lengths)} videos of {s.name}" for s in self.sources),
+            f"triplets: {number} in "
+            + ", ".join(f"{len(s.lengths)} videos of {s.name}" for s in self.sources),
             f"parameters: {every}, of which {trained} are trained; backbone {network.backbone}",
             f"initialized: {self.initialized}",
         ]

@@ -85,8 +85,7 @@ def backbone_units(backbone: MobileNetV2) -> list[ConvUnit]:
     return units
 
 
-def read_tflite(model: Feelvos, path: str | os.PathLike,
-                parts: str) -> dict[str, np.ndarray]:
+def read_tflite(model: Feelvos, path: str | os.PathLike, parts: str) -> dict[str, np.ndarray]:
     """Reads what a file has for a network.
 
     Args:
@@ -106,16 +105,20 @@ def read_tflite(model: Feelvos, path: str | os.PathLike,
     convolutions = read_convolutions(path)
     units = backbone_units(model.deeplab.backbone)
     if len(convolutions) < len(units):
-        raise InputError(f"{path}: has {len(convolutions)} convolutions, expected at least the "
-                         f"{len(units)} of a MobileNetV2")
+        raise InputError(
+            f"{path}: has {len(convolutions)} convolutions, expected at least the "
+            f"{len(units)} of a MobileNetV2"
+        )
     values = {}
     for unit, convolution in zip(units, convolutions):
         depthwise, kernel, _ = convolution
         if depthwise != unit.depthwise or list(kernel.shape) != unit.kernel.shape.as_list():
-            raise InputError(f"{path}: {unit.name} is {list(kernel.shape)}, "
-                             f"expected {unit.kernel.shape.as_list()}")
+            raise InputError(
+                f"{path}: {unit.name} is {list(kernel.shape)}, "
+                f"expected {unit.kernel.shape.as_list()}"
+            )
         values.update(_unit_values(unit, *convolution[1:]))
-    rest = convolutions[len(units):]
+    rest = convolutions[len(units) :]
     if parts != "backbone" and len(rest) > len(_ASPP):
         named = {u.name: u for u in model.submodules if isinstance(u, ConvUnit)}
         aspp = [named[name] for name in _ASPP]
@@ -127,7 +130,13 @@ def read_tflite(model: Feelvos, path: str | os.PathLike,
 
 def _unit_values(unit: ConvUnit, kernel, bias) -> dict[str, np.ndarray]:
     leaf = "depthwise_weights" if unit.depthwise else "weights"
-    norm = {"gamma": np.ones_like(bias), "beta": bias, "moving_mean": np.zeros_like(bias),
-            "moving_variance": np.full_like(bias, 1.0 - unit.norm.epsilon)}
-    return {f"{unit.name}/{leaf}": kernel,
-            **{f"{unit.name}/BatchNorm/{name}": value for name, value in norm.items()}}
+    norm = {
+        "gamma": np.ones_like(bias),
+        "beta": bias,
+        "moving_mean": np.zeros_like(bias),
+        "moving_variance": np.full_like(bias, 1.0 - unit.norm.epsilon),
+    }
+    return {
+        f"{unit.name}/{leaf}": kernel,
+        **{f"{unit.name}/BatchNorm/{name}": value for name, value in norm.items()},
+    }

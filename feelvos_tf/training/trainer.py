@@ -24,8 +24,9 @@ class Figures(dict):
     """
 
     def __repr__(self) -> str:
-        return ", ".join(f"{name.replace('_', ' ')} {_short(value)}"
-                         for name, value in self.items())
+        return ", ".join(
+            f"{name.replace('_', ' ')} {_short(value)}" for name, value in self.items()
+        )
 
 
 def _short(value) -> str:
@@ -41,16 +42,28 @@ class Trainer(base_trainer.Trainer):
     Its checkpoints hold, beside what Model Garden keeps, the place in the stream of triplets.
     """
 
-    def __init__(self, config, task, model, optimizer, train=True, evaluate=True,
-                 checkpoint_exporter=None):
+    def __init__(
+        self, config, task, model, optimizer, train=True, evaluate=True, checkpoint_exporter=None
+    ):
         validation = tf.data.Dataset.range(len(task.videos)) if evaluate else None
-        super().__init__(config, task, model, optimizer, train=train, evaluate=evaluate,
-                         validation_dataset=validation, checkpoint_exporter=checkpoint_exporter)
+        super().__init__(
+            config,
+            task,
+            model,
+            optimizer,
+            train=train,
+            evaluate=evaluate,
+            validation_dataset=validation,
+            checkpoint_exporter=checkpoint_exporter,
+        )
         if train:
             _make_slots(optimizer, model.trainable_variables)
         self._position = tf.Variable(
-            tf.zeros([task.num_pipelines], tf.int64), trainable=False, name="data_position",
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+            tf.zeros([task.num_pipelines], tf.int64),
+            trainable=False,
+            name="data_position",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
         if train:  # evaluation does not know how many pipelines there were
             self.checkpoint.data_position = self._position
         with tf.device("cpu"):
@@ -63,8 +76,12 @@ class Trainer(base_trainer.Trainer):
 
     @staticmethod
     def _local(value, shape=None):
-        return tf.Variable(value, trainable=False, shape=shape,
-                           aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        return tf.Variable(
+            value,
+            trainable=False,
+            shape=shape,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
 
     def train_loop_begin(self):
         """See base class."""
@@ -83,8 +100,9 @@ class Trainer(base_trainer.Trainer):
         step = tf.identity(self.global_step)
 
         def replica_step(batch):
-            logs = self.task.train_step({**batch, "step": step}, self.model, self.optimizer,
-                                        self.train_metrics)
+            logs = self.task.train_step(
+                {**batch, "step": step}, self.model, self.optimizer, self.train_metrics
+            )
             loss = logs[self.task.loss]
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             self._train_loss.update_state(loss * replicas)
@@ -103,8 +121,11 @@ class Trainer(base_trainer.Trainer):
         own = tf.repeat(~tf.math.is_finite(shares), tf.size(local) // tf.size(shares))
         first = ~tf.math.is_finite(loss) & (self._bad_step < 0)
         self._bad_step.assign(tf.where(first, step, self._bad_step))
-        self._bad_triplets.assign(tf.cond(
-            first, lambda: tf.boolean_mask(local, own), lambda: self._bad_triplets.read_value()))
+        self._bad_triplets.assign(
+            tf.cond(
+                first, lambda: tf.boolean_mask(local, own), lambda: self._bad_triplets.read_value()
+            )
+        )
 
     def train_loop_end(self):
         """See base class; adds the share of time spent waiting for data and the time left."""
@@ -120,11 +141,14 @@ class Trainer(base_trainer.Trainer):
 
     def _explain_bad_step(self) -> str:
         names = inputs.triplet_names(
-            self.task.sources, self.config.task.train_data, self._bad_triplets.numpy().tolist())
+            self.task.sources, self.config.task.train_data, self._bad_triplets.numpy().tolist()
+        )
         last = tf.train.latest_checkpoint(self.task.logging_dir)
         kept = f"the checkpoint {last} is as it was" if last else "there is no checkpoint yet"
-        return (f"the loss is not finite at step {int(self._bad_step.numpy())}, triplets "
-                f"{', '.join(names) or 'of another worker'}; {kept}")
+        return (
+            f"the loss is not finite at step {int(self._bad_step.numpy())}, triplets "
+            f"{', '.join(names) or 'of another worker'}; {kept}"
+        )
 
     def eval_begin(self):
         """See base class."""
@@ -178,4 +202,3 @@ class BestModel(train_utils.BestCheckpointExporter):
         if better:
             save_model(checkpoint.model, self.path)
         return better
-

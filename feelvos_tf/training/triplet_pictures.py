@@ -38,7 +38,8 @@ class TripletPictures:
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(self._folder, filename_suffix=".pictures")
             stream = inputs.training_clips(
-                self._task.sources, self._task.task_config.train_data, start=_TRIPLET, batch_size=1)
+                self._task.sources, self._task.task_config.train_data, start=_TRIPLET, batch_size=1
+            )
             self._clip = next(iter(stream.take(1)))
         with self._writer.as_default(step=step):
             tf.summary.image("triplet", picture(self._trainer.model, self._clip)[np.newaxis])
@@ -58,18 +59,26 @@ def picture(model, clip) -> np.ndarray:
     seeds = tf.zeros([1, 2], tf.int32)
     features, embeddings = forward.embed_clips(model, clip["images"], seeds, 0.0, False)
     logits, from_first, from_previous = forward.segment_clips(
-        model, features, embeddings, clip["labels"], clip["valid"], seeds, with_distances=True)
+        model, features, embeddings, clip["labels"], clip["valid"], seeds, with_distances=True
+    )
     images = np.clip(clip["images"][0].numpy(), 0, 255).astype(np.uint8)
     labels = clip["labels"][0].numpy()
     full = resize.resize_bilinear(logits[:, 0], labels.shape[1:])
     predicted = tf.argmax(full[0], axis=-1).numpy()
-    tiles = [overlay(images[0], labels[0]), overlay(images[1], labels[1]), images[2],
-             overlay(images[2], labels[2]), overlay(images[2], predicted)]
+    tiles = [
+        overlay(images[0], labels[0]),
+        overlay(images[1], labels[1]),
+        images[2],
+        overlay(images[2], labels[2]),
+        overlay(images[2], predicted),
+    ]
     captions = ["reference", "previous", "current", "truth", "prediction"]
     for name, distances in (("first frame", from_first), ("previous frame", from_previous)):
         for channel in np.flatnonzero(clip["valid"][0].numpy()):
             # As large as the frames: at stride 4 they would be stamps that hardly show a thing.
-            large = resize.resize_nearest(distances[:1, ..., channel:channel + 1], labels.shape[1:])
+            large = resize.resize_nearest(
+                distances[:1, ..., channel : channel + 1], labels.shape[1:]
+            )
             shade = (255 * large[0].numpy()).astype(np.uint8)
             tiles.append(np.repeat(shade, 3, axis=-1))
             captions.append(f"distance to {name}, {channel}")

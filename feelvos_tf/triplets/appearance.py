@@ -56,11 +56,15 @@ def blur(images, max_deviation: float, draws: Draws):
     for part, frames in (("reference", images[:1]), ("others", images[1:])):
         deviation = draws.uniform(part, -max_deviation, max_deviation)
         radius = max(1, math.ceil(3 * max_deviation))
-        parts.append(tf.cond(
-            deviation > 0.1,
-            lambda frames=frames, deviation=deviation, radius=radius: _gaussian(
-                frames, deviation, radius),
-            lambda frames=frames: frames))
+        parts.append(
+            tf.cond(
+                deviation > 0.1,
+                lambda frames=frames, deviation=deviation, radius=radius: _gaussian(
+                    frames, deviation, radius
+                ),
+                lambda frames=frames: frames,
+            )
+        )
     return tf.concat(parts, axis=0)
 
 
@@ -72,7 +76,7 @@ def _gaussian(images, deviation, radius: int):
     rows = tf.clip_by_value(tf.range(-radius, height + radius), 0, height - 1)
     columns = tf.clip_by_value(tf.range(-radius, width + radius), 0, width - 1)
     kernel = tf.tile(taps[:, tf.newaxis, tf.newaxis, tf.newaxis], [1, 1, channels, 1])
-    down = tf.nn.depthwise_conv2d(
-        tf.gather(images, rows, axis=1), kernel, [1, 1, 1, 1], "VALID")
+    down = tf.nn.depthwise_conv2d(tf.gather(images, rows, axis=1), kernel, [1, 1, 1, 1], "VALID")
     return tf.nn.depthwise_conv2d(
-        tf.gather(down, columns, axis=2), tf.transpose(kernel, [1, 0, 2, 3]), [1, 1, 1, 1], "VALID")
+        tf.gather(down, columns, axis=2), tf.transpose(kernel, [1, 0, 2, 3]), [1, 1, 1, 1], "VALID"
+    )

@@ -65,9 +65,7 @@ def crop_labels(labels, window: Window, crop_size):
       int32 [T, crop height, crop width].
     """
     shape = tf.shape(labels)
-    rows, row_covered = _source_indices(
-        shape[1], window.size[0], window.offset[0], crop_size[0]
-    )
+    rows, row_covered = _source_indices(shape[1], window.size[0], window.offset[0], crop_size[0])
     columns, column_covered = _source_indices(
         shape[2], window.size[1], window.offset[1], crop_size[1]
     )

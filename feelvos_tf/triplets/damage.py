@@ -84,8 +84,9 @@ def _cut(masks, draws: Draws):
 
     rows = tf.range(masks.shape[1], dtype=tf.float32)[tf.newaxis, :, tf.newaxis]
     columns = tf.range(masks.shape[2], dtype=tf.float32)[tf.newaxis, tf.newaxis, :]
-    ahead = (column(down) * (rows - column((top + bottom) / 2.0))
-             + column(across) * (columns - column((left + right) / 2.0)))
+    ahead = column(down) * (rows - column((top + bottom) / 2.0)) + column(across) * (
+        columns - column((left + right) / 2.0)
+    )
     is_cut = draws.uniform("cut", 0.0, 1.0, (count,)) < _CUT_PROBABILITY
     return masks & ~(column(is_cut) & (ahead > column(place * reach)))
 
@@ -148,9 +149,9 @@ def _covered(masks):
     covered = tf.zeros([])
     for row, run in enumerate(_disk().sum(axis=1)):
         half = int(run) // 2
-        rows = sums[:, row:row + height]
-        ends = rows[:, :, radius + 1 + half:radius + 1 + half + width]
-        covered += ends - rows[:, :, radius - half:radius - half + width]
+        rows = sums[:, row : row + height]
+        ends = rows[:, :, radius + 1 + half : radius + 1 + half + width]
+        covered += ends - rows[:, :, radius - half : radius - half + width]
     return covered
 
 

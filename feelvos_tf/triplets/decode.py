@@ -82,15 +82,11 @@ def decode_mask(data):
     readable = tf.logical_and(depth <= 8, tf.logical_or(color_type == _PALETTE, color_type == 0))
     stored = tf.debugging.Assert(readable, ["mask is no palette or gray PNG of at most 8 bits"])
     with tf.control_dependencies([stored]):
-        gray = tf.cond(
-            color_type == _PALETTE, lambda: _without_palette(data, header), lambda: data
-        )
+        gray = tf.cond(color_type == _PALETTE, lambda: _without_palette(data, header), lambda: data)
     mask = tf.io.decode_png(gray, channels=1)[:, :, 0]
     # libpng spreads gray of fewer than 8 bits over 0..255; ids are the values before that.
     spread = 255 // (tf.bitwise.left_shift(1, tf.minimum(depth, 8)) - 1)
-    return tf.cond(
-        depth < 8, lambda: mask // tf.cast(spread, tf.uint8), lambda: mask
-    )
+    return tf.cond(depth < 8, lambda: mask // tf.cast(spread, tf.uint8), lambda: mask)
 
 
 def decode_frame(data):

@@ -33,8 +33,11 @@ def lose_objects(labels, num_objects, max_objects: int, probability: float, draw
       int32 [H, W].
     """
     ids = tf.range(256)
-    draw = tf.pad(draws.uniform("lost", shape=(max_objects - 1,)), [[1, 256 - max_objects]],
-                  constant_values=1.0)
+    draw = tf.pad(
+        draws.uniform("lost", shape=(max_objects - 1,)),
+        [[1, 256 - max_objects]],
+        constant_values=1.0,
+    )
     kind = tf.pad(draws.uniform("kind", shape=(max_objects - 1,)), [[1, 256 - max_objects]])
     is_lost = (draw < probability) & (ids > 0) & (ids < num_objects)
     is_elsewhere = is_lost & (kind < _ELSEWHERE)
@@ -45,7 +48,13 @@ def lose_objects(labels, num_objects, max_objects: int, probability: float, draw
     other = tf.where(is_mistaken & (following != ids), following, 0)
     told = tf.gather(tf.where(is_lost, other, ids), labels)
     height, width = labels.shape
-    moved = tf.roll(labels, [height // 4 + draws.integer("down", height // 2 + 1),
-                             width // 4 + draws.integer("right", width // 2 + 1)], axis=[0, 1])
+    moved = tf.roll(
+        labels,
+        [
+            height // 4 + draws.integer("down", height // 2 + 1),
+            width // 4 + draws.integer("right", width // 2 + 1),
+        ],
+        axis=[0, 1],
+    )
     shows = tf.gather(is_elsewhere, moved) & (told == 0) & (labels != IGNORE)
     return tf.where(shows, moved, told)

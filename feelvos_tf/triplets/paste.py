@@ -84,8 +84,10 @@ def paste_object(images, labels, donor_images, donor_labels, draws: Draws, path:
 def _in_its_own_motion(images, alpha, allowed, draws: Draws) -> _Layer:
     """The object as it moves in its own clip: alpha float32 [T, H, W], where it is."""
     height, width = allowed.shape[1:]
-    shifts = tf.stack([_shift(draws, "reference", height, width)]
-                      + [_shift(draws, "others", height, width)] * (allowed.shape[0] - 1))
+    shifts = tf.stack(
+        [_shift(draws, "reference", height, width)]
+        + [_shift(draws, "others", height, width)] * (allowed.shape[0] - 1)
+    )
     cut = _shifted(tf.concat([images, alpha[..., tf.newaxis]], axis=-1), shifts)
     mask = (cut[..., 3] > 0.5) & allowed
     # Half a pixel of softness along the outline, within what may be covered.

@@ -45,13 +45,21 @@ def move(image, alpha, num_frames: int, strength: float, draws: Draws):
     sides = tf.constant([height, width], tf.float32)
     area = tf.reduce_sum(alpha)
     rows, columns = tf.reduce_sum(alpha, axis=1), tf.reduce_sum(alpha, axis=0)
-    middle = tf.stack([tf.tensordot(tf.range(height, dtype=tf.float32), rows, 1),
-                       tf.tensordot(tf.range(width, dtype=tf.float32), columns, 1)]) / area
+    middle = (
+        tf.stack(
+            [
+                tf.tensordot(tf.range(height, dtype=tf.float32), rows, 1),
+                tf.tensordot(tf.range(width, dtype=tf.float32), columns, 1),
+            ]
+        )
+        / area
+    )
     size = tf.exp(draws.uniform("size", math.log(_SIZES[0]), math.log(_SIZES[1])))
     zoom = size * math.sqrt(height * width) / tf.sqrt(area)
     poses = strength * _poses(num_frames, draws)
-    places = [draws.uniform(f"place/{part}", -_PLACE, _PLACE, (1, 2)) for part in ("reference",
-                                                                                  "others")]
+    places = [
+        draws.uniform(f"place/{part}", -_PLACE, _PLACE, (1, 2)) for part in ("reference", "others")
+    ]
     shares = tf.concat([places[0], tf.repeat(places[1], num_frames - 1, axis=0)], axis=0)
     gone = _gone(num_frames, draws)
     targets = sides * (0.5 + shares + poses[:, :2] + 2.0 * gone[:, tf.newaxis])
@@ -60,9 +68,13 @@ def move(image, alpha, num_frames: int, strength: float, draws: Draws):
     soft = tf.nn.avg_pool2d(alpha[tf.newaxis, ..., tf.newaxis], 3, 1, "SAME")[0]
     layer = tf.concat([image * soft, soft], axis=-1)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.repeat(layer[tf.newaxis], num_frames, axis=0), transforms=transforms,
-        output_shape=tf.constant([height, width]), fill_value=0.0, interpolation="BILINEAR",
-        fill_mode="CONSTANT")
+        images=tf.repeat(layer[tf.newaxis], num_frames, axis=0),
+        transforms=transforms,
+        output_shape=tf.constant([height, width]),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
     cover = moved[..., 3:]
     light = 1.0 + poses[:, 5, tf.newaxis, tf.newaxis, tf.newaxis]
     return tf.minimum(moved[..., :3] * light, 255.0 * cover), cover, area * scale[0] ** 2

@@ -105,8 +105,16 @@ _INTERNAL = ("usable", "readable")
 def _count_bad(state, item, config: TripletConfig):
     seen, bad = state[0] + 1, state[1] + tf.cast(~item["readable"], tf.int64)
     allowed = config.max_bad_share * tf.cast(tf.maximum(seen, _FEW), tf.float64)
-    message = ["unreadable triplets:", bad, "of", seen, "- more than max_bad_share",
-               config.max_bad_share, "- their files are named above; last:", item["name"]]
+    message = [
+        "unreadable triplets:",
+        bad,
+        "of",
+        seen,
+        "- more than max_bad_share",
+        config.max_bad_share,
+        "- their files are named above; last:",
+        item["name"],
+    ]
     check = tf.debugging.Assert(tf.cast(bad, tf.float64) <= allowed, message)
     with tf.control_dependencies([check]):
         return (tf.identity(seen), tf.identity(bad)), item
@@ -125,7 +133,10 @@ class _Maker:
             if short:
                 logging.warning(
                     "%s: %d videos have fewer than %d frames with masks, not used: %s",
-                    source.name, len(short), needed, ", ".join(short[:5]),
+                    source.name,
+                    len(short),
+                    needed,
+                    ", ".join(short[:5]),
                 )
             if not len(usable):
                 raise InputError(f"{source.name}: no video has {needed} frames with masks")
@@ -232,8 +243,13 @@ class _Maker:
                 images[0], labels[0], count, draws.child("motion"), self._config.still_motion
             )
         name = tf.strings.join(
-            [source.name, "/", tf.gather(tf.constant(source.names), video), ":",
-             tf.strings.reduce_join(tf.strings.as_string(frames), separator=",")]
+            [
+                source.name,
+                "/",
+                tf.gather(tf.constant(source.names), video),
+                ":",
+                tf.strings.reduce_join(tf.strings.as_string(frames), separator=","),
+            ]
         )
         return images, labels, name, readable
 

@@ -29,8 +29,11 @@ def object_colors() -> np.ndarray:
     tried = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     places = to_oklab(tried)
     light = places[:, 0]
-    usable = ((light > _LIGHTNESS[0]) & (light < _LIGHTNESS[1])
-              & (np.hypot(places[:, 1], places[:, 2]) > _LEAST_CHROMA))
+    usable = (
+        (light > _LIGHTNESS[0])
+        & (light < _LIGHTNESS[1])
+        & (np.hypot(places[:, 1], places[:, 2]) > _LEAST_CHROMA)
+    )
     tried, places = tried[usable], places[usable]
     colors = np.zeros((256, 3), np.uint8)
     best = int(np.flatnonzero((tried == [255, 0, 0]).all(axis=1))[0])  # the first object is red
@@ -54,9 +57,17 @@ def to_oklab(rgb: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(rgb) / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    cones = linear @ np.array([[0.4122214708, 0.2119034982, 0.0883024619],
-                               [0.5363325363, 0.6806995451, 0.2817188376],
-                               [0.0514459929, 0.1073969566, 0.6299787005]])
-    return np.cbrt(cones) @ np.array([[0.2104542553, 1.9779984951, 0.0259040371],
-                                      [0.7936177850, -2.4285922050, 0.7827717662],
-                                      [-0.0040720468, 0.4505937099, -0.8086757660]])
+    cones = linear @ np.array(
+        [
+            [0.4122214708, 0.2119034982, 0.0883024619],
+            [0.5363325363, 0.6806995451, 0.2817188376],
+            [0.0514459929, 0.1073969566, 0.6299787005],
+        ]
+    )
+    return np.cbrt(cones) @ np.array(
+        [
+            [0.2104542553, 1.9779984951, 0.0259040371],
+            [0.7936177850, -2.4285922050, 0.7827717662],
+            [-0.0040720468, 0.4505937099, -0.8086757660],
+        ]
+    )

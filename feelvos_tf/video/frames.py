@@ -26,8 +26,9 @@ _T = TypeVar("_T")
 class FolderFrames(FrameSource):
     """The JPEG and PNG files of one folder in natural order (frame2 before frame10)."""
 
-    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop",
-                 frame_rate: float = FOLDER_RATE):
+    def __init__(
+        self, path: str | os.PathLike[str], on_error: str = "stop", frame_rate: float = FOLDER_RATE
+    ):
         self.path = pathlib.Path(path)
         self.on_error = on_error
         self.frame_rate = frame_rate
@@ -80,8 +81,9 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
     return [int(p) if i % 2 else p.casefold() for i, p in enumerate(parts)], name
 
 
-def list_images(folder: str | os.PathLike[str],
-                extensions: tuple[str, ...] = IMAGE_EXTENSIONS) -> list[pathlib.Path]:
+def list_images(
+    folder: str | os.PathLike[str], extensions: tuple[str, ...] = IMAGE_EXTENSIONS
+) -> list[pathlib.Path]:
     """Lists the images of a folder, JPEG and PNG unless told otherwise, in natural order.
 
     Extensions count in any case; hidden files, folders and other files are left out.
@@ -125,8 +127,9 @@ def as_fraction(frame_rate: float) -> fractions.Fraction:
     return fractions.Fraction(frame_rate).limit_denominator(1001)
 
 
-def open_frames(path: str | os.PathLike[str], *, on_error: str = "stop",
-                frame_rate: float | None = None) -> FrameSource:
+def open_frames(
+    path: str | os.PathLike[str], *, on_error: str = "stop", frame_rate: float | None = None
+) -> FrameSource:
     """Opens a folder of JPEG/PNG images or a video file.
 
     Args:
@@ -159,8 +162,10 @@ def open_frames(path: str | os.PathLike[str], *, on_error: str = "stop",
     from feelvos_tf.video.video_file import VideoFileFrames
 
     if frame_rate is not None:
-        raise InputError(f"{path}: a video file says its frame rate itself; only a folder of "
-                         "images can be told one")
+        raise InputError(
+            f"{path}: a video file says its frame rate itself; only a folder of "
+            "images can be told one"
+        )
     return VideoFileFrames(path, on_error)
 
 

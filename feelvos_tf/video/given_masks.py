@@ -49,9 +49,16 @@ class GivenMasks:
       notes: lines that say what was found, for people.
     """
 
-    def __init__(self, path: str | os.PathLike[str], names: Sequence[str], size: tuple[int, int],
-                 ignore_label: int | None = None, *, threshold: int | None = None,
-                 snap: bool = False):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        names: Sequence[str],
+        size: tuple[int, int],
+        ignore_label: int | None = None,
+        *,
+        threshold: int | None = None,
+        snap: bool = False,
+    ):
         """Reads and checks every mask.
 
         Args:
@@ -82,8 +89,9 @@ class GivenMasks:
             known = sorted(set(np.unique(mask).tolist()) & seen)
             if new:
                 seen.update(new)
-                self.entries.append(GivenMask(
-                    file, index, names[index], tuple(new), zlib.crc32(mask.tobytes())))
+                self.entries.append(
+                    GivenMask(file, index, names[index], tuple(new), zlib.crc32(mask.tobytes()))
+                )
                 self.notes.append(_describe(file, names[index], mask, new, known))
                 doubt = questionable(mask)
                 if doubt:
@@ -93,8 +101,10 @@ class GivenMasks:
         if redundant:
             self.notes.append(f"{redundant} more masks hold no new object and are ignored")
         if not self.entries:
-            raise InputError(f"{self._path}: holds no object, every pixel is background"
-                             + ("" if ignore_label is None else f" or ignored ({ignore_label})"))
+            raise InputError(
+                f"{self._path}: holds no object, every pixel is background"
+                + ("" if ignore_label is None else f" or ignored ({ignore_label})")
+            )
 
     def read(self, entry: GivenMask) -> np.ndarray:
         """Reads the pixels of an entry's own objects.
@@ -125,7 +135,8 @@ class GivenMasks:
             if self._path.stem in names[1:]:
                 self.notes.append(
                     f"{self._path} is taken as the mask of the first frame, {names[0]}; give a "
-                    f"folder with this mask alone to start at frame {self._path.stem}")
+                    f"folder with this mask alone to start at frame {self._path.stem}"
+                )
             return [(0, self._path)]
         indices = {name: index for index, name in enumerate(names)}
         files = list_images(self._path, MASK_EXTENSIONS)
@@ -134,9 +145,12 @@ class GivenMasks:
             more = f" and {len(strangers) - _LISTED} more" if len(strangers) > _LISTED else ""
             raise InputError(
                 f"{self._path}: {', '.join(strangers[:_LISTED])}{more} fits no frame, expected "
-                f"masks named like frames, {names[0]}.png to {names[-1]}.png")
-        return sorted(((indices[file.stem], file) for file in files),
-                      key=lambda entry: (entry[0], natural_key(entry[1].name)))
+                f"masks named like frames, {names[0]}.png to {names[-1]}.png"
+            )
+        return sorted(
+            ((indices[file.stem], file) for file in files),
+            key=lambda entry: (entry[0], natural_key(entry[1].name)),
+        )
 
 
 def _describe(file: pathlib.Path, name: str, mask: np.ndarray, new, known) -> str:

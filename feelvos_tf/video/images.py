@@ -58,8 +58,9 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise InputError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
-def decode_image(data: bytes, path: str | os.PathLike[str],
-                 formats: tuple[str, ...] = FRAME_FORMATS) -> Image.Image:
+def decode_image(
+    data: bytes, path: str | os.PathLike[str], formats: tuple[str, ...] = FRAME_FORMATS
+) -> Image.Image:
     """Decodes the bytes of an image completely.
 
     Only the formats named are tried: few decoders see data from outside, and other formats
@@ -96,9 +97,7 @@ def decode_image(data: bytes, path: str | os.PathLike[str],
     except InputError:
         raise
     except DAMAGED as error:
-        raise InputError(
-            f"{path}: is a damaged or truncated image ({_reason(error)})"
-        ) from error
+        raise InputError(f"{path}: is a damaged or truncated image ({_reason(error)})") from error
     return image
 
 

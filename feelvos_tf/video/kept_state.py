@@ -56,9 +56,15 @@ class KeptState:
         """
         from feelvos_tf.streaming import state as states  # brings in TensorFlow
 
-        states.save(self.path, {
-            **kept.state, _FRAME: np.array(kept.frame), _MASKS: np.array(kept.num_masks),
-            _MADE_FROM: np.frombuffer(self._made_from, np.uint8)})
+        states.save(
+            self.path,
+            {
+                **kept.state,
+                _FRAME: np.array(kept.frame),
+                _MASKS: np.array(kept.num_masks),
+                _MADE_FROM: np.frombuffer(self._made_from, np.uint8),
+            },
+        )
         self._saved = time.monotonic()
 
     def remove(self) -> None:

@@ -105,13 +105,16 @@ def read_mask(
     data = read_bytes(path)
     image = decode_image(data, path, MASK_FORMATS)
     if image.format == "JPEG" and threshold is None and not snap:
-        raise InputError(f"{path}: is a JPEG, whose compression changes ids; expected a PNG mask, "
-                         f"or {_FLAGS}")
+        raise InputError(
+            f"{path}: is a JPEG, whose compression changes ids; expected a PNG mask, or {_FLAGS}"
+        )
     if size is not None and image.size != tuple(size[::-1]):
         found = image.size[::-1]
         turned = "; the video seems rotated" if found == tuple(size[::-1]) else ""
-        raise InputError(f"{path}: mask of {describe_size(found)}, expected "
-                         f"{describe_size(size)} like the frames{turned}")
+        raise InputError(
+            f"{path}: mask of {describe_size(found)}, expected "
+            f"{describe_size(size)} like the frames{turned}"
+        )
     is_png = data.startswith(PNG_SIGNATURE)
     depth, color = (data[_PNG_DEPTH], data[_PNG_COLOR]) if is_png else (8, _PNG_GREY)
     try:
@@ -243,8 +246,10 @@ def questionable(labels: np.ndarray) -> str | None:
     share = (labels == border[0]).mean()
     if border[0] == 0 or (border != border[0]).any() or share < _NEARLY_ALL:
         return None
-    return (f"object {border[0]} covers the border all around and {100 * share:.0f} % of the mask: "
-            "is it the background? Background must be 0")
+    return (
+        f"object {border[0]} covers the border all around and {100 * share:.0f} % of the mask: "
+        "is it the background? Background must be 0"
+    )
 
 
 def _visible(alpha: np.ndarray, path) -> np.ndarray:

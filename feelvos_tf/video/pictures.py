@@ -34,8 +34,15 @@ class Pictures:
     leaves none. Memory does not grow with the video.
     """
 
-    def __init__(self, folder: pathlib.Path, source: FrameSource, num_frames: int, *,
-                 overlay: bool, contact_sheet: bool):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        source: FrameSource,
+        num_frames: int,
+        *,
+        overlay: bool,
+        contact_sheet: bool,
+    ):
         """Args as follows; the folder must exist.
 
         Args:
@@ -46,9 +53,17 @@ class Pictures:
           contact_sheet: whether to write the sheet.
         """
         self._sheet = folder / CONTACT_SHEET if contact_sheet else None
-        self._video = VideoFileWriter(
-            folder / OVERLAY, source.frame_rate, time_base=source.time_base,
-            pixel_aspect=source.pixel_aspect, sound=source.sound) if overlay else None
+        self._video = (
+            VideoFileWriter(
+                folder / OVERLAY,
+                source.frame_rate,
+                time_base=source.time_base,
+                pixel_aspect=source.pixel_aspect,
+                sound=source.sound,
+            )
+            if overlay
+            else None
+        )
         picked = np.linspace(0, num_frames - 1, min(_TILES, num_frames)).round()
         self._picked = set(picked.astype(int).tolist()) if contact_sheet else set()
         self._tiles: list[np.ndarray] = []
@@ -100,4 +115,5 @@ class Pictures:
                 sheet.save(temporary, format="JPEG", quality=92)
         except OSError as error:
             raise InputError(
-                f"{self._sheet}: cannot be written ({error.strerror or error})") from error
+                f"{self._sheet}: cannot be written ({error.strerror or error})"
+            ) from error

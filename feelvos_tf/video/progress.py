@@ -16,8 +16,9 @@ from feelvos_tf.video.frames import Frame
 _SECONDS_BETWEEN_LINES = 30.0  # of progress, where there is no terminal to draw a bar in
 
 
-def progress_shown(frames: Iterator[Frame], total: int, is_warm: Callable[[], bool],
-                   say: Callable[[str], None]) -> Iterator[Frame]:
+def progress_shown(
+    frames: Iterator[Frame], total: int, is_warm: Callable[[], bool], say: Callable[[str], None]
+) -> Iterator[Frame]:
     """Passes frames on and shows how fast they come and when the last is due.
 
     Rate and time left are those of the frames after `is_warm()`: the ones before it were kept from
@@ -39,8 +40,7 @@ def progress_shown(frames: Iterator[Frame], total: int, is_warm: Callable[[], bo
         now = time.monotonic()
         if now - said >= _SECONDS_BETWEEN_LINES:
             said = now
-            say(tqdm.format_meter(count, total, now - began, ncols=0, unit="frame",
-                                  initial=before))
+            say(tqdm.format_meter(count, total, now - began, ncols=0, unit="frame", initial=before))
 
 
 @contextlib.contextmanager

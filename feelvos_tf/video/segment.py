@@ -120,26 +120,41 @@ def segment_video(
         # A video file's names are known beforehand, its exact length is not.
         names = source.names or [f"{index:05d}" for index in range(len(source))]
         say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
-        given = GivenMasks(mask, names, size, ignore_label, threshold=mask_threshold,
-                           snap=snap_mask)
+        given = GivenMasks(
+            mask, names, size, ignore_label, threshold=mask_threshold, snap=snap_mask
+        )
         for line in given.notes:
             say(line)
         sightings = Sightings({entry.name: entry.ids for entry in given.entries})
         run = None
         try:
             with SegmentOutput(
-                    output, names, size, _identity(size, given, settings), resume=resume,
-                    overwrite=overwrite, pictures=picture_names(overlay, contact_sheet),
-                    inputs=_files_read(source, given, mask, inputs)) as folder:
+                output,
+                names,
+                size,
+                _identity(size, given, settings),
+                resume=resume,
+                overwrite=overwrite,
+                pictures=picture_names(overlay, contact_sheet),
+                inputs=_files_read(source, given, mask, inputs),
+            ) as folder:
                 tracker = Tracker(make_segmenter(), given)
                 folder.begin(
-                    video=str(source.path.resolve()), mask=os.path.abspath(mask),
-                    settings={**(settings or {}), "on_error": on_error, "overlay": overlay,
-                              "contact_sheet": contact_sheet, "ignore_label": ignore_label,
-                              "mask_threshold": mask_threshold, "snap_mask": snap_mask})
+                    video=str(source.path.resolve()),
+                    mask=os.path.abspath(mask),
+                    settings={
+                        **(settings or {}),
+                        "on_error": on_error,
+                        "overlay": overlay,
+                        "contact_sheet": contact_sheet,
+                        "ignore_label": ignore_label,
+                        "mask_threshold": mask_threshold,
+                        "snap_mask": snap_mask,
+                    },
+                )
                 with Pictures(
-                        folder.folder, source, len(names), overlay=overlay,
-                        contact_sheet=contact_sheet) as pictures:
+                    folder.folder, source, len(names), overlay=overlay, contact_sheet=contact_sheet
+                ) as pictures:
                     run = _Run(folder, tracker, pictures, sightings)
                     if resume:
                         run.resume(names, say)
@@ -162,8 +177,9 @@ def segment_video(
 class _Run:
     """Takes frames to masks, and counts."""
 
-    def __init__(self, output: SegmentOutput, tracker: Tracker, pictures: Pictures,
-                 sightings: Sightings):
+    def __init__(
+        self, output: SegmentOutput, tracker: Tracker, pictures: Pictures, sightings: Sightings
+    ):
         self._output = output
         self._tracker = tracker
         self._pictures = pictures
@@ -202,9 +218,11 @@ class _Run:
                 labels = self._output.stored(frame.name) if self._resume else None
                 if labels is None:
                     if self._resume and not self._tracker.labels_hold_all:
-                        raise InputError(f"{self._output.folder}: frame {frame.name} has come to "
-                                         "the video since it was finished; --overwrite starts "
-                                         "anew")
+                        raise InputError(
+                            f"{self._output.folder}: frame {frame.name} has come to "
+                            "the video since it was finished; --overwrite starts "
+                            "anew"
+                        )
                     # From here on every mask follows from this one; two that were written side
                     # by side may have been finished in another order.
                     self._resume = False
@@ -256,11 +274,16 @@ class _Run:
             warm, first = self._warm, self._first
             rate = (self.computed - first) / (now - warm)
         return Summary(
-            masks=self.kept + self.computed, kept=self.kept,
+            masks=self.kept + self.computed,
+            kept=self.kept,
             skipped=num_frames - self.kept - self.computed,
-            seconds=now - began, first_frames=first,
+            seconds=now - began,
+            first_frames=first,
             first_seconds=warm - began,
-            frames_per_second=rate, peak_memory=peak_memory(), files=tuple(self._pictures.files))
+            frames_per_second=rate,
+            peak_memory=peak_memory(),
+            files=tuple(self._pictures.files),
+        )
 
 
 def _identity(size, given: GivenMasks, settings) -> dict[str, Any]:

@@ -38,10 +38,18 @@ class SegmentOutput:
     the masks handed over are written.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], names: Iterable[str],
-                 size: tuple[int, int], made_from: Mapping[str, Any], *, resume: bool,
-                 overwrite: bool, pictures: Iterable[str] = (),
-                 inputs: Collection[str | os.PathLike[str]] = ()):
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        names: Iterable[str],
+        size: tuple[int, int],
+        made_from: Mapping[str, Any],
+        *,
+        resume: bool,
+        overwrite: bool,
+        pictures: Iterable[str] = (),
+        inputs: Collection[str | os.PathLike[str]] = (),
+    ):
         """Args as follows; nothing is touched before the block.
 
         Args:
@@ -59,8 +67,9 @@ class SegmentOutput:
           InputError: both `resume` and `overwrite`, or a name that can be none of a file.
         """
         if resume and overwrite:
-            raise InputError("resume keeps the masks that exist and overwrite removes them: "
-                             "expected one of both")
+            raise InputError(
+                "resume keeps the masks that exist and overwrite removes them: expected one of both"
+            )
         self.folder = pathlib.Path(folder)
         self._size = size
         self._made_from = dict(made_from)
@@ -115,8 +124,12 @@ class SegmentOutput:
         self._output.values.pop("objects", None)
         self._output.values.pop("num_masks", None)
         self._output.record(
-            [*self._masks, *self._pictures], version=__version__, command=command_line(), **told,
-            made_from=self._made_from)
+            [*self._masks, *self._pictures],
+            version=__version__,
+            command=command_line(),
+            **told,
+            made_from=self._made_from,
+        )
 
     def stored(self, name: str) -> np.ndarray | None:
         """The finished mask of a frame, uint8 [H, W]; None where there is none that is valid."""
@@ -140,8 +153,9 @@ class SegmentOutput:
         kept = self.state.load()
         found = self._count(names, kept.frame)
         if found != kept.num_masks:
-            raise InputError(f"{self.state.path}: follows {kept.num_masks} masks, of which "
-                             f"{found} are there")
+            raise InputError(
+                f"{self.state.path}: follows {kept.num_masks} masks, of which {found} are there"
+            )
         return kept
 
     def keep_state(self, kept: Kept) -> None:
@@ -186,8 +200,9 @@ class SegmentOutput:
             try:
                 flush_to_disk(self.folder / name)
             except OSError as error:
-                raise InputError(f"{self.folder / name}: cannot be kept on the disk "
-                                 f"({error.strerror or error})") from error
+                raise InputError(
+                    f"{self.folder / name}: cannot be kept on the disk ({error.strerror or error})"
+                ) from error
         self._output.record(objects=dict(objects), num_masks=num_masks)
         self.state.remove()
 
@@ -199,7 +214,8 @@ class SegmentOutput:
             more = f" and {len(masks) - 1} more" if len(masks) > 1 else ""
             raise InputError(
                 f"{self.folder}: holds masks already ({masks[0]}{more}); --resume goes on "
-                "after them, --overwrite starts anew")
+                "after them, --overwrite starts anew"
+            )
         if masks and self._resume:
             self._output.check_same(self._made_from, "--overwrite starts anew")
         if self._overwrite:
@@ -207,6 +223,7 @@ class SegmentOutput:
 
     def _left(self) -> list[str]:
         """Files of earlier runs that are there."""
-        names = sorted(name for name in self._output.files
-                       if not name.endswith("/") and name != RUN_FILE)
+        names = sorted(
+            name for name in self._output.files if not name.endswith("/") and name != RUN_FILE
+        )
         return [name for name in names if os.path.lexists(self.folder / name)]

@@ -64,8 +64,11 @@ class Sightings:
         """Says which objects the last mask lacks, for people; empty where it lacks none."""
         lost = {i: seen for i, seen in sorted(self._objects.items()) if seen.lost_from is not None}
         lines = [
-            f"object {i} is in no mask from frame {seen.lost_from} on" if seen.num_frames else
-            f"object {i} is in no mask" for i, seen in lost.items()]
+            f"object {i} is in no mask from frame {seen.lost_from} on"
+            if seen.num_frames
+            else f"object {i} is in no mask"
+            for i, seen in lost.items()
+        ]
         if len(lines) > _MAX_LINES:
             lines[_MAX_LINES:] = [f"and {len(lines) - _MAX_LINES} more objects are lost"]
         return lines

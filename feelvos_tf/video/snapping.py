@@ -45,8 +45,10 @@ def snapped(pixels: np.ndarray, known: np.ndarray, path) -> np.ndarray:
         if counts[near].sum() >= least:
             kept.append(values[index])
         if len(kept) > 256:
-            raise InputError(f"{path}: more than 256 values fill areas of their own, expected a "
-                             "mask of few colors")
+            raise InputError(
+                f"{path}: more than 256 values fill areas of their own, expected a "
+                "mask of few colors"
+            )
     if not kept:
         raise InputError(f"{path}: no area is of one value, expected a mask of few colors")
     centers = np.array([_rounded(value, known) for value in kept])

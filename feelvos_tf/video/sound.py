@@ -20,8 +20,7 @@ class SoundCopy:
     pictures go on without it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], container,
-                 open_files: contextlib.ExitStack):
+    def __init__(self, path: str | os.PathLike[str], container, open_files: contextlib.ExitStack):
         """Adds the stream to the container; to be called before its header is written.
 
         Args:

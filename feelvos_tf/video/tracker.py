@@ -100,8 +100,10 @@ class Tracker:
             self._known.update(entry.ids)
         strangers = set(np.unique(labels).tolist()) - self._known
         if strangers:
-            raise InputError(f"the finished mask of frame {frame.name} holds id "
-                             f"{min(strangers)}, which no mask given has up to there")
+            raise InputError(
+                f"the finished mask of frame {frame.name} holds id "
+                f"{min(strangers)}, which no mask given has up to there"
+            )
         return entry
 
     def finish(self, source: FrameSource) -> None:

@@ -158,8 +158,9 @@ class VideoFileFrames(FrameSource):
                 raise cut
             _logger.warning("%s", cut)
         elif whole.listed() is not None:
-            _logger.warning("%s: found %d frames, its index lists %d", self.path, count,
-                            whole.listed())
+            _logger.warning(
+                "%s: found %d frames, its index lists %d", self.path, count, whole.listed()
+            )
 
     def _damaged(self, index: int, reason: str, cause: BaseException | None = None) -> None:
         error = InputError(f"{self.path}, frame {index:05d}: cannot be decoded ({reason})")

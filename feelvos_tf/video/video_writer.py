@@ -27,10 +27,15 @@ class VideoFileWriter:
     side gets its last row or column twice.
     """
 
-    def __init__(self, path: str | os.PathLike[str], frame_rate: float = FOLDER_RATE, *,
-                 time_base: fractions.Fraction | None = None,
-                 pixel_aspect: fractions.Fraction = fractions.Fraction(1),
-                 sound: str | os.PathLike[str] | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        frame_rate: float = FOLDER_RATE,
+        *,
+        time_base: fractions.Fraction | None = None,
+        pixel_aspect: fractions.Fraction = fractions.Fraction(1),
+        sound: str | os.PathLike[str] | None = None,
+    ):
         """Checks what can be checked before the first frame.
 
         Args:
@@ -99,7 +104,8 @@ class VideoFileWriter:
             frame.pts, frame.time_base = self._place(time), self._time_base
             if self._sound is not None:
                 self._sound.mux_until(
-                    self._origin + (self._latest + 1) * self._time_base, self._origin)
+                    self._origin + (self._latest + 1) * self._time_base, self._origin
+                )
             self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
@@ -133,8 +139,7 @@ class VideoFileWriter:
         else:
             if self._origin is None:
                 self._origin = time
-            self._latest = max(
-                self._latest + 1, round((time - self._origin) / self._time_base))
+            self._latest = max(self._latest + 1, round((time - self._origin) / self._time_base))
         return self._latest
 
     def _start(self, size: tuple[int, int]) -> None:

@@ -16,9 +16,15 @@ SMALL = matching_cases.Case(size=(11, 17), window=2, objects=3)
 def test_every_form_of_matching_is_measured_and_agrees():
     rows = list(matching.run_case(SMALL, repetitions=1))
     names = {(row.kind, row.name) for row in rows}
-    assert {("global", "matrix product"), ("global", "exact"), ("global", "naive (original)"),
-            ("local", "matrix product"), ("local", "tiled"), ("local", "shifted"),
-            ("local", "naive (original)")} <= names
+    assert {
+        ("global", "matrix product"),
+        ("global", "exact"),
+        ("global", "naive (original)"),
+        ("local", "matrix product"),
+        ("local", "tiled"),
+        ("local", "shifted"),
+        ("local", "naive (original)"),
+    } <= names
     compared = [row.difference for row in rows if row.difference is not None]
     assert len(compared) >= 3 and max(compared) < 1e-5
     assert all(row.floor_ratio > 0 for row in rows)
@@ -27,8 +33,11 @@ def test_every_form_of_matching_is_measured_and_agrees():
 def test_cases_vary_one_thing_at_a_time():
     base = matching_cases.Case()
     for case in matching_cases.cases(quick=False):
-        changed = [name for name in ("size", "window", "objects")
-                   if getattr(case, name) != getattr(base, name)]
+        changed = [
+            name
+            for name in ("size", "window", "objects")
+            if getattr(case, name) != getattr(base, name)
+        ]
         assert len(changed) <= 1
     assert matching_cases.cases(quick=True) == [base]
 
@@ -48,13 +57,31 @@ def test_peak_memory_sees_what_is_freed_again():
 
 def test_stages_of_a_step(monkeypatch):
     monkeypatch.setitem(step.RESOLUTIONS, "tiny", (32, 45))
-    tiny = ModelConfig(depth_multiplier=0.25, aspp_filters=8, decoder_filters=8, embedding_dim=6,
-                       head_filters=8, head_layers=2, head_kernel_size=3, window=3)
+    tiny = ModelConfig(
+        depth_multiplier=0.25,
+        aspp_filters=8,
+        decoder_filters=8,
+        embedding_dim=6,
+        head_filters=8,
+        head_layers=2,
+        head_kernel_size=3,
+        window=3,
+    )
     monkeypatch.setattr(networks, "build_model", lambda config: build_model(tiny))
     stages = list(step.run("mobilenet_v2", "tiny", repetitions=1))
     assert [s.stage for s in stages] == [
-        "decode", "backbone", "decoder, embedding", "global matching", "local matching", "head",
-        "upsampling", "encode", "step", "step, fast", "step, memory"]
+        "decode",
+        "backbone",
+        "decoder, embedding",
+        "global matching",
+        "local matching",
+        "head",
+        "upsampling",
+        "encode",
+        "step",
+        "step, fast",
+        "step, memory",
+    ]
     assert all(s.milliseconds > 0 for s in stages)
 
 
@@ -69,26 +96,44 @@ def test_stages_of_a_training_step():
     from feelvos_tf.benchmark import training
     from feelvos_tf.training import run
 
-    params = run.read_params("tiny", override="""
+    params = run.read_params(
+        "tiny",
+        override="""
 task:
   model: {depth_multiplier: 0.1, aspp_filters: 8, decoder_filters: 8, embedding_dim: 6,
           head_filters: 8, head_layers: 1, head_kernel_size: 3, window: 2}
   train_data: {global_batch_size: 1}
-""")
+""",
+    )
     stages = list(training.run(params, crop=33, repetitions=1))
     assert [s.stage for s in stages] == [
-        "features, embeddings", "matching, heads, loss", "gradients", "update", "step"]
+        "features, embeddings",
+        "matching, heads, loss",
+        "gradients",
+        "update",
+        "step",
+    ]
     assert stages[-1].milliseconds == pytest.approx(sum(s.milliseconds for s in stages[:-1]))
 
 
 def test_report_writes_table_json_and_plot(tmp_path):
     table = report.markdown_table(["a", "bb"], [[1.23456, None], ["x", 1234.5]])
     assert table.splitlines() == [
-        "| a    | bb   |", "| ---- | ---- |", "| 1.23 |      |", "| x    | 1234 |"]
+        "| a    | bb   |",
+        "| ---- | ---- |",
+        "| 1.23 |      |",
+        "| x    | 1234 |",
+    ]
     report.write(tmp_path / "out", "name", [1, 2], table)
     stored = json.loads((tmp_path / "out" / "name.json").read_text())
     assert stored["results"] == [1, 2] and stored["machine"]["cores"] >= 1
     assert table in (tmp_path / "out" / "name.md").read_text()
-    report.plot(tmp_path / "plot.png", {"local": [(1, 2.0), (2, 4.0)]}, "t", "x", "y",
-                guides={"local: linear": 1})
+    report.plot(
+        tmp_path / "plot.png",
+        {"local": [(1, 2.0), (2, 4.0)]},
+        "t",
+        "x",
+        "y",
+        guides={"local: linear": 1},
+    )
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

@@ -183,7 +183,9 @@ def test_version_needs_no_other_flag(command):
     assert (result.returncode, result.stderr) == (0, "")
     assert re.fullmatch(
         rf"feelvos_tf {re.escape(__version__)} \(TensorFlow 2\.[\w.]+, "
-        rf"Python {re.escape(platform.python_version())}\)\n", result.stdout)
+        rf"Python {re.escape(platform.python_version())}\)\n",
+        result.stdout,
+    )
 
 
 def test_quiet_leaves_errors_alone(command):
@@ -197,19 +199,23 @@ def test_quiet_leaves_errors_alone(command):
 
 @pytest.mark.compat
 def test_tensorflow_greets_nobody_and_its_errors_show(command):
-    body = ("import tensorflow as tf; tf.constant(1) + 1; "
-            "raise InputError(f'size {tf.constant(2).numpy()}')")
+    body = (
+        "import tensorflow as tf; tf.constant(1) + 1; "
+        "raise InputError(f'size {tf.constant(2).numpy()}')"
+    )
     result = command(body, "--name=a")
     assert (result.stdout, result.stderr) == ("", "error: size 2\n")
 
 
-@pytest.mark.parametrize(("arguments", "line"), [
-    ("--name=a", "x" * 1000), ("--help", "Does one thing.")])
+@pytest.mark.parametrize(
+    ("arguments", "line"), [("--name=a", "x" * 1000), ("--help", "Does one thing.")]
+)
 def test_reader_that_goes_away(tmp_path, arguments, line):
     # More help than a pipe holds, so that its reader has gone before the end.
     (tmp_path / "command.py").write_text(
         COMMAND.format(body="[print('x' * 1000) for _ in range(10000)]").replace(
-            '"""Does one thing."""', '"""Does one thing.\n' + 200_000 * "more\n" + '"""')
+            '"""Does one thing."""', '"""Does one thing.\n' + 200_000 * "more\n" + '"""'
+        )
     )
     result = subprocess.run(
         f"{sys.executable} command.py {arguments} | head -n 1",

@@ -17,18 +17,22 @@ def benchmark(folder, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "feelvos_tf.cli.benchmark", f"--output={folder}", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True, text=True, timeout=240, check=False)
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
 
 
 def test_step_leaves_table_json_and_plot(tmp_path):
     pytest.importorskip("matplotlib", reason="needs the extra eval")
-    done = benchmark(tmp_path, "step", "--networks=shipped", "--resolutions=240p",
-                     "--repetitions=1")
+    done = benchmark(
+        tmp_path, "step", "--networks=shipped", "--resolutions=240p", "--repetitions=1"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("shipped at 240p, 2 objects and background\n  decode ")
     stored = json.loads((tmp_path / "step.json").read_text())
-    assert [r["stage"] for r in stored["results"]][-3:] == [
-        "step", "step, fast", "step, memory"]
+    assert [r["stage"] for r in stored["results"]][-3:] == ["step", "step, fast", "step, memory"]
     assert all(r["milliseconds"] > 0 for r in stored["results"])
     assert "global matching" in (tmp_path / "step.md").read_text()
     assert (tmp_path / "step.png").stat().st_size > 1000
@@ -43,25 +47,36 @@ def test_help_names_what_runs_and_what_runs_without_a_name(tmp_path):
         "print(sorted(benchmark._BENCHMARKS))\n"
         "for name in benchmark._BENCHMARKS:\n"
         "    benchmark._BENCHMARKS[name] = lambda folder, name=name: print('ran', name)\n"
-        "benchmark.main(['benchmark'])\n")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+        "benchmark.main(['benchmark'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     shown = benchmark(tmp_path, "--help").stdout
     names = re.findall(r"^feelvos-benchmark (\w+)", shown, re.MULTILINE)
     assert done.stdout.splitlines()[0] == str(sorted(names))
     ran = re.findall(r"^ran (\w+)$", done.stdout, re.MULTILINE)
     assert re.findall(r"^Without a name: ([\w, ]+), for each of", shown, re.MULTILINE) == [
-        ", ".join(ran)]
+        ", ".join(ran)
+    ]
 
 
-@pytest.mark.parametrize("arguments,message", [
-    (["speed"], "no benchmark is called 'speed', expected one of matching, step"),
-    (["step", "--networks=shipped,vgg"], "network 'vgg' is unknown, expected one of shipped"),
-    (["step", "--resolutions=240p,9p"], "resolution '9p' is unknown, expected one of 240p"),
-    (["memory", "--networks=vgg"], "network 'vgg' is unknown"),
-    (["memory", "--lengths=few"], "--lengths is few, expected numbers"),
-    (["data"], "--dataset_dir is missing"),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (["speed"], "no benchmark is called 'speed', expected one of matching, step"),
+        (["step", "--networks=shipped,vgg"], "network 'vgg' is unknown, expected one of shipped"),
+        (["step", "--resolutions=240p,9p"], "resolution '9p' is unknown, expected one of 240p"),
+        (["memory", "--networks=vgg"], "network 'vgg' is unknown"),
+        (["memory", "--lengths=few"], "--lengths is few, expected numbers"),
+        (["data"], "--dataset_dir is missing"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
 def test_wrong_input_is_one_line_and_nothing_is_measured(arguments, message, tmp_path):
     done = benchmark(tmp_path / "out", *arguments)
     assert done.returncode == 1

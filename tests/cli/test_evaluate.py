@@ -25,8 +25,12 @@ def evaluate(*arguments):
     """Runs the command; absl keeps one set of flags a process, so it gets one of its own."""
     return subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "feelvos_tf.cli.evaluate", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
-        check=False)
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def errors(done):
@@ -44,8 +48,13 @@ def test_baseline_then_its_results(data, tmp_path):
     assert errors(run) == []
     assert "tensorflow.python" not in run.stderr
     assert "[2/2] bee: J&F" in run.stdout and "J&F-Mean" in run.stdout
-    files = davis(data, f"--results={tmp_path / 'run' / 'masks'}", "--nopictures",
-                  f"--output={tmp_path / 'files'}", "--workers=2")
+    files = davis(
+        data,
+        f"--results={tmp_path / 'run' / 'masks'}",
+        "--nopictures",
+        f"--output={tmp_path / 'files'}",
+        "--workers=2",
+    )
     assert files.returncode == 0, files.stderr
     name = "global_results-val.csv"
     assert (tmp_path / "run" / name).read_text() == (tmp_path / "files" / name).read_text()
@@ -58,20 +67,28 @@ def test_a_failing_sequence_sets_the_exit_code(data, tmp_path):
     truth = data / "Annotations" / "480p" / "bee"
     for path in truth.iterdir():
         (masks / path.name).write_bytes(path.read_bytes())
-    done = davis(data, f"--results={masks.parent}", f"--output={tmp_path / 'out'}", "--workers=1",
-                 "--nopictures")
+    done = davis(
+        data,
+        f"--results={masks.parent}",
+        f"--output={tmp_path / 'out'}",
+        "--workers=1",
+        "--nopictures",
+    )
     assert done.returncode == 1
     assert len(errors(done)) == 1
     assert errors(done)[0].startswith("error: sequence ant failed: ")
     assert "[2/2] bee: J&F 100.0" in done.stdout
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--baseline=first_mask", "--max_side=64"], "go with the whole network only"),
-    (["--results=a", "--checkpoint=b"], "--results scores files"),
-    (["--checkpoint=absent.npz"], "absent.npz: cannot be read"),
-    (["--ablation", "--results=a"], "--ablation goes with none of"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--baseline=first_mask", "--max_side=64"], "go with the whole network only"),
+        (["--results=a", "--checkpoint=b"], "--results scores files"),
+        (["--checkpoint=absent.npz"], "absent.npz: cannot be read"),
+        (["--ablation", "--results=a"], "--ablation goes with none of"),
+    ],
+)
 def test_flags_that_do_not_fit_are_told_in_one_line(data, tmp_path, arguments, message):
     done = davis(data, f"--output={tmp_path}", *arguments)
     assert done.returncode == 1

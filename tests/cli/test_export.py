@@ -29,29 +29,52 @@ def calls(monkeypatch):
     made = []
     monkeypatch.setattr(checkpoints, "load_model", lambda path: f"model of {path}")
     monkeypatch.setattr(checkpoint_file, "recommended_memory", lambda path: RECOMMENDED)
-    monkeypatch.setattr(feelvos_tf.export, "export_model",
-                        lambda *values, **options: made.append((values, options)))
+    monkeypatch.setattr(
+        feelvos_tf.export, "export_model", lambda *values, **options: made.append((values, options))
+    )
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     return made
 
 
-DEFAULTS = {"max_side": None, "ignore_label": None, "max_reference_pixels": None,
-            "mixed_precision": None, "fixed": None, "memory": RECOMMENDED}
+DEFAULTS = {
+    "max_side": None,
+    "ignore_label": None,
+    "max_reference_pixels": None,
+    "mixed_precision": None,
+    "fixed": None,
+    "memory": RECOMMENDED,
+}
 
 
-@pytest.mark.parametrize(("given", "expected"), [
-    ({}, {"weights": "model.npz"}),
-    ({"weights_name": "tuned"}, {"weights": "tuned"}),
-    ({"max_side": 480, "ignore_label": 255, "max_reference_pixels": 64,
-      "mixed_precision": "mixed_float16"},
-     {"weights": "model.npz", "max_side": 480, "ignore_label": 255, "max_reference_pixels": 64,
-      "mixed_precision": "mixed_float16"}),
-    ({"height": 48, "width": 64, "num_objects": 2},
-     {"weights": "model.npz", "fixed": FixedShape(48, 64, 2)}),
-    ({"memory": "none"}, {"weights": "model.npz", "memory": None}),
-    ({"memory": "every=3"}, {"weights": "model.npz", "memory": Memory(every=3)}),
-])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"weights": "model.npz"}),
+        ({"weights_name": "tuned"}, {"weights": "tuned"}),
+        (
+            {
+                "max_side": 480,
+                "ignore_label": 255,
+                "max_reference_pixels": 64,
+                "mixed_precision": "mixed_float16",
+            },
+            {
+                "weights": "model.npz",
+                "max_side": 480,
+                "ignore_label": 255,
+                "max_reference_pixels": 64,
+                "mixed_precision": "mixed_float16",
+            },
+        ),
+        (
+            {"height": 48, "width": 64, "num_objects": 2},
+            {"weights": "model.npz", "fixed": FixedShape(48, 64, 2)},
+        ),
+        ({"memory": "none"}, {"weights": "model.npz", "memory": None}),
+        ({"memory": "every=3"}, {"weights": "model.npz", "memory": Memory(every=3)}),
+    ],
+)
 def test_flags_reach_the_export(calls, capsys, given, expected):
     with flagsaver.flagsaver(checkpoint="runs/model.npz", output="out/1", **given):
         export.main(["feelvos-export"])
@@ -77,15 +100,23 @@ def test_missing_checkpoint(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("output", "message"), [
-    ("there", "there: exists already"), ("file/1", "file/1: cannot be made, .*file is no folder")])
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("there", "there: exists already"), ("file/1", "file/1: cannot be made, .*file is no folder")],
+)
 def test_outputs_are_checked_before_tensorflow_is_loaded(tmp_path, output, message):
     (tmp_path / "there").mkdir()
     (tmp_path / "file").write_text("")
-    code = ("import sys; from feelvos_tf.cli import export; import atexit\n"
-            "atexit.register(lambda: print('tensorflow' in sys.modules))\nexport.main_cli()")
+    code = (
+        "import sys; from feelvos_tf.cli import export; import atexit\n"
+        "atexit.register(lambda: print('tensorflow' in sys.modules))\nexport.main_cli()"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code, f"--output={tmp_path / output}"], capture_output=True,
-        text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        [sys.executable, "-c", code, f"--output={tmp_path / output}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert (done.returncode, done.stdout) == (1, "False\n")
     assert re.fullmatch(f"error: .*{message}.*\n", done.stderr)

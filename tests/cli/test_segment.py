@@ -37,8 +37,14 @@ ENVIRONMENT.pop("TF_CPP_MIN_LOG_LEVEL", None)
 
 
 def segment(*arguments):
-    return subprocess.run(command(*arguments), env=ENVIRONMENT, capture_output=True, text=True,
-                          timeout=300, check=False)
+    return subprocess.run(
+        command(*arguments),
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def test_help_says_of_lower_quality_what_the_model_card_says():
@@ -53,9 +59,18 @@ def test_help_says_of_lower_quality_what_the_model_card_says():
 
 def small_model():
     tf.keras.utils.set_random_seed(2)
-    return build_model(ModelConfig(
-        depth_multiplier=0.35, aspp_filters=16, decoder_filters=16, embedding_dim=8,
-        head_filters=8, head_layers=1, head_kernel_size=3, window=3))
+    return build_model(
+        ModelConfig(
+            depth_multiplier=0.35,
+            aspp_filters=16,
+            decoder_filters=16,
+            embedding_dim=8,
+            head_filters=8,
+            head_layers=1,
+            head_kernel_size=3,
+            window=3,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +85,11 @@ def clip(tmp_path_factory):
     late[20:26, 30:36] = 255
     write_mask(folder / "given" / "00012.png", late)
     save_model(small_model(), folder / "model.npz")
-    return {"video": folder / "JPEGImages" / "480p" / "clip", "mask": folder / "given",
-            "checkpoint": folder / "model.npz"}
+    return {
+        "video": folder / "JPEGImages" / "480p" / "clip",
+        "mask": folder / "given",
+        "checkpoint": folder / "model.npz",
+    }
 
 
 def flags(options):
@@ -80,8 +98,9 @@ def flags(options):
 
 def kill_after(mask, *arguments):
     """Starts the command and kills it when a mask is there; returns the exit code."""
-    process = subprocess.Popen(command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 300
     while not mask.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -103,12 +122,19 @@ def test_killed_and_resumed(clip, tmp_path):
     assert len(list(open_frames(out / "overlay.mp4"))) == NUM_FRAMES
     assert not list(out.glob(".*"))
 
-    segment_video(clip["video"], clip["mask"], tmp_path / "whole",
-                  lambda: VideoSegmenter(load_model(clip["checkpoint"])), say=str)
+    segment_video(
+        clip["video"],
+        clip["mask"],
+        tmp_path / "whole",
+        lambda: VideoSegmenter(load_model(clip["checkpoint"])),
+        say=str,
+    )
     for i in range(NUM_FRAMES):
         np.testing.assert_array_equal(
-            read_mask(out / f"{i:05d}.png"), read_mask(tmp_path / "whole" / f"{i:05d}.png"),
-            f"frame {i}")
+            read_mask(out / f"{i:05d}.png"),
+            read_mask(tmp_path / "whole" / f"{i:05d}.png"),
+            f"frame {i}",
+        )
 
     again = segment(*arguments)
     assert again.returncode == 1
@@ -116,17 +142,20 @@ def test_killed_and_resumed(clip, tmp_path):
     assert again.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"video": None}, "give --video"),
-    ({"mask": None}, "give --mask"),
-    ({"checkpoint": "absent.npz"}, "absent.npz: no such checkpoint file"),
-    ({"video": "absent"}, "absent: no such folder or video file"),
-    ({"mask": ROOT / "setup.py"}, "setup.py: is not a JPEG, PNG, BMP or TIFF image"),
-    ({"demo": "true"}, "--demo goes with none of"),
-    ({"max_side": 0}, "max_side"),
-    ({"ignore_label": 256}, "ignore_label"),
-    ({"output": "/proc/out"}, "/proc/out: cannot be made as a folder"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"video": None}, "give --video"),
+        ({"mask": None}, "give --mask"),
+        ({"checkpoint": "absent.npz"}, "absent.npz: no such checkpoint file"),
+        ({"video": "absent"}, "absent: no such folder or video file"),
+        ({"mask": ROOT / "setup.py"}, "setup.py: is not a JPEG, PNG, BMP or TIFF image"),
+        ({"demo": "true"}, "--demo goes with none of"),
+        ({"max_side": 0}, "max_side"),
+        ({"ignore_label": 256}, "ignore_label"),
+        ({"output": "/proc/out"}, "/proc/out: cannot be made as a folder"),
+    ],
+)
 def test_bad_input_is_one_line(change, message, clip, tmp_path):
     options = {"output": tmp_path / "out", **clip, **change}
     done = segment(*flags({name: value for name, value in options.items() if value is not None}))
@@ -137,8 +166,13 @@ def test_bad_input_is_one_line(change, message, clip, tmp_path):
 
 def terminate_after(mask, *arguments):
     """Starts the command, sends SIGTERM when a mask is there; returns exit code, stdout, stderr."""
-    process = subprocess.Popen(command(*arguments), env=ENVIRONMENT, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(*arguments),
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 300
     while not mask.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -150,7 +184,8 @@ def terminate_after(mask, *arguments):
 def test_terminated_is_told_and_leaves_whole_files_only(clip, tmp_path):
     out = tmp_path / "out"
     code, said, error = terminate_after(
-        out / "00020.png", *flags(clip), f"--output={out}", "--overlay")
+        out / "00020.png", *flags(clip), f"--output={out}", "--overlay"
+    )
     assert code == 143
     assert error.splitlines()[-1] == "error: terminated"
     assert f"finished masks stay in {out}; the same command with --resume goes on" in said
@@ -163,12 +198,23 @@ def test_terminated_is_told_and_leaves_whole_files_only(clip, tmp_path):
 
 def test_help_teaches_without_tensorflow():
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", *command("--help")[1:]], env=ENVIRONMENT,
-        capture_output=True, text=True, timeout=60, check=False)
+        [sys.executable, "-X", "importtime", *command("--help")[1:]],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0
     assert "tensorflow.python" not in done.stderr
-    for text in ("--video=clip.mp4", "--resume", "contact_sheet.jpg", "--max_reference_pixels",
-                 "feelvos-import-checkpoint", "The exit code is"):
+    for text in (
+        "--video=clip.mp4",
+        "--resume",
+        "contact_sheet.jpg",
+        "--max_reference_pixels",
+        "feelvos-import-checkpoint",
+        "The exit code is",
+    ):
         assert text in done.stdout
 
 

@@ -30,18 +30,27 @@ def test_a_run_needs_a_folder():
             train.main(["feelvos-train"])
 
 
-@pytest.mark.parametrize("flags,message", [
-    ({"experiment": "large"}, "experiment 'large' is unknown"),
-    ({"params_override": "trainer: {train_stepz: 1}"}, "train_stepz"),
-    ({"config_file": ["missing.yaml"]}, "missing.yaml"),
-    ({"params_override": "task: {train_data: {sources: []}}"}, "no training data"),
-    ({"mode": "eval"}, "holds no checkpoint"),
-])
+@pytest.mark.parametrize(
+    "flags,message",
+    [
+        ({"experiment": "large"}, "experiment 'large' is unknown"),
+        ({"params_override": "trainer: {train_stepz: 1}"}, "train_stepz"),
+        ({"config_file": ["missing.yaml"]}, "missing.yaml"),
+        ({"params_override": "task: {train_data: {sources: []}}"}, "no training data"),
+        ({"mode": "eval"}, "holds no checkpoint"),
+    ],
+)
 def test_what_cannot_be_used_is_said_in_one_line(tmp_path, flags, message):
-    synthetic = ("task: {validation_data: {source: {synthetic: {count: 1, num_frames: 2, "
-                 "height: 33, width: 33}}}}")
-    values = {"experiment": "tiny", "model_dir": str(tmp_path), "params_override": synthetic,
-              **flags}
+    synthetic = (
+        "task: {validation_data: {source: {synthetic: {count: 1, num_frames: 2, "
+        "height: 33, width: 33}}}}"
+    )
+    values = {
+        "experiment": "tiny",
+        "model_dir": str(tmp_path),
+        "params_override": synthetic,
+        **flags,
+    }
     if not absl_flags.FLAGS.is_parsed():
         absl_flags.FLAGS.mark_as_parsed()
     # Not by parsing: absl keeps one set of flags a process, with other commands' required ones.

@@ -46,8 +46,9 @@ def test_davis2016_is_binary_in_both_releases(tmp_path):
         mask = np.zeros((60, 80), np.uint8)
         mask[10:20] = 255
         Image.fromarray(mask).save(path)
-    lines = [f"/JPEGImages/480p/bear/0000{i}.jpg /Annotations/480p/bear/0000{i}.png"
-             for i in range(2)]
+    lines = [
+        f"/JPEGImages/480p/bear/0000{i}.jpg /Annotations/480p/bear/0000{i}.png" for i in range(2)
+    ]
     split_list(tmp_path, "480p", "train", lines)
     (video,) = read_dataset("davis2016", tmp_path, "train")
     assert video.binary and video.first_frame == {1: 0}
@@ -64,8 +65,10 @@ def youtube(root, first="00005"):
     for path in (root / "valid" / "Annotations" / "xyz").iterdir():
         if int(path.stem) % 5:
             path.unlink()
-    objects = {"1": {"category": "cat", "frames": ["00000", "00005", "00010"]},
-               "2": {"category": "dog", "frames": [first, "00010"]}}
+    objects = {
+        "1": {"category": "cat", "frames": ["00000", "00005", "00010"]},
+        "2": {"category": "dog", "frames": [first, "00010"]},
+    }
     (root / "valid" / "meta.json").write_text(json.dumps({"videos": {"xyz": {"objects": objects}}}))
 
 

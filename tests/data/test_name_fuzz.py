@@ -21,17 +21,75 @@ from feelvos_tf.video.segment import segment_video
 
 pytestmark = pytest.mark.slow
 
-FUZZ = settings(max_examples=500, deadline=None, derandomize=True,
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+FUZZ = settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 LIMIT = 10.0  # seconds
 
-PIECES = st.sampled_from([
-    "..", ".", "/", "\\", "a", "ant", "x", "~", "$HOME", "*", "?", "%2e", "\n", "\r", "\0", " ",
-    "\t", "\x1b[31m", "\u2028", "\u202e", "é", "e\u0301", "日", "🐻", "\udcff", "\ud800", ":", "|",
-    "-", "--output", "a" * 100, "b" * 256, ".png", ".feelvos-00.part", "run.json", "con", "'", '"'])
-NAMES = st.one_of(st.lists(PIECES, max_size=5).map("".join), st.text(max_size=20),
-                  st.sampled_from(["../../x", "../x", "{base}/x", "{base}", "ant/../../x", "/",
-                                   "//", "..\\..\\x", "./ant", "ant/", "x/.."]))
+PIECES = st.sampled_from(
+    [
+        "..",
+        ".",
+        "/",
+        "\\",
+        "a",
+        "ant",
+        "x",
+        "~",
+        "$HOME",
+        "*",
+        "?",
+        "%2e",
+        "\n",
+        "\r",
+        "\0",
+        " ",
+        "\t",
+        "\x1b[31m",
+        "\u2028",
+        "\u202e",
+        "é",
+        "e\u0301",
+        "日",
+        "🐻",
+        "\udcff",
+        "\ud800",
+        ":",
+        "|",
+        "-",
+        "--output",
+        "a" * 100,
+        "b" * 256,
+        ".png",
+        ".feelvos-00.part",
+        "run.json",
+        "con",
+        "'",
+        '"',
+    ]
+)
+NAMES = st.one_of(
+    st.lists(PIECES, max_size=5).map("".join),
+    st.text(max_size=20),
+    st.sampled_from(
+        [
+            "../../x",
+            "../x",
+            "{base}/x",
+            "{base}",
+            "ant/../../x",
+            "/",
+            "//",
+            "..\\..\\x",
+            "./ant",
+            "ant/",
+            "x/..",
+        ]
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +100,8 @@ def base(tmp_path_factory):
     synthetic.write_clip(clip, base / "tree", "ant", "val")
     for kind in ("JPEGImages", "Annotations"):
         shutil.copytree(
-            base / "tree" / kind / "480p" / "ant", base / "tube" / "valid" / kind / "ant")
+            base / "tree" / kind / "480p" / "ant", base / "tube" / "valid" / kind / "ant"
+        )
     (base / "x").mkdir()
     for name in ("00000.png", "ant.json", "00000.jpg"):
         (base / "x" / name).write_text("precious")
@@ -65,8 +124,14 @@ def attempt(act):
 def evaluate_tree(base, dataset, root, split, **options):
     task = datasets.read_task(dataset, root, split, **options)
     outcome = datasets.evaluate_method(
-        task, baselines.FirstMask, {"baseline": "first_mask"}, base / "place" / "out",
-        pictures=False, pack=True, say=str)
+        task,
+        baselines.FirstMask,
+        {"baseline": "first_mask"},
+        base / "place" / "out",
+        pictures=False,
+        pack=True,
+        say=str,
+    )
     assert not outcome.failures
 
 
@@ -105,7 +170,8 @@ def test_names_in_a_meta_json(base, name, place):
     names = {"video": "ant", "category": "cat", "frame": "00000", "object": "1", place: name}
     objects = {names["object"]: {"category": names["category"], "frames": [names["frame"]]}}
     (base / "tube" / "valid" / "meta.json").write_text(
-        json.dumps({"videos": {names["video"]: {"objects": objects}}}))
+        json.dumps({"videos": {names["video"]: {"objects": objects}}})
+    )
     done = unharmed(base, lambda: evaluate_tree(base, "youtube_vos", base / "tube", "valid"))
     assert place == "category" or not done or name in ("ant", "00000", "1") or place == "object"
 
@@ -150,9 +216,12 @@ def test_names_of_files_and_folders(base, name, place):
     shutil.copytree(base / "tree" / "JPEGImages" / "480p" / "ant", frames)
     masks.mkdir()
     write_mask(masks / "00000.png", np.eye(24, 32, dtype=np.uint8))
-    moved = {"frames": (frames / "00001.jpg", frames / f"{name}.jpg"),
-             "masks": (masks / "00000.png", masks / f"{name}.png"),
-             "videos": (frames, frames.parent / name), "output": None}[place]
+    moved = {
+        "frames": (frames / "00001.jpg", frames / f"{name}.jpg"),
+        "masks": (masks / "00000.png", masks / f"{name}.png"),
+        "videos": (frames, frames.parent / name),
+        "output": None,
+    }[place]
     output = work / "out" / name if place == "output" else work / "out"
     if place == "output" and (os.path.isabs(name) or ".." in name):
         return  # where a user says that results should go, they go

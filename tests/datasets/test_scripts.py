@@ -25,9 +25,7 @@ def load(name):
     defines = {n: getattr(flags, n) for n in dir(flags) if n.startswith("DEFINE_")}
     try:
         for key, define in defines.items():
-            setattr(
-                flags, key, lambda *a, define=define, **k: define(*a, flag_values=own, **k)
-            )
+            setattr(flags, key, lambda *a, define=define, **k: define(*a, flag_values=own, **k))
         spec.loader.exec_module(module)
     finally:
         flags.FLAGS = everyone
@@ -69,8 +67,14 @@ def tree(tmp_path):
 
 def test_prepare_finds_nothing_wrong_and_packs(tree, tmp_path, capsys):
     prepare = load("prepare")
-    options = {"dataset": "davis2017", "dataset_dir": str(tree), "split": "mine", "shards": 2,
-               "output": str(tmp_path / "out"), "objects": True}
+    options = {
+        "dataset": "davis2017",
+        "dataset_dir": str(tree),
+        "split": "mine",
+        "shards": 2,
+        "output": str(tmp_path / "out"),
+        "objects": True,
+    }
     assert run(prepare, **options) == 0
     printed = capsys.readouterr().out
     assert "3 videos, 12 frames, 12 masks" in printed and "nothing missing" in printed
@@ -101,8 +105,17 @@ def test_prepare_names_what_is_missing_or_broken(tree, tmp_path, capsys):
 def test_preview_draws_triplets(tree, tmp_path):
     preview = load("preview")
     output = tmp_path / "sheet.png"
-    run(preview, dataset="davis2017", dataset_dir=str(tree), split="mine", output=str(output),
-        count=2, crop=57, tile=57, paste=0)
+    run(
+        preview,
+        dataset="davis2017",
+        dataset_dir=str(tree),
+        split="mine",
+        output=str(output),
+        count=2,
+        crop=57,
+        tile=57,
+        paste=0,
+    )
     sheet = np.array(Image.open(output))
     assert sheet.shape[0] > 2 * 57 and sheet.shape[1] > 3 * 57 and sheet.std() > 10
 
@@ -112,15 +125,34 @@ def test_preview_takes_options_of_triplets_and_refuses_others(tree, tmp_path):
     sheets = []
     for options in ([], ["light=0.5", "max_stride=1"]):
         output = tmp_path / f"sheet{len(sheets)}.png"
-        run(preview, dataset="davis2017", dataset_dir=str(tree), split="mine", output=str(output),
-            count=1, crop=57, tile=57, paste=0, options=options)
+        run(
+            preview,
+            dataset="davis2017",
+            dataset_dir=str(tree),
+            split="mine",
+            output=str(output),
+            count=1,
+            crop=57,
+            tile=57,
+            paste=0,
+            options=options,
+        )
         sheets.append(np.array(Image.open(output)))
     assert sheets[0].shape == sheets[1].shape and (sheets[0] != sheets[1]).any()
-    for option, message in (("nothing=1", "no number 'nothing'"), ("light=dark", "expected a"),
-                            ("damage_previous=1", "no number 'damage_previous'")):
+    for option, message in (
+        ("nothing=1", "no number 'nothing'"),
+        ("light=dark", "expected a"),
+        ("damage_previous=1", "no number 'damage_previous'"),
+    ):
         with pytest.raises(preview.app.app.UsageError, match=message):
-            run(preview, dataset="davis2017", dataset_dir=str(tree), split="mine",
-                output=str(tmp_path / "none.png"), options=[option])
+            run(
+                preview,
+                dataset="davis2017",
+                dataset_dir=str(tree),
+                split="mine",
+                output=str(tmp_path / "none.png"),
+                options=[option],
+            )
         assert not (tmp_path / "none.png").exists()
 
 
@@ -156,9 +188,21 @@ def test_download_refuses_entries_outside(tmp_path):
 
 
 def test_drawn_clips_read_as_a_dataset(tmp_path, capsys):
-    run(load("draw"), output=str(tmp_path), count=3, num_frames=2, height=40, width=60,
-        min_objects=1, max_objects=2, seed=5)
+    run(
+        load("draw"),
+        output=str(tmp_path),
+        count=3,
+        num_frames=2,
+        height=40,
+        width=60,
+        min_objects=1,
+        max_objects=2,
+        seed=5,
+    )
     assert capsys.readouterr().out.splitlines()[-1] == "clip7: 2 frames, 1 objects (3 of 3)"
     videos = layouts.read_dataset("davis2017", tmp_path, "val")
     assert [(v.name, len(v.first_frame)) for v in videos] == [
-        ("clip5", 1), ("clip6", 2), ("clip7", 1)]
+        ("clip5", 1),
+        ("clip6", 2),
+        ("clip7", 1),
+    ]

@@ -14,8 +14,17 @@ from feelvos_tf.evaluation import ablation, baselines, datasets
 from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 
-TINY = ModelConfig(depth_multiplier=0.125, atrous_rates=(), aspp_filters=8, decoder_filters=8,
-                   embedding_dim=4, head_filters=6, head_layers=1, head_kernel_size=3, window=2)
+TINY = ModelConfig(
+    depth_multiplier=0.125,
+    atrous_rates=(),
+    aspp_filters=8,
+    decoder_filters=8,
+    embedding_dim=4,
+    head_filters=6,
+    head_layers=1,
+    head_kernel_size=3,
+    window=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +49,9 @@ def task(tmp_path_factory):
 
 
 def test_rows_are_the_switches_of_the_paper():
-    forms = {(r.first_frame_matching, r.previous_frame_matching, r.previous_mask)
-             for r in ABLATION_ROWS}
+    forms = {
+        (r.first_frame_matching, r.previous_frame_matching, r.previous_mask) for r in ABLATION_ROWS
+    }
     assert len(forms) == len(ABLATION_ROWS) == 6
     for row in ABLATION_ROWS:
         assert row.fits(row.config(TINY))
@@ -56,14 +66,24 @@ def test_neutral_inputs_are_what_the_trained_head_gets(network):
     parts = [tf.constant(rng.random((5, 6, 3)), tf.float32) for _ in range(3)]
     ones, zeros = tf.ones((5, 6, 3)), tf.zeros((5, 6, 3))
     for row in ABLATION_ROWS:
-        fed = [parts[0] if row.first_frame_matching else ones,
-               parts[1] if row.previous_mask else zeros,
-               parts[2] if row.previous_frame_matching != "none" else ones]
+        fed = [
+            parts[0] if row.first_frame_matching else ones,
+            parts[1] if row.previous_mask else zeros,
+            parts[2] if row.previous_frame_matching != "none" else ones,
+        ]
         expected = network.segment(features, *fed, 3)
         neutral = ablation.NeutralInputs(network, row.config(TINY))
-        given = [part if there else None for part, there in zip(
-            parts, (row.first_frame_matching, row.previous_mask,
-                    row.previous_frame_matching != "none"))]
+        given = [
+            part if there else None
+            for part, there in zip(
+                parts,
+                (
+                    row.first_frame_matching,
+                    row.previous_mask,
+                    row.previous_frame_matching != "none",
+                ),
+            )
+        ]
         np.testing.assert_array_equal(neutral.segment(features, *given, 3), expected)
     images = rng.integers(0, 256, (1, 33, 41, 3)).astype(np.float32)
     for found, wanted in zip(neutral.embed(images), network.embed(images)):
@@ -73,8 +93,12 @@ def test_neutral_inputs_are_what_the_trained_head_gets(network):
 def test_neutral_inputs_match_as_the_row_says(network):
     query, previous = tf.random.stateless_uniform((2, 9, 11, 4), (1, 2))
     labels = tf.cast(tf.random.stateless_uniform((9, 11), (3, 4)) * 2, tf.int32)
-    by_row = {row.name: ablation.NeutralInputs(network, row.config(TINY)).match_previous(
-        query, previous, labels, 2) for row in ABLATION_ROWS}
+    by_row = {
+        row.name: ablation.NeutralInputs(network, row.config(TINY)).match_previous(
+            query, previous, labels, 2
+        )
+        for row in ABLATION_ROWS
+    }
     assert by_row["first_frame_only"] is None and by_row["no_previous_matching"] is None
     assert np.all(by_row["previous_global"] <= by_row["full"] + 1e-6)
     assert np.any(by_row["previous_global"] < by_row["full"] - 1e-6)
@@ -112,7 +136,8 @@ def test_the_streaming_engine_runs_a_network_with_neutral_inputs(network):
     features, _ = network.embed(clip.frames[1][np.newaxis].astype(np.float32))
     h, w, n = details.global_distance.shape
     expected = network.segment(
-        features[0], details.global_distance, tf.zeros((h, w, n)), tf.ones((h, w, n)), n)
+        features[0], details.global_distance, tf.zeros((h, w, n)), tf.ones((h, w, n)), n
+    )
     np.testing.assert_allclose(details.logits, expected, atol=1e-4)
 
 
@@ -123,7 +148,8 @@ def test_one_table_of_six_rows(task, checkpoint, tmp_path, monkeypatch):
     save_model(build_model(row.config(TINY)), own)
     lines = []
     outcomes = ablation.run_ablation(
-        task, checkpoint, {"no_previous_mask": str(own)}, tmp_path / "out", say=lines.append)
+        task, checkpoint, {"no_previous_mask": str(own)}, tmp_path / "out", say=lines.append
+    )
     assert list(outcomes) == [r.name for r in ABLATION_ROWS]
     assert all(not o.failures and 0 <= o.summary["J&F-Mean"] <= 1 for o in outcomes.values())
     assert outcomes["full"].summary != outcomes["no_previous_mask"].summary
@@ -131,17 +157,26 @@ def test_one_table_of_six_rows(task, checkpoint, tmp_path, monkeypatch):
         header, *rows = list(csv.reader(file))
     networks = {r[0]: r[header.index("Network")] for r in rows}
     assert networks == {
-        "full": "trained so", "no_previous_mask": "trained so",
-        **{name: "fed neutral values" for name in (
-            "previous_global", "no_previous_matching", "first_frame_only",
-            "no_first_frame_matching")}}
+        "full": "trained so",
+        "no_previous_mask": "trained so",
+        **{
+            name: "fed neutral values"
+            for name in (
+                "previous_global",
+                "no_previous_matching",
+                "first_frame_only",
+                "no_first_frame_matching",
+            )
+        },
+    }
     mean = outcomes["previous_global"].summary["J&F-Mean"]
     assert rows[1][header.index("J&F")] == f"{100 * mean:.1f}"
     text = (tmp_path / "out" / "ablation-val.md").read_text()
     assert text.count("| fed neutral values |") == 4 and "not what the part is worth" in text
     lines.clear()
     ablation.run_ablation(
-        task, checkpoint, {"no_previous_mask": str(own)}, tmp_path / "out", say=lines.append)
+        task, checkpoint, {"no_previous_mask": str(own)}, tmp_path / "out", say=lines.append
+    )
     assert sum(line.endswith("finished before") for line in lines) == 6
 
 

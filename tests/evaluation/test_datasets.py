@@ -26,13 +26,17 @@ def youtube(tmp_path):
     root, meta = tmp_path / "youtube", {}
     for seed, name in ((1, "v1"), (4, "v2")):
         clip = synthetic.synthetic_clip(
-            seed, num_frames=8, height=32, width=48, num_objects=2, late_objects=seed // 4)
+            seed, num_frames=8, height=32, width=48, num_objects=2, late_objects=seed // 4
+        )
         synthetic.write_clip(clip, root / "valid", name)
         for kind in ("JPEGImages", "Annotations"):
             (root / "valid" / kind / "480p" / name).rename(root / "valid" / kind / name)
-        meta[name] = {"objects": {
-            str(i): {"category": f"kind{i}", "frames": [f"{first:05d}"]}
-            for i, first in clip.first_frames.items()}}
+        meta[name] = {
+            "objects": {
+                str(i): {"category": f"kind{i}", "frames": [f"{first:05d}"]}
+                for i, first in clip.first_frames.items()
+            }
+        }
     (root / "valid" / "meta.json").write_text(json.dumps({"videos": meta}))
     return root
 
@@ -41,15 +45,19 @@ def test_a_run_and_its_files_give_the_same_reports(tree):
     task = datasets.read_task("davis2017", tree / "data", "val")
     lines = []
     run = datasets.evaluate_method(
-        task, baselines.FirstMask, METHOD, tree / "run", pack=True, say=lines.append)
+        task, baselines.FirstMask, METHOD, tree / "run", pack=True, say=lines.append
+    )
     files = datasets.evaluate_results(
-        task, tree / "run" / "masks", tree / "files", workers=1, pack=True, say=lines.append)
+        task, tree / "run" / "masks", tree / "files", workers=1, pack=True, say=lines.append
+    )
     assert run.failures == files.failures == {}
     assert run.summary == files.summary
     for name in ("global_results-val.csv", "per-sequence_results-val.csv", "submission-val.zip"):
         assert (tree / "run" / name).read_bytes() == (tree / "files" / name).read_bytes()
-    one, two = (json.loads((tree / f / "results-val.json").read_text())["sequences"]
-                for f in ("run", "files"))
+    one, two = (
+        json.loads((tree / f / "results-val.json").read_text())["sequences"]
+        for f in ("run", "files")
+    )
     assert [s["objects"] for s in one] == [s["objects"] for s in two]
     assert {p.name for p in run.files} >= {"over_time-01.png", "worst_frames-val.png"}
     assert all(p.is_file() for p in (*run.files, *files.files))
@@ -58,13 +66,15 @@ def test_a_run_and_its_files_give_the_same_reports(tree):
 def test_progress_tells_scores_speed_and_memory(tree):
     task = datasets.read_task("davis2017", tree / "data", "val")
     lines = []
-    outcome = datasets.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
-                                       pictures=False, say=lines.append)
+    outcome = datasets.evaluate_method(
+        task, baselines.FirstMask, METHOD, tree / "run", pictures=False, say=lines.append
+    )
     assert [line.split(":")[0] for line in lines] == ["[1/2] ant", "[2/2] bee"]
     assert f"so far J&F {100 * outcome.summary['J&F-Mean']:.1f}, " in lines[1]
     assert "frames/s, peak memory" in lines[0]
-    datasets.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
-                             pictures=False, say=lines.append)
+    datasets.evaluate_method(
+        task, baselines.FirstMask, METHOD, tree / "run", pictures=False, say=lines.append
+    )
     assert lines[3].endswith("finished before")
 
 
@@ -72,8 +82,9 @@ def test_a_failure_is_told_and_nothing_is_packed(tree):
     (tree / "data" / "JPEGImages" / "480p" / "ant" / "00002.jpg").write_bytes(b"")
     task = datasets.read_task("davis2017", tree / "data", "val")
     lines = []
-    outcome = datasets.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run",
-                                       pictures=False, pack=True, say=lines.append)
+    outcome = datasets.evaluate_method(
+        task, baselines.FirstMask, METHOD, tree / "run", pictures=False, pack=True, say=lines.append
+    )
     assert list(outcome.failures) == ["ant"] and "00002.jpg" in outcome.failures["ant"]
     assert lines[0].startswith("[1/2] ant: failed, ") and lines[1].startswith("[2/2] bee")
     assert not list((tree / "run").glob("*.zip")) and not list((tree / "run").glob("*.csv"))
@@ -86,12 +97,14 @@ def test_a_split_without_masks_is_run_and_packed(tree):
     task = datasets.read_task("davis2017", tree / "data", "val")
     lines = []
     outcome = datasets.evaluate_method(
-        task, baselines.FirstMask, METHOD, tree / "run", pack=True, say=lines.append)
+        task, baselines.FirstMask, METHOD, tree / "run", pack=True, say=lines.append
+    )
     assert outcome.summary == {} and outcome.failures == {}
     assert "ant: no public masks" in lines[0]
     assert (tree / "run" / "submission-val.zip") in outcome.files
     scored = datasets.evaluate_results(
-        task, tree / "run" / "masks", tree / "files", workers=1, say=lines.append)
+        task, tree / "run" / "masks", tree / "files", workers=1, say=lines.append
+    )
     assert "cannot be scored here" in scored.failures["ant"]
 
 
@@ -99,8 +112,9 @@ def test_youtube_vos_tells_seen_from_unseen_categories(youtube, tmp_path):
     seen = tmp_path / "seen.txt"
     seen.write_text("kind1\n")
     task = datasets.read_task("youtube_vos", youtube, "valid", seen_classes=seen)
-    outcome = datasets.evaluate_method(task, baselines.FirstMask, METHOD, tmp_path / "run",
-                                       pictures=False, say=lambda line: None)
+    outcome = datasets.evaluate_method(
+        task, baselines.FirstMask, METHOD, tmp_path / "run", pictures=False, say=lambda line: None
+    )
     assert outcome.failures == {}
     four = [outcome.summary[k] for k in ("J-Seen", "J-Unseen", "F-Seen", "F-Unseen")]
     assert outcome.summary["G-Mean"] == pytest.approx(sum(four) / 4)
@@ -111,8 +125,9 @@ def test_youtube_vos_tells_seen_from_unseen_categories(youtube, tmp_path):
 def test_seen_categories_come_from_the_training_split_beside(youtube):
     assert datasets.read_task("youtube_vos", youtube, "valid").seen is None
     (youtube / "train").mkdir()
-    (youtube / "train" / "meta.json").write_text(json.dumps({"videos": {
-        "x": {"objects": {"1": {"category": "kind2", "frames": []}}}}}))
+    (youtube / "train" / "meta.json").write_text(
+        json.dumps({"videos": {"x": {"objects": {"1": {"category": "kind2", "frames": []}}}}})
+    )
     task = datasets.read_task("youtube_vos", youtube, "valid")
     assert task.seen == {"kind2"}
     assert task.categories["v1"][1] == "kind1"
@@ -121,8 +136,9 @@ def test_seen_categories_come_from_the_training_split_beside(youtube):
 def test_part_of_a_split_is_not_reported_under_its_name(tree):
     (tree / "few.txt").write_text("bee\n")
     task = datasets.read_task("davis2017", tree / "data", "val", only=tree / "few.txt")
-    datasets.evaluate_method(task, baselines.FirstMask, METHOD, tree / "run", pictures=False,
-                             say=lambda line: None)
+    datasets.evaluate_method(
+        task, baselines.FirstMask, METHOD, tree / "run", pictures=False, say=lambda line: None
+    )
     assert [p.name for p in (tree / "run").glob("global*")] == ["global_results-val-few.csv"]
 
 

@@ -19,8 +19,7 @@ CASES = ("shift", "dilate", "drop", "noise", "empty")
 @pytest.fixture(scope="module")
 def golden(shared):
     folder = shared / "golden" / "metrics"
-    return (json.loads((folder / "expected.json").read_text()),
-            np.load(folder / "masks.npz"))
+    return (json.loads((folder / "expected.json").read_text()), np.load(folder / "masks.npz"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -28,8 +27,7 @@ def test_official_values_per_frame_and_statistics(golden, case):
     expected, masks = golden
     truth, prediction = masks[f"{case}_gt"], masks[f"{case}_pred"]
     for object_id, values in expected[case].items():
-        pairs = [(t == int(object_id), p == int(object_id))
-                 for t, p in zip(truth, prediction)]
+        pairs = [(t == int(object_id), p == int(object_id)) for t, p in zip(truth, prediction)]
         j = [metrics.region_similarity(*pair) for pair in pairs]
         f = [metrics.boundary_accuracy(*pair) for pair in pairs]
         assert j == values["J"]
@@ -79,8 +77,9 @@ def naive_boundary(truth, prediction, void, tolerance):
         return 0.0
 
     def share_near(pixels, others):
-        near = sum(any((y - v) ** 2 + (x - u) ** 2 <= radius ** 2 for v, u in others)
-                   for y, x in pixels)
+        near = sum(
+            any((y - v) ** 2 + (x - u) ** 2 <= radius**2 for v, u in others) for y, x in pixels
+        )
         return near / len(pixels)
 
     precision = share_near(predicted_pixels, true_pixels)
@@ -97,14 +96,15 @@ def masks_of_one_shape(count, max_side=12):
             hnp.arrays(bool, shape),
             hnp.arrays(bool, shape, elements=st.just(False), fill=st.just(False)),
             st.builds(lambda: np.ones(shape, bool)),
-            st.builds(_rectangle, st.just(shape), *[st.integers(0, max_side)] * 4))
+            st.builds(_rectangle, st.just(shape), *[st.integers(0, max_side)] * 4),
+        )
 
     return shapes.flatmap(lambda shape: st.tuples(*[one_mask(shape)] * count))
 
 
 def _rectangle(shape, top, left, height, width):
     mask = np.zeros(shape, bool)
-    mask[top:top + height, left:left + width] = True
+    mask[top : top + height, left : left + width] = True
     return mask
 
 
@@ -123,7 +123,7 @@ def test_dilation_covers_exactly_the_disk(mask, radius):
     points = np.argwhere(mask)
     expected = np.zeros_like(mask)
     for y, x in np.ndindex(*mask.shape):
-        expected[y, x] = any((y - v) ** 2 + (x - u) ** 2 <= radius ** 2 for v, u in points)
+        expected[y, x] = any((y - v) ** 2 + (x - u) ** 2 <= radius**2 for v, u in points)
     np.testing.assert_array_equal(metrics.dilate_disk(mask, radius), expected)
 
 
@@ -204,8 +204,8 @@ def test_decay_of_a_sequence_longer_than_eight_bits():
 def test_a_480p_frame_takes_far_less_than_its_budget():
     """60 s on two cores for 1,400 frames leave 85 ms a frame; ours takes 2 besides decoding."""
     y, x = np.mgrid[:480, :854]
-    truth = (y - 240) ** 2 + (x - 400) ** 2 < 200 ** 2
-    prediction = ((y - 250) ** 2 + (x - 420) ** 2 < 200 ** 2) ^ ((y * x) % 97 == 0)
+    truth = (y - 240) ** 2 + (x - 400) ** 2 < 200**2
+    prediction = ((y - 250) ** 2 + (x - 420) ** 2 < 200**2) ^ ((y * x) % 97 == 0)
     times = []
     for _ in range(7):
         start = time.process_time()

@@ -30,7 +30,8 @@ def tree(tmp_path):
 def run(tree, output="out", **options):
     task = datasets.read_task("davis2017", tree / "root", "val")
     return datasets.evaluate_method(
-        task, baselines.FirstMask, METHOD, tree / output, pictures=False, say=str, **options)
+        task, baselines.FirstMask, METHOD, tree / output, pictures=False, say=str, **options
+    )
 
 
 @pytest.mark.parametrize("name", ["../../x", "{tree}/x", "../ant", "ant/../bee", ".", "a\\b"])
@@ -55,8 +56,9 @@ def test_a_meta_json_leads_nowhere_else(tree):
         shutil.copytree(tree / "root" / kind / "480p" / "ant", root / "valid" / kind / "ant")
     objects = {"1": {"category": "a", "frames": ["00000"]}}
     for name in (str(tree / "x"), "../../../x", ""):
-        (root / "valid" / "meta.json").write_text(json.dumps(
-            {"videos": {"ant": {"objects": objects}, name: {"objects": objects}}}))
+        (root / "valid" / "meta.json").write_text(
+            json.dumps({"videos": {"ant": {"objects": objects}, name: {"objects": objects}}})
+        )
         with pytest.raises(InputError, match=r"meta\.json: a video is called"):
             datasets.read_task("youtube_vos", root, "valid")
     assert len(list((tree / "x").iterdir())) == 3
@@ -70,9 +72,19 @@ def test_names_of_splits_and_lists_of_videos_are_plain(tree):
         datasets.read_task("davis2017", tree / "root", "val", only=tree / "some.txt")
 
 
-@pytest.mark.parametrize("name", [
-    "masks/ant/00000.png", "sequences/ant.json", "global_results-val.csv", "report-val.md",
-    "results-val.json", "per-sequence_results-val.csv", "submission-val.zip", "run.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "masks/ant/00000.png",
+        "sequences/ant.json",
+        "global_results-val.csv",
+        "report-val.md",
+        "results-val.json",
+        "per-sequence_results-val.csv",
+        "submission-val.zip",
+        "run.json",
+    ],
+)
 def test_files_of_a_user_are_not_replaced(name, tree):
     path = tree / "out" / name
     path.parent.mkdir(parents=True)
@@ -99,8 +111,9 @@ def test_reports_on_the_masks_of_a_run_may_lie_beside_them(tree):
     first = run(tree)
     task = datasets.read_task("davis2017", tree / "root", "val")
     for _ in range(2):
-        again = datasets.evaluate_results(task, tree / "out" / "masks", tree / "out", workers=1,
-                                          pictures=False, say=str)
+        again = datasets.evaluate_results(
+            task, tree / "out" / "masks", tree / "out", workers=1, pictures=False, say=str
+        )
         assert again.summary == first.summary
     assert run(tree).summary == first.summary  # and the run still knows what it has finished
 
@@ -140,10 +153,12 @@ def test_stopping_says_how_to_go_on_and_leaves_whole_files(tree, monkeypatch):
     task = datasets.read_task("davis2017", tree / "root", "val")
     lines = []
     with pytest.raises(KeyboardInterrupt):
-        datasets.evaluate_method(task, Stopped, METHOD, tree / "out", pictures=False,
-                                 say=lines.append)
-    assert lines == [f"finished sequences stay in {tree / 'out'}; the same command goes on after "
-                     "them"]
+        datasets.evaluate_method(
+            task, Stopped, METHOD, tree / "out", pictures=False, say=lines.append
+        )
+    assert lines == [
+        f"finished sequences stay in {tree / 'out'}; the same command goes on after them"
+    ]
     assert not list((tree / "out").rglob(".*"))
 
 

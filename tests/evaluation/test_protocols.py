@@ -63,9 +63,17 @@ def test_unusable_videos_are_input_errors():
 
 
 def test_categories_and_seen_categories(tmp_path):
-    meta = {"videos": {"a": {"objects": {"1": {"category": "cat", "frames": ["00000"]},
-                                         "2": {"category": "bus", "frames": ["00005"]}}},
-                       "b": {"objects": {"1": {"frames": ["00000"]}}}}}
+    meta = {
+        "videos": {
+            "a": {
+                "objects": {
+                    "1": {"category": "cat", "frames": ["00000"]},
+                    "2": {"category": "bus", "frames": ["00005"]},
+                }
+            },
+            "b": {"objects": {"1": {"frames": ["00000"]}}},
+        }
+    }
     path = tmp_path / "meta.json"
     path.write_text(json.dumps(meta))
     assert protocols.read_categories(path) == {"a": {1: "cat", 2: "bus"}, "b": {}}

@@ -24,11 +24,19 @@ def scores(seed=0):
     frames = [f"{i:05d}" for i in range(1, 9)]
 
     def one(name, object_id, category):
-        return ObjectScores(f"{name}_{object_id}", object_id, frames, list(rng.random(8)),
-                            list(rng.random(8)), category)
+        return ObjectScores(
+            f"{name}_{object_id}",
+            object_id,
+            frames,
+            list(rng.random(8)),
+            list(rng.random(8)),
+            category,
+        )
 
-    return [SequenceScores("ant", [one("ant", 1, "cat")], 10, 2.5, 300_000_000),
-            SequenceScores("bee", [one("bee", 1, "bus"), one("bee", 2, "cat")], 10, 1.5, 10**9)]
+    return [
+        SequenceScores("ant", [one("ant", 1, "cat")], 10, 2.5, 300_000_000),
+        SequenceScores("bee", [one("bee", 1, "bus"), one("bee", 2, "cat")], 10, 1.5, 10**9),
+    ]
 
 
 def read_csv(path):
@@ -43,7 +51,8 @@ def test_global_numbers_are_means_over_objects_not_sequences(tmp_path):
     assert tuple(summary) == reports.GLOBAL_COLUMNS
     assert summary["J-Mean"] == pytest.approx(np.mean([np.mean(o.j) for o in objects]))
     assert summary["F-Decay"] == pytest.approx(
-        np.mean([metrics.statistics(o.f).decay for o in objects]))
+        np.mean([metrics.statistics(o.f).decay for o in objects])
+    )
     assert summary["J&F-Mean"] == pytest.approx((summary["J-Mean"] + summary["F-Mean"]) / 2)
 
 
@@ -51,8 +60,11 @@ def test_csv_files_have_the_official_form(tmp_path):
     sequences = scores()
     written = reports.write_reports(tmp_path, "val", sequences, {}, RUN)
     assert [p.name for p in written] == [
-        "global_results-val.csv", "per-sequence_results-val.csv", "results-val.json",
-        "report-val.md"]
+        "global_results-val.csv",
+        "per-sequence_results-val.csv",
+        "results-val.json",
+        "report-val.md",
+    ]
     header, row = read_csv(written[0])
     assert header == ["J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay"]
     assert row == [f"{v:.5f}" for v in reports.summarize(sequences).values()]
@@ -70,7 +82,8 @@ def test_json_holds_everything_to_the_last_digit(tmp_path):
     assert values["summary"] == reports.summarize(sequences)
     assert values["sequences"][1]["objects"][0]["f"] == sequences[1].objects[0].f
     assert values["sequences"][1]["objects"][0]["f_statistics"]["decay"] == (
-        metrics.statistics(sequences[1].objects[0].f).decay)
+        metrics.statistics(sequences[1].objects[0].f).decay
+    )
 
 
 def test_an_incomplete_evaluation_leaves_no_official_table(tmp_path):
@@ -147,29 +160,43 @@ def test_worst_frames_are_few_of_one_sequence():
     ant = sequences[0].objects[0]
     order = np.argsort(np.add(ant.j, ant.f))
     assert len(worst) == 3
-    assert [w[1] for w in worst if w[0] == "ant"] == [
-        ant.frames[i] for i in order[:2]][:sum(w[0] == "ant" for w in worst)]
+    assert [w[1] for w in worst if w[0] == "ant"] == [ant.frames[i] for i in order[:2]][
+        : sum(w[0] == "ant" for w in worst)
+    ]
     assert [w[2] + w[3] for w in worst] == sorted(w[2] + w[3] for w in worst)
 
 
 def test_pictures_are_drawn(run_folder):
     videos = read_dataset("davis2017", run_folder / "data", "val")
     frames = [f"{i:05d}" for i in (1, 2, 3)]
-    sequences = [SequenceScores("ant", [
-        ObjectScores("ant_1", 1, frames, [1.0, 0.2, 0.9], [1.0, 0.1, 0.8]),
-        ObjectScores("ant_2", 2, frames[1:], [0.5, 0.4], [0.3, 0.2])], 5)]
+    sequences = [
+        SequenceScores(
+            "ant",
+            [
+                ObjectScores("ant_1", 1, frames, [1.0, 0.2, 0.9], [1.0, 0.1, 0.8]),
+                ObjectScores("ant_2", 2, frames[1:], [0.5, 0.4], [0.3, 0.2]),
+            ],
+            5,
+        )
+    ]
     written = plots.write_plots(run_folder / "plots", sequences)
     assert [p.name for p in written] == ["over_time-01.png", "distribution.png"]
     assert all(read_image(p).std() > 5 for p in written)
     sheet = plots.write_worst_frames(
-        run_folder / "worst.png", videos, sequences, run_folder / "masks", "davis2017")
+        run_folder / "worst.png", videos, sequences, run_folder / "masks", "davis2017"
+    )
     # Two frames, each as truth and prediction, side by side in one row.
     image = read_image(sheet)
     assert image.shape[1] > 4 * 48 and image.std() > 5
 
 
 def test_many_sequences_get_pages(tmp_path):
-    many = [SequenceScores(f"s{i}", [ObjectScores(f"s{i}_1", 1, ["00001"], [0.5], [0.5])], 3)
-            for i in range(plots.SEQUENCES_A_PAGE + 1)]
+    many = [
+        SequenceScores(f"s{i}", [ObjectScores(f"s{i}_1", 1, ["00001"], [0.5], [0.5])], 3)
+        for i in range(plots.SEQUENCES_A_PAGE + 1)
+    ]
     assert [p.name for p in plots.write_plots(tmp_path, many)] == [
-        "over_time-01.png", "over_time-02.png", "distribution.png"]
+        "over_time-01.png",
+        "over_time-02.png",
+        "distribution.png",
+    ]

@@ -50,7 +50,8 @@ def test_side_by_side_equals_one_after_the_other(tree):
     seen = []
     one, _ = scoring.score_results(videos(tree), tree / "results", "davis2017", workers=1)
     two, _ = scoring.score_results(
-        videos(tree), tree / "results", "davis2017", workers=2, finished=seen.append)
+        videos(tree), tree / "results", "davis2017", workers=2, finished=seen.append
+    )
     assert one == two == seen
 
 
@@ -62,7 +63,8 @@ def test_single_object_protocol_merges_ids_of_truth_and_results(tree):
         labels = read_mask(path)
         write_mask(path, np.where(labels > 0, 255, 0))
     done, failures = scoring.score_results(
-        videos(tree, "davis2016"), tree / "results", "davis2016", workers=1)
+        videos(tree, "davis2016"), tree / "results", "davis2016", workers=1
+    )
     assert failures == {}
     (ant,) = done[0].objects
     truth = read_mask(tree / "data" / "Annotations" / "480p" / "ant" / "00003.png") > 0
@@ -97,14 +99,17 @@ def _remove(folder):
     folder.rmdir()
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (_drop, "ant/00003.png: missing"),
-    (_add, "ant/00007.png: surplus"),
-    (_resize, "ant/00002.png: mask of 61x40"),
-    (_damage, "ant/00002.png"),
-    (_unknown_id, "ant/00004.png: has the id 3, expected 0 and 1, 2 only"),
-    (_remove, "results/ant: no such folder"),
-])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (_drop, "ant/00003.png: missing"),
+        (_add, "ant/00007.png: surplus"),
+        (_resize, "ant/00002.png: mask of 61x40"),
+        (_damage, "ant/00002.png"),
+        (_unknown_id, "ant/00004.png: has the id 3, expected 0 and 1, 2 only"),
+        (_remove, "results/ant: no such folder"),
+    ],
+)
 def test_a_spoilt_sequence_is_named_and_the_others_are_scored(tree, spoil, message):
     spoil(tree / "results" / "ant")
     done, failures = scoring.score_results(videos(tree), tree / "results", "davis2017", workers=1)
@@ -144,7 +149,8 @@ def test_json_keeps_scores_to_the_last_digit(tree):
 
 def test_later_objects_are_scored_from_their_own_first_mask(tmp_path):
     clip = synthetic.synthetic_clip(
-        4, num_frames=9, height=40, width=60, num_objects=2, late_objects=1)
+        4, num_frames=9, height=40, width=60, num_objects=2, late_objects=1
+    )
     late, first = max(clip.first_frames.items(), key=lambda item: item[1])
     assert first > 0
     synthetic.write_clip(clip, tmp_path, "cow", "val")

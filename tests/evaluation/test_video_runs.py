@@ -63,7 +63,8 @@ def run(tree, segmenter, rerun=False, identity=None, **kwargs):
 def test_streaming_scores_equal_those_of_the_files_to_the_last_digit(tree):
     streamed, failures = run(tree, baselines.FirstMask())
     read, read_failures = scoring.score_results(
-        videos(tree), tree / "out" / "masks", "davis2017", workers=1)
+        videos(tree), tree / "out" / "masks", "davis2017", workers=1
+    )
     assert failures == read_failures == {}
     assert [s.objects for s in streamed] == [s.objects for s in read]
     assert all(s.frames_per_second > 0 and s.peak_memory > 1e6 for s in streamed)
@@ -146,7 +147,8 @@ def test_a_mask_of_another_size_is_named(tree):
 
 def test_objects_enter_with_their_own_first_mask_only(tmp_path):
     clip = synthetic.synthetic_clip(
-        4, num_frames=9, height=40, width=60, num_objects=2, late_objects=1)
+        4, num_frames=9, height=40, width=60, num_objects=2, late_objects=1
+    )
     late, entry = max(clip.first_frames.items(), key=lambda item: item[1])
     early = sorted(i for i, first in clip.first_frames.items() if first == 0)
     assert entry > 0 and early
@@ -174,7 +176,8 @@ def test_an_object_that_its_own_first_mask_lacks_is_never_added(tmp_path):
     folder.mkdir()
     recorder = Recorder()
     scores = video_runs.run_video(
-        video, protocols.plan_video(video, "folder"), "folder", recorder, folder)
+        video, protocols.plan_video(video, "folder"), "folder", recorder, folder
+    )
     assert [call[0] for call in recorder.calls] == ["reset"] + ["step"] * 4
     assert {o.object_id: len(o.frames) for o in scores.objects} == {1: 4, 9: 2}
 
@@ -225,8 +228,11 @@ def test_a_killed_run_goes_on_where_it_was(tree):
         with OutputFolder({str(tree / "out")!r}, PROGRAM) as opened:
             video_runs.run_videos(videos, Killed, "davis2017", RunFolder(opened, {IDENTITY!r}))
     """)
-    killed = subprocess.run([sys.executable, "-c", script], check=False,
-                            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    killed = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert killed.returncode == -signal.SIGKILL
     assert sorted(p.name for p in (tree / "out" / "sequences").iterdir()) == ["ant.json"]
     assert 0 < len(list((tree / "out" / "masks" / "bee").glob("*.png"))) < 6

@@ -92,10 +92,20 @@ print(json.dumps({{"messages": messages, "memory": memory,
 def small_model(backbone):
     """A network with random weights that is quick to trace and undecided about nothing."""
     tf.keras.utils.set_random_seed(0)
-    model = build_model(ModelConfig(
-        backbone=backbone, depth_multiplier=0.35 if backbone == "mobilenet_v2" else 1.0,
-        aspp_filters=8, decoder_filters=16, embedding_dim=8, head_filters=8, head_layers=2,
-        head_kernel_size=3, window=4, atrous_rates=()))
+    model = build_model(
+        ModelConfig(
+            backbone=backbone,
+            depth_multiplier=0.35 if backbone == "mobilenet_v2" else 1.0,
+            aspp_filters=8,
+            decoder_filters=16,
+            embedding_dim=8,
+            head_filters=8,
+            head_layers=2,
+            head_kernel_size=3,
+            window=4,
+            atrous_rates=(),
+        )
+    )
     # The initializers fade away in so deep a network; these keep every layer alive, so that the
     # embedding matters. The head weighs what tells the objects apart more than their features.
     rng = np.random.default_rng(0)
@@ -120,8 +130,12 @@ def make_clip():
     clip = synthetic_clip(5, num_frames=30, height=65, width=97, num_objects=3, late_objects=1)
     late = min(clip.first_frames[3] + 4, 28)
     masks = np.where(clip.masks == 3, LATE_ID, clip.masks)
-    return {"frames": clip.frames, "first": np.where(masks[0] == LATE_ID, 0, masks[0]),
-            "late": late, "late_mask": np.where(masks[late] == LATE_ID, masks[late], 0)}
+    return {
+        "frames": clip.frames,
+        "first": np.where(masks[0] == LATE_ID, 0, masks[0]),
+        "late": late,
+        "late_mask": np.where(masks[late] == LATE_ID, masks[late], 0),
+    }
 
 
 def stream(segmenter, clip):
@@ -141,15 +155,22 @@ def stream(segmenter, clip):
 def run_client(python, export, clip, folder, steps=0):
     """Runs CLIENT; returns its labels, confidences and what it printed."""
     np.savez(folder / "clip.npz", **clip)
-    environment = {name: value for name, value in os.environ.items()
-                   if name not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")
+    }
     done = subprocess.run(
         [python, "-c", CLIENT, export, folder / "clip.npz", folder / "result.npz", str(steps)],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     with np.load(folder / "result.npz") as result:
-        return (result["labels"], result["confidences"],
-                json.loads(done.stdout.splitlines()[-1]))
+        return (result["labels"], result["confidences"], json.loads(done.stdout.splitlines()[-1]))
 
 
 def other_python():
@@ -186,8 +207,9 @@ def loaded(mobilenet):
 
 @pytest.fixture(scope="module")
 def streamed(mobilenet, tmp_path_factory):
-    return run_client(sys.executable, mobilenet.folder, mobilenet.clip,
-                      tmp_path_factory.mktemp("client"))
+    return run_client(
+        sys.executable, mobilenet.folder, mobilenet.clip, tmp_path_factory.mktemp("client")
+    )
 
 
 @pytest.mark.compat
@@ -220,9 +242,14 @@ def test_runs_on_the_other_stack(mobilenet, tmp_path):
 
     save_model(mobilenet.model, tmp_path / "model.npz")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([python, "-m", "feelvos_tf.cli.export", "--checkpoint=model.npz",
-                    "--output=from_there"], cwd=tmp_path, env=environment, check=True,
-                   capture_output=True, timeout=300)
+    subprocess.run(
+        [python, "-m", "feelvos_tf.cli.export", "--checkpoint=model.npz", "--output=from_there"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
     labels, _, _ = run_client(sys.executable, tmp_path / "from_there", mobilenet.clip, tmp_path)
     np.testing.assert_array_equal(labels, mobilenet.labels)
 
@@ -239,9 +266,9 @@ def test_wrong_input_is_one_clear_line(mobilenet, streamed):
         "frame size": "the image is 97x64, but the frames of the video are 97x65 (width x height)",
         "batch": "image is [1 65 97 3], expected [H, W, 3]",
         "ids": "object_ids in the state are [0 0 0 0], "
-               "expected 0, then different ids from 1 to 255",
+        "expected 0, then different ids from 1 to 255",
         "known id": "objects [1 2] are tracked already; "
-                    "a mask of new objects may hold new ids only",
+        "a mask of new objects may hold new ids only",
         "no new object": "the mask holds no new object",
         "embed": "image is [97 3], expected [..., H, W, 3]",
     }
@@ -273,8 +300,10 @@ def test_description_tells_the_truth(mobilenet, loaded):
     for name, function in loaded.signatures.items():
         entry = described["signatures"][name]
         inputs = function.structured_input_signature[1]
-        for tensors, specs in ((entry["inputs"], inputs),
-                               (entry["outputs"], function.structured_outputs)):
+        for tensors, specs in (
+            (entry["inputs"], inputs),
+            (entry["outputs"], function.structured_outputs),
+        ):
             assert set(tensors) == set(specs)
             for key, spec in specs.items():
                 assert tensors[key]["dtype"] == spec.dtype.name
@@ -286,20 +315,28 @@ def test_description_tells_the_truth(mobilenet, loaded):
 def test_described_sizes_are_those_of_what_the_export_returns(mobilenet, loaded):
     described = json.loads((mobilenet.folder / "signatures.json").read_text())
     frames, mask = mobilenet.clip["frames"], mobilenet.clip["first"]
-    outputs = loaded.signatures["initialize"](
-        image=tf.constant(frames[0]), mask=tf.constant(mask))
+    outputs = loaded.signatures["initialize"](image=tf.constant(frames[0]), mask=tf.constant(mask))
     height, width = mask.shape
-    sizes = {"H": height, "W": width, "h": (height - 1) // 4 + 1, "w": (width - 1) // 4 + 1,
-             "N": len(set(np.unique(mask)) | {0}), "C": described["dimensions"]["C"],
-             "K": len(outputs["reference_pixels"])}
+    sizes = {
+        "H": height,
+        "W": width,
+        "h": (height - 1) // 4 + 1,
+        "w": (width - 1) // 4 + 1,
+        "N": len(set(np.unique(mask)) | {0}),
+        "C": described["dimensions"]["C"],
+        "K": len(outputs["reference_pixels"]),
+    }
 
     def size(entry):
         """An entry such as 3, "K", "C+1" or "K/32" as a number."""
         if isinstance(entry, int):
             return entry
         letter, sign, number = re.fullmatch(r"(\w)(?:([+/])(\d+))?", entry).groups()
-        return {None: lambda: sizes[letter], "+": lambda: sizes[letter] + int(number),
-                "/": lambda: sizes[letter] / int(number)}[sign]()
+        return {
+            None: lambda: sizes[letter],
+            "+": lambda: sizes[letter] + int(number),
+            "/": lambda: sizes[letter] / int(number),
+        }[sign]()
 
     for name in ("initialize", "step"):
         if name == "step":
@@ -328,12 +365,29 @@ def resize_labels(mask, height, width):
 
 def test_saved_model_cli_shows_the_signatures(mobilenet):
     shown = subprocess.run(
-        [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "show", "--all",
-         "--dir", mobilenet.folder], capture_output=True, text=True, check=True, timeout=120).stdout
-    for line in ("signature_def['initialize']", "signature_def['step']",
-                 "signature_def['add_objects']", "signature_def['embed']",
-                 "inputs['image'] tensor_info", "outputs['confidences'] tensor_info",
-                 "shape: (-1, -1, 3)"):
+        [
+            sys.executable,
+            "-m",
+            "tensorflow.python.tools.saved_model_cli",
+            "show",
+            "--all",
+            "--dir",
+            mobilenet.folder,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    for line in (
+        "signature_def['initialize']",
+        "signature_def['step']",
+        "signature_def['add_objects']",
+        "signature_def['embed']",
+        "inputs['image'] tensor_info",
+        "outputs['confidences'] tensor_info",
+        "shape: (-1, -1, 3)",
+    ):
         assert line in shown
     assert len(shown.splitlines()) < 300
 
@@ -348,8 +402,9 @@ def test_warmup_requests_are_what_the_server_replays(mobilenet, loaded, monkeypa
         # PredictionLog.predict_log is field 6, PredictLog.request field 1.
         request = request_type.FromString(_content(_content(record, 6), 1))
         names.append(request.model_spec.signature_name)
-        outputs = loaded.signatures[names[-1]](**{
-            name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()})
+        outputs = loaded.signatures[names[-1]](
+            **{name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+        )
         assert outputs
     assert names == ["initialize", "step", "add_objects", "embed"]
 
@@ -377,22 +432,29 @@ def test_embed_takes_a_batch(mobilenet, loaded):
 
 
 def test_options_are_the_segmenters(mobilenet, tmp_path):
-    options = {"max_side": 80, "ignore_label": 255, "max_reference_pixels": 40,
-               "mixed_precision": "mixed_bfloat16"}
+    options = {
+        "max_side": 80,
+        "ignore_label": 255,
+        "max_reference_pixels": 40,
+        "mixed_precision": "mixed_bfloat16",
+    }
     clip = {**mobilenet.clip, "frames": mobilenet.clip["frames"][:4], "late": 2}
     clip["first"] = clip["first"].copy()
     clip["first"][:5] = 255
     export_model(mobilenet.model, tmp_path / "export", weights="random", **options)
     run = tf.saved_model.load(tmp_path / "export").signatures
-    outputs = run["initialize"](image=tf.constant(clip["frames"][0]),
-                                mask=tf.constant(clip["first"]))
+    outputs = run["initialize"](
+        image=tf.constant(clip["frames"][0]), mask=tf.constant(clip["first"])
+    )
     labels = [outputs["labels"]]
     for i in range(1, 4):
         outputs = run["step"](image=tf.constant(clip["frames"][i]), **state_of(outputs))
         if i == clip["late"]:
             outputs = run["add_objects"](
-                image=tf.constant(clip["frames"][i]), mask=tf.constant(clip["late_mask"]),
-                **state_of(outputs))
+                image=tf.constant(clip["frames"][i]),
+                mask=tf.constant(clip["late_mask"]),
+                **state_of(outputs),
+            )
         labels.append(outputs["labels"])
     expected, _ = stream(VideoSegmenter(mobilenet.model, **options), clip)
     expected[0] = np.where(clip["first"] == 255, 0, clip["first"])
@@ -404,8 +466,7 @@ def state_of(outputs):
 
 
 def test_fixed_shape_is_compiled(mobilenet, tmp_path):
-    export_model(mobilenet.model, tmp_path / "fixed", weights="random",
-                 fixed=FixedShape(65, 97, 2))
+    export_model(mobilenet.model, tmp_path / "fixed", weights="random", fixed=FixedShape(65, 97, 2))
     run = tf.saved_model.load(tmp_path / "fixed").signatures
     assert set(run) == {"initialize", "step", "embed"}
     frames, mask = mobilenet.clip["frames"], mobilenet.clip["first"]
@@ -419,13 +480,16 @@ def test_fixed_shape_is_compiled(mobilenet, tmp_path):
         run["step"](image=tf.constant(frames[0][1:]), **state_of(outputs))
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"ignore_label": 0}, "ignore_label is 0, expected a whole number from 1 to 255"),
-    ({"max_side": 0, "memory": None}, "max_side is 0, expected a whole number from 1 up"),
-    ({"fixed": FixedShape(4, 0, 1)}, "width is 0, expected at least 1"),
-    ({"fixed": FixedShape(4, 4, 256)}, "num_objects is 256, expected at most 255"),
-    ({"fixed": FixedShape(4, 4, 1), "max_side": 9}, "exclude each other"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ignore_label": 0}, "ignore_label is 0, expected a whole number from 1 to 255"),
+        ({"max_side": 0, "memory": None}, "max_side is 0, expected a whole number from 1 up"),
+        ({"fixed": FixedShape(4, 0, 1)}, "width is 0, expected at least 1"),
+        ({"fixed": FixedShape(4, 4, 256)}, "num_objects is 256, expected at most 255"),
+        ({"fixed": FixedShape(4, 4, 1), "max_side": 9}, "exclude each other"),
+    ],
+)
 def test_options_out_of_range(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         export_model(None, tmp_path / "export", weights="none", **options)

@@ -33,7 +33,8 @@ def test_an_export_remembers_as_the_segmenter_does(clip, tmp_path, fixed):
     segmenter = VideoSegmenter(model, memory=MEMORY)
     segmenter.reset(clip.frames[0], clip.masks[0])
     outputs = functions["initialize"](
-        image=tf.constant(clip.frames[0]), mask=tf.constant(clip.masks[0]))
+        image=tf.constant(clip.frames[0]), mask=tf.constant(clip.masks[0])
+    )
     for frame in clip.frames[1:]:
         state = {name: outputs[name] for name in described["state"]}
         outputs = functions["step"](image=tf.constant(frame), **state)
@@ -46,13 +47,16 @@ def test_an_export_remembers_as_the_segmenter_does(clip, tmp_path, fixed):
         mask[3:9, 4:11] = 77
         state = {name: outputs[name] for name in described["state"]}
         outputs = functions["add_objects"](
-            image=tf.constant(clip.frames[-1]), mask=tf.constant(mask), **state)
+            image=tf.constant(clip.frames[-1]), mask=tf.constant(mask), **state
+        )
         segmenter.add_objects(mask)
         for name, value in segmenter.state().items():
             if name in described["state"]:
                 np.testing.assert_allclose(outputs[name], value, atol=1e-4)
-        wrong = {**{name: outputs[name] for name in described["state"]},
-                 "memory_steps": tf.constant(-1)}
+        wrong = {
+            **{name: outputs[name] for name in described["state"]},
+            "memory_steps": tf.constant(-1),
+        }
         with pytest.raises(tf.errors.InvalidArgumentError, match="memory_steps in the state is -1"):
             functions["step"](image=tf.constant(clip.frames[0]), **wrong)
 

@@ -44,15 +44,21 @@ class Sliding(tf.Module):
 
     @tf.function(input_signature=[IMAGE, IDS, LABELS, SEEN])
     def step(self, image, object_ids, labels, reference_keys):
-        return {"labels": tf.roll(labels, 1, 1), "object_ids": object_ids,
-                "reference_keys": reference_keys + self._sum(image) / 3.0,
-                "confidences": tf.fill(tf.shape(labels), tf.constant(200, tf.uint8))}
+        return {
+            "labels": tf.roll(labels, 1, 1),
+            "object_ids": object_ids,
+            "reference_keys": reference_keys + self._sum(image) / 3.0,
+            "confidences": tf.fill(tf.shape(labels), tf.constant(200, tf.uint8)),
+        }
 
     @tf.function(input_signature=[IMAGE, MASK, IDS, LABELS, SEEN])
     def add_objects(self, image, mask, object_ids, labels, reference_keys):
         new = tf.reduce_max(tf.cast(mask, tf.int32))
-        return {"labels": tf.where(mask > 0, mask, labels),
-                "object_ids": tf.concat([object_ids, [new]], 0), "reference_keys": reference_keys}
+        return {
+            "labels": tf.where(mask > 0, mask, labels),
+            "object_ids": tf.concat([object_ids, [new]], 0),
+            "reference_keys": reference_keys,
+        }
 
     @tf.function(input_signature=[IMAGE])
     def embed(self, image):
@@ -66,8 +72,13 @@ class Sliding(tf.Module):
 def saved_model(tmp_path_factory):
     module = Sliding()
     folder = str(tmp_path_factory.mktemp("model") / "1")
-    tf.saved_model.save(module, folder, signatures={
-        name: getattr(module, name) for name in ("initialize", "step", "add_objects", "embed")})
+    tf.saved_model.save(
+        module,
+        folder,
+        signatures={
+            name: getattr(module, name) for name in ("initialize", "step", "add_objects", "embed")
+        },
+    )
     return folder
 
 
@@ -83,9 +94,12 @@ def rest(saved_model):
                 function = loaded.signatures[body["signature_name"]]
                 specs = function.structured_input_signature[1]
                 try:
-                    outputs = function(**{
-                        name: tf.constant(value, specs[name].dtype)
-                        for name, value in body["inputs"].items()})
+                    outputs = function(
+                        **{
+                            name: tf.constant(value, specs[name].dtype)
+                            for name, value in body["inputs"].items()
+                        }
+                    )
                     values = {name: value.numpy().tolist() for name, value in outputs.items()}
                     code = 200
                     answer = {"outputs": values if len(values) > 1 else [*values.values()][0]}
@@ -115,8 +129,12 @@ def grpc_address(saved_model):
         assert request.model_spec.name == "feelvos"
         function = loaded.signatures[request.model_spec.signature_name]
         try:
-            outputs = function(**{name: tf.constant(tf.make_ndarray(value))
-                                  for name, value in request.inputs.items()})
+            outputs = function(
+                **{
+                    name: tf.constant(tf.make_ndarray(value))
+                    for name, value in request.inputs.items()
+                }
+            )
         except tf.errors.InvalidArgumentError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
         response = response_type()
@@ -125,11 +143,20 @@ def grpc_address(saved_model):
         return response
 
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(
-        "tensorflow.serving.PredictionService",
-        {"Predict": grpc.unary_unary_rpc_method_handler(
-            predict, request_deserializer=request_type.FromString,
-            response_serializer=lambda message: message.SerializeToString())})])
+    server.add_generic_rpc_handlers(
+        [
+            grpc.method_handlers_generic_handler(
+                "tensorflow.serving.PredictionService",
+                {
+                    "Predict": grpc.unary_unary_rpc_method_handler(
+                        predict,
+                        request_deserializer=request_type.FromString,
+                        response_serializer=lambda message: message.SerializeToString(),
+                    )
+                },
+            )
+        ]
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"127.0.0.1:{port}"
@@ -166,7 +193,8 @@ def test_state_goes_round(client):
     np.testing.assert_array_equal(video.step(frames[2]), np.roll(labels, 1, 1))
     sums = frames.astype(np.float64).sum(axis=(1, 2))
     np.testing.assert_allclose(
-        video._state["reference_keys"], sums[0] + (sums[1] + sums[2]) / 3, rtol=1e-6)
+        video._state["reference_keys"], sums[0] + (sums[1] + sums[2]) / 3, rtol=1e-6
+    )
     embedded = client.call("embed", image=frames[0])["embeddings"]
     np.testing.assert_allclose(embedded, frames[0] / np.float32(7), rtol=1e-6)
 
@@ -195,9 +223,17 @@ def test_folder_of_frames(saved_model, tmp_path, monkeypatch, capsys):
     late = np.zeros_like(mask)
     late[0, 0] = 7
     Image.fromarray(np.where(mask > 0, mask, late)).save(tmp_path / "masks" / "2.png")  # grey
-    monkeypatch.setattr(sys, "argv", [
-        "segment_video.py", f"--saved_model={saved_model}", f"--frames={tmp_path / 'frames'}",
-        f"--masks={tmp_path / 'masks'}", f"--output={tmp_path / 'out'}"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "segment_video.py",
+            f"--saved_model={saved_model}",
+            f"--frames={tmp_path / 'frames'}",
+            f"--masks={tmp_path / 'masks'}",
+            f"--output={tmp_path / 'out'}",
+        ],
+    )
     assert segment_video.main() == 0
     assert capsys.readouterr().out.startswith("4 frames in ")
     written = [np.array(Image.open(tmp_path / "out" / f"{i}.png")) for i in range(4)]

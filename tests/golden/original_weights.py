@@ -34,14 +34,18 @@ def weights(case):
     case = pathlib.Path(case)
     spec = json.loads((case / "spec.json").read_text())
     statistics = np.load(case / "bn_stats.npz")
-    return {name: statistics[name] if name in statistics else weight(name, shape)
-            for name, shape in spec["variables"]}
+    return {
+        name: statistics[name] if name in statistics else weight(name, shape)
+        for name, shape in spec["variables"]
+    }
 
 
 def write_checkpoint(values, prefix):
     """Writes {name: array} as a checkpoint of TensorFlow 1 (the V2 format) at `prefix`."""
     names = sorted(values)
     tf.raw_ops.SaveV2(
-        prefix=str(prefix), tensor_names=[*names, "global_step"],
+        prefix=str(prefix),
+        tensor_names=[*names, "global_step"],
         shape_and_slices=[""] * (len(names) + 1),
-        tensors=[tf.constant(values[name]) for name in names] + [tf.constant(200004, tf.int64)])
+        tensors=[tf.constant(values[name]) for name in names] + [tf.constant(200004, tf.int64)],
+    )

@@ -19,9 +19,11 @@ def test_one_hot_of_nothing_is_zero():
 
 def naive_nearest(array, size):
     """Corners aligned, halves away from zero."""
+
     def indices(full, small):
         scale = (full - 1) / (small - 1) if small > 1 else 0
         return np.floor(np.arange(small) * scale + 0.5).astype(int)
+
     return array[np.ix_(indices(array.shape[0], size[0]), indices(array.shape[1], size[1]))]
 
 
@@ -70,6 +72,7 @@ def test_bilinear_aligns_corners(shape, size):
             matrix[i, low] += 1 - (place - low)
             matrix[i, min(low + 1, full - 1)] += place - low
         return matrix
+
     expected = weights(shape[0], size[0]) @ array @ weights(shape[1], size[1]).T
     actual = resize.resize_bilinear(array[np.newaxis, :, :, np.newaxis], size)[0, :, :, 0]
     np.testing.assert_allclose(actual, expected, atol=1e-5)

@@ -7,9 +7,16 @@ import tensorflow as tf
 from feelvos_tf.errors import InputError
 from feelvos_tf.ops import local_correlation, matching, reference_search
 
-LOCAL = ["tiled", "shifted",
-         pytest.param("correlation", marks=pytest.mark.skipif(
-             not local_correlation.is_available(), reason="tensorflow-addons is not here"))]
+LOCAL = [
+    "tiled",
+    "shifted",
+    pytest.param(
+        "correlation",
+        marks=pytest.mark.skipif(
+            not local_correlation.is_available(), reason="tensorflow-addons is not here"
+        ),
+    ),
+]
 
 
 def squash(d):
@@ -66,9 +73,18 @@ def test_global_equals_naive(size, k):
 
 
 @pytest.mark.parametrize("implementation", LOCAL)
-@pytest.mark.parametrize("size,window", [
-    ((1, 1), 2), ((1, 13), 3), ((7, 1), 1), ((9, 19), 0), ((9, 19), 4), ((17, 33), 15),
-    ((5, 6), 30)])
+@pytest.mark.parametrize(
+    "size,window",
+    [
+        ((1, 1), 2),
+        ((1, 13), 3),
+        ((7, 1), 1),
+        ((9, 19), 0),
+        ((9, 19), 4),
+        ((17, 33), 15),
+        ((5, 6), 30),
+    ],
+)
 def test_local_equals_naive(size, window, implementation):
     query, previous, labels = frames(2, *size)
     expected = naive_local(query, previous, labels, 4, window)
@@ -134,8 +150,14 @@ def test_blocks_of_queries_and_columns_do_not_show(k, static, compiled, monkeypa
     expected = naive_global(query, reference.reshape(-1, 5), labels.ravel(), 3, k)
     shape = query.shape if static else [None, None, 5]
 
-    @tf.function(jit_compile=compiled, input_signature=[
-        tf.TensorSpec(shape), tf.TensorSpec(shape), tf.TensorSpec(shape[:2], tf.int32)])
+    @tf.function(
+        jit_compile=compiled,
+        input_signature=[
+            tf.TensorSpec(shape),
+            tf.TensorSpec(shape),
+            tf.TensorSpec(shape[:2], tf.int32),
+        ],
+    )
     def match(query, reference, labels):
         return matching.global_matching(query, reference, labels, 3, k)
 
@@ -143,14 +165,20 @@ def test_blocks_of_queries_and_columns_do_not_show(k, static, compiled, monkeypa
 
 
 def test_unknown_sizes_and_number_of_objects_in_a_graph():
-    spec = [tf.TensorSpec([None, None, 5]), tf.TensorSpec([None, None, 5]),
-            tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32)]
+    spec = [
+        tf.TensorSpec([None, None, 5]),
+        tf.TensorSpec([None, None, 5]),
+        tf.TensorSpec([None, None], tf.int32),
+        tf.TensorSpec([], tf.int32),
+    ]
 
     @tf.function(input_signature=spec)
     def both(query, previous, labels, n):
-        return (matching.local_matching(query, previous, labels, n, 3),
-                matching.global_matching(query, previous, labels, n, 2),
-                matching.global_matching(query, previous, labels, n))
+        return (
+            matching.local_matching(query, previous, labels, n, 3),
+            matching.global_matching(query, previous, labels, n, 2),
+            matching.global_matching(query, previous, labels, n),
+        )
 
     for size, n in (((7, 9), 3), ((18, 5), 2), ((1, 1), 4)):
         query, previous, labels = frames(8, *size, num_objects=n)

@@ -6,9 +6,16 @@ import tensorflow as tf
 
 from feelvos_tf.ops import local_correlation, matching
 
-LOCAL = ["tiled", "shifted",
-         pytest.param("correlation", marks=pytest.mark.skipif(
-             not local_correlation.is_available(), reason="tensorflow-addons is not here"))]
+LOCAL = [
+    "tiled",
+    "shifted",
+    pytest.param(
+        "correlation",
+        marks=pytest.mark.skipif(
+            not local_correlation.is_available(), reason="tensorflow-addons is not here"
+        ),
+    ),
+]
 
 
 def inputs(seed, h, w, c=4, objects=3):
@@ -32,8 +39,13 @@ def naive(query, other, labels, objects, allowed, k=1):
         count = own.sum(1)
         last = tf.gather(best, np.clip(count, 1, k) - 1, batch_dims=1)
         best = tf.where(np.arange(k)[None] < count[:, None], best, last[:, None])
-        squashed = 2 * tf.sigmoid(tf.reduce_mean(
-            tf.where((count == 0)[:, None], tf.zeros_like(best), best), -1)) - 1
+        squashed = (
+            2
+            * tf.sigmoid(
+                tf.reduce_mean(tf.where((count == 0)[:, None], tf.zeros_like(best), best), -1)
+            )
+            - 1
+        )
         columns.append(tf.where(count == 0, tf.ones_like(squashed), squashed))
     return tf.stack(columns, -1)
 
@@ -71,6 +83,7 @@ def check(function, naive_function, query, other, upstream):
     def exact_loss(q, r):
         values = naive_function(tf.constant(q, tf.float64), tf.constant(r, tf.float64))
         return tf.reduce_sum(values * upstream.reshape(values.shape).astype(np.float64))
+
     with tf.GradientTape() as tape:
         tensors = [tf.constant(query, tf.float64), tf.constant(other, tf.float64)]
         tape.watch(tensors)
@@ -88,16 +101,26 @@ def test_global(k):
     labels[labels == 2] = 1
     labels[0, 0] = 2  # fewer pixels than k
     everywhere = np.ones((45, 45), bool)
-    check(lambda q, r: matching.global_matching(q, r, labels, 4, k),
-          lambda q, r: naive(q, r, labels, 4, everywhere, k), query, other, upstream)
+    check(
+        lambda q, r: matching.global_matching(q, r, labels, 4, k),
+        lambda q, r: naive(q, r, labels, 4, everywhere, k),
+        query,
+        other,
+        upstream,
+    )
 
 
 @pytest.mark.parametrize("implementation", LOCAL)
 @pytest.mark.parametrize("size,window", [((5, 9), 2), ((1, 7), 1), ((11, 18), 3)])
 def test_local(size, window, implementation):
     query, other, labels, upstream = inputs(1, *size)
-    check(lambda q, r: matching.local_matching(q, r, labels, 4, window, implementation),
-          lambda q, r: naive(q, r, labels, 4, window_mask(*size, window)), query, other, upstream)
+    check(
+        lambda q, r: matching.local_matching(q, r, labels, 4, window, implementation),
+        lambda q, r: naive(q, r, labels, 4, window_mask(*size, window)),
+        query,
+        other,
+        upstream,
+    )
 
 
 def test_no_gradient_without_pixels():
@@ -106,17 +129,22 @@ def test_no_gradient_without_pixels():
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         loss = tf.reduce_sum(
-            matching.global_matching(tensors[0], tensors[1], tf.zeros([0], tf.int32), 2))
+            matching.global_matching(tensors[0], tensors[1], tf.zeros([0], tf.int32), 2)
+        )
     for gradient in tape.gradient(loss, tensors):
         np.testing.assert_array_equal(gradient, np.zeros(gradient.shape))
 
 
-@pytest.mark.parametrize("function", [
-    lambda q, r, labels: matching.global_matching(q, r, labels, 4),
-    lambda q, r, labels: matching.global_matching(q, r, labels, 4, 3),
-    lambda q, r, labels: matching.local_matching(q, r, labels, 4, 3, "tiled"),
-    lambda q, r, labels: matching.local_matching(q, r, labels, 4, 3, "shifted")],
-    ids=["global", "global k=3", "tiled", "shifted"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda q, r, labels: matching.global_matching(q, r, labels, 4),
+        lambda q, r, labels: matching.global_matching(q, r, labels, 4, 3),
+        lambda q, r, labels: matching.local_matching(q, r, labels, 4, 3, "tiled"),
+        lambda q, r, labels: matching.local_matching(q, r, labels, 4, 3, "shifted"),
+    ],
+    ids=["global", "global k=3", "tiled", "shifted"],
+)
 def test_xla_computes_the_same_forward_and_backward(function):
     query, other, labels, upstream = inputs(3, 11, 18)
 
@@ -125,6 +153,7 @@ def test_xla_computes_the_same_forward_and_backward(function):
             tape.watch([q, r])
             loss = tf.reduce_sum(function(q, r, labels) * upstream)
         return loss, *tape.gradient(loss, [q, r])
+
     arguments = [tf.constant(query), tf.constant(other), tf.constant(labels)]
     for compiled, plain in zip(tf.function(both, jit_compile=True)(*arguments), both(*arguments)):
         np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=2e-5)

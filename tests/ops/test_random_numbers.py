@@ -35,8 +35,7 @@ def test_numbers_depend_on_seed_and_place_alone():
 
 def test_compiled_and_plain_numbers_are_the_same():
     for seed in SEEDS:
-        np.testing.assert_array_equal(
-            draw((13, 5), seed, jit_compile=True), draw((13, 5), seed))
+        np.testing.assert_array_equal(draw((13, 5), seed, jit_compile=True), draw((13, 5), seed))
 
 
 def test_no_numbers():

@@ -26,9 +26,16 @@ def test_extending_a_reference_equals_preparing_all_at_once():
     new = rng.choice([-1, 2, 3], 21).astype(np.int32)
     query = rng.rand(9, 3).astype(np.float32)
     whole = sorted_reference.prepare(
-        tf.constant(np.concatenate([first, more])), tf.constant(np.concatenate([labels, new])), 4)
+        tf.constant(np.concatenate([first, more])), tf.constant(np.concatenate([labels, new])), 4
+    )
     part = sorted_reference.extend(
         sorted_reference.prepare(tf.constant(first), tf.constant(labels), 2),
-        tf.constant(more), tf.constant(new), 4)
-    np.testing.assert_allclose(reference_search.nearest(query, part, 4),
-                               reference_search.nearest(query, whole, 4), atol=1e-6)
+        tf.constant(more),
+        tf.constant(new),
+        4,
+    )
+    np.testing.assert_allclose(
+        reference_search.nearest(query, part, 4),
+        reference_search.nearest(query, whole, 4),
+        atol=1e-6,
+    )

@@ -5,8 +5,17 @@ import tensorflow as tf
 
 from feelvos_tf import ModelConfig, build_model
 
-TINY = ModelConfig(depth_multiplier=0.25, atrous_rates=(2,), aspp_filters=8, decoder_filters=8,
-                   embedding_dim=6, head_filters=8, head_layers=2, head_kernel_size=3, window=3)
+TINY = ModelConfig(
+    depth_multiplier=0.25,
+    atrous_rates=(2,),
+    aspp_filters=8,
+    decoder_filters=8,
+    embedding_dim=6,
+    head_filters=8,
+    head_layers=2,
+    head_kernel_size=3,
+    window=3,
+)
 
 
 def build(**changes):

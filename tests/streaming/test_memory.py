@@ -42,8 +42,9 @@ def remembered(state):
     for keys, objects in zip(state.keys.numpy(), state.objects.numpy()):
         real = keys[..., -1] < 1e29
         assert not (real & (objects < 0)).any()
-        kept.append([(keys[slot, column, :-1], objects[column])
-                     for slot, column in zip(*np.nonzero(real))])
+        kept.append(
+            [(keys[slot, column, :-1], objects[column]) for slot, column in zip(*np.nonzero(real))]
+        )
     return kept
 
 
@@ -61,14 +62,18 @@ def test_memory_against_its_naive_twin(frames, steps):
         state = memories.remember(state, memory, tf.constant(embedding), tf.constant(probabilities))
         if step % 2 == 0:
             expected[(step // 2 - 1) % frames] = [
-                (embedding[y, x], probabilities[y, x].argmax()) for y, x in np.ndindex(*size)
-                if probabilities[y, x].max() > 0.5]
+                (embedding[y, x], probabilities[y, x].argmax())
+                for y, x in np.ndindex(*size)
+                if probabilities[y, x].max() > 0.5
+            ]
     for found, wanted in zip(remembered(state), expected):
         assert sorted((c, *e) for e, c in found) == sorted((c, *e) for e, c in wanted)
     query = rng.rand(11, dim).astype(np.float32)
     np.testing.assert_allclose(
         memories.distances(tf.constant(query), state, channels),
-        naive_distances(query, expected, channels), atol=1e-5)
+        naive_distances(query, expected, channels),
+        atol=1e-5,
+    )
 
 
 def test_a_channel_keeps_at_most_max_pixels_and_the_draw_is_seeded():
@@ -112,7 +117,8 @@ def test_the_winning_reference_frame_is_told(model, clip):
         segmenter.step(clip.frames[t])
     result = segmenter.step(clip.frames[4], return_details=True)
     nearest = np.take_along_axis(
-        result.reference_frame, result.global_distance.argmin(-1)[..., np.newaxis], -1)
+        result.reference_frame, result.global_distance.argmin(-1)[..., np.newaxis], -1
+    )
     assert result.global_distance.min(-1).max() < 1e-4
     assert np.mean(nearest == 4) > 0.9
     assert set(np.unique(result.reference_frame)) <= {0, 3, 4, 5}
@@ -127,8 +133,9 @@ def test_given_pixels_never_leave(model, clip):
 
 
 def test_nothing_is_traced_again_and_sizes_stay(model, clip):
-    segmenter = VideoSegmenter(model, memory=Memory(every=2, frames=3, max_pixels=20,
-                                                    min_confidence=0.3))
+    segmenter = VideoSegmenter(
+        model, memory=Memory(every=2, frames=3, max_pixels=20, min_confidence=0.3)
+    )
     sizes = []
     segmenter.reset(clip.frames[0], clip.masks[0])
     for t in range(24):
@@ -182,23 +189,27 @@ def test_255_objects_are_bounded_by_the_frame(model):
     assert segmenter._state.memory.objects.shape == [3, 8 + 256]
 
 
-@pytest.mark.parametrize("changes", [{"k_nearest_neighbors": 3},
-                                     {"previous_mask": "probabilities"}])
+@pytest.mark.parametrize(
+    "changes", [{"k_nearest_neighbors": 3}, {"previous_mask": "probabilities"}]
+)
 def test_other_networks_have_a_memory_too(changes, clip):
     segmenter = VideoSegmenter(build(**changes), memory=ALL)
     labels = run(segmenter, clip.frames[:4], clip.masks[0])
     assert all(set(np.unique(frame)) <= {0, 1, 2, 3} for frame in labels)
 
 
-@pytest.mark.parametrize("values,message", [
-    ({"every": 0}, "every is 0, expected a whole number from 1 up"),
-    ({"frames": 65}, "frames is 65, expected a whole number from 1 to 64"),
-    ({"max_pixels": 2.5}, "max_pixels is 2.5, expected a whole number"),
-    ({"min_confidence": 1.5}, "min_confidence is 1.5, expected 0 to 1"),
-    ({"min_confidence": float("nan")}, "min_confidence is nan, expected 0 to 1"),
-    ({"size": 3}, "'size' is unknown, expected every, frames, max_pixels, min_confidence"),
-    ([1], "memory is \\[1\\], expected every"),
-])
+@pytest.mark.parametrize(
+    "values,message",
+    [
+        ({"every": 0}, "every is 0, expected a whole number from 1 up"),
+        ({"frames": 65}, "frames is 65, expected a whole number from 1 to 64"),
+        ({"max_pixels": 2.5}, "max_pixels is 2.5, expected a whole number"),
+        ({"min_confidence": 1.5}, "min_confidence is 1.5, expected 0 to 1"),
+        ({"min_confidence": float("nan")}, "min_confidence is nan, expected 0 to 1"),
+        ({"size": 3}, "'size' is unknown, expected every, frames, max_pixels, min_confidence"),
+        ([1], "memory is \\[1\\], expected every"),
+    ],
+)
 def test_bad_numbers_are_named(values, message):
     with pytest.raises(InputError, match=message):
         Memory.from_dict(values)

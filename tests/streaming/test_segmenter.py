@@ -40,13 +40,18 @@ def test_streaming_equals_the_network_on_triplets(model, segmenter, clip):
     previous = first
     for t in range(1, 4):
         result = segmenter.step(clip.frames[t], return_details=True)
-        logits = model({
-            "images": clip.frames[[0, t - 1, t]][np.newaxis].astype(np.float32), "num_objects": n,
-            "reference_labels": first[tf.newaxis], "previous_labels": previous[tf.newaxis]})
+        logits = model(
+            {
+                "images": clip.frames[[0, t - 1, t]][np.newaxis].astype(np.float32),
+                "num_objects": n,
+                "reference_labels": first[tf.newaxis],
+                "previous_labels": previous[tf.newaxis],
+            }
+        )
         np.testing.assert_allclose(result.logits, logits[0], rtol=1e-4, atol=1e-3)
         previous = tf.compat.v1.image.resize_nearest_neighbor(
-            result.labels[np.newaxis, :, :, np.newaxis].astype(np.int32), size,
-            align_corners=True)[0, :, :, 0]
+            result.labels[np.newaxis, :, :, np.newaxis].astype(np.int32), size, align_corners=True
+        )[0, :, :, 0]
 
 
 def test_any_ids_give_the_same_regions(segmenter, clip):
@@ -100,11 +105,14 @@ def test_objects_are_added_at_any_time_without_disturbing_the_reference(model, s
     assert result.logits.shape[-1] == 4
     # The new object is matched to its pixels in frame 1, the old ones to theirs in frame 0.
     _, embeddings = model.embed(clip.frames[:2].astype(np.float32))
-    small = [label_ops.shrink(tf.constant(m.astype(np.int32)), (12, 17), 4) for m in (
-        np.where(clip.masks[0] == 3, 0, clip.masks[0]), np.where(new > 0, 3, 0))]
+    small = [
+        label_ops.shrink(tf.constant(m.astype(np.int32)), (12, 17), 4)
+        for m in (np.where(clip.masks[0] == 3, 0, clip.masks[0]), np.where(new > 0, 3, 0))
+    ]
     reference = np.concatenate([e.numpy().reshape(-1, 6) for e in embeddings])
-    labels = np.concatenate([
-        small[0].numpy().ravel(), np.where(small[1].numpy() == 3, 3, -1).ravel()])
+    labels = np.concatenate(
+        [small[0].numpy().ravel(), np.where(small[1].numpy() == 3, 3, -1).ravel()]
+    )
     expected = matching.global_matching(result.embeddings, reference, labels, 4)
     np.testing.assert_allclose(result.global_distance, expected, atol=1e-5)
     assert (result.previous_labels == 3).sum() == (small[1].numpy() == 3).sum()
@@ -136,18 +144,26 @@ def test_probabilities_cannot_resume_from_labels(clip):
         segmenter.resume(clip.frames[1], result.labels)
 
 
-@pytest.mark.parametrize("changes", [
-    {"first_frame_matching": False}, {"previous_frame_matching": "none"},
-    {"previous_frame_matching": "global"}, {"previous_mask": "none"},
-    {"first_frame_matching": False, "previous_frame_matching": "none", "previous_mask": "none"},
-    {"k_nearest_neighbors": 3}, {"output_stride": 8}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"first_frame_matching": False},
+        {"previous_frame_matching": "none"},
+        {"previous_frame_matching": "global"},
+        {"previous_mask": "none"},
+        {"first_frame_matching": False, "previous_frame_matching": "none", "previous_mask": "none"},
+        {"k_nearest_neighbors": 3},
+        {"output_stride": 8},
+    ],
+)
 def test_every_switch_runs(changes, clip):
     labels = run(VideoSegmenter(build(**changes)), clip.frames[:3], clip.masks[0])
     assert set(np.unique(labels)) <= {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("options", [
-    {"local_matching": "shifted"}, {"max_reference_pixels": 10**6}, {"max_side": 66}])
+@pytest.mark.parametrize(
+    "options", [{"local_matching": "shifted"}, {"max_reference_pixels": 10**6}, {"max_side": 66}]
+)
 def test_options_that_change_nothing(model, segmenter, clip, options):
     segmenter.reset(clip.frames[0], clip.masks[0])
     expected = segmenter.step(clip.frames[1], return_details=True)
@@ -171,6 +187,7 @@ def test_fewer_reference_pixels_are_drawn_by_seed(model, segmenter, clip):
     def distance(engine):
         engine.reset(clip.frames[0], clip.masks[0])
         return engine.step(clip.frames[1], return_details=True).global_distance
+
     exact = distance(segmenter)
     thin = VideoSegmenter(model, max_reference_pixels=5)
     first = distance(thin)
@@ -184,6 +201,7 @@ def test_mixed_precision_changes_little(model, segmenter, clip, precision):
         engine.reset(clip.frames[0], clip.masks[0])
         result = engine.step(clip.frames[1], return_details=True)
         return result.global_distance, result.previous_distance, result.logits
+
     mixed = VideoSegmenter(model, mixed_precision=precision)
     expected, actual = distances(segmenter), distances(mixed)
     for a, b in zip(actual, expected):
@@ -219,13 +237,19 @@ def test_bad_input_is_named(model, clip):
     with pytest.raises(InputError, match="call reset"):
         segmenter.add_objects(mask)
     for bad, message in (
-            (frame.astype(np.float32), "frame is float32"), (frame[..., 0], r"\[45, 66\]")):
+        (frame.astype(np.float32), "frame is float32"),
+        (frame[..., 0], r"\[45, 66\]"),
+    ):
         with pytest.raises(InputError, match=message):
             segmenter.reset(bad, mask)
     for bad, message in (
-            (mask[:-1], "mask is 66x44 .*frame is 66x45"), (mask * 0, "holds no object"),
-            (mask.astype(float), "mask is float64"), (mask.astype(int) * 200, "id 600"),
-            (-mask.astype(int), "id -3"), (mask[..., None], r"\[45, 66, 1\]")):
+        (mask[:-1], "mask is 66x44 .*frame is 66x45"),
+        (mask * 0, "holds no object"),
+        (mask.astype(float), "mask is float64"),
+        (mask.astype(int) * 200, "id 600"),
+        (-mask.astype(int), "id -3"),
+        (mask[..., None], r"\[45, 66, 1\]"),
+    ):
         with pytest.raises(InputError, match=message):
             segmenter.reset(frame, bad)
     with pytest.raises(InputError, match="256 objects|255 objects do not fit"):
@@ -240,13 +264,20 @@ def test_bad_input_is_named(model, clip):
     assert segmenter.step(frame).shape == mask.shape  # still usable
 
 
-@pytest.mark.parametrize("options,message", [
-    ({"max_side": 0}, "max_side is 0"), ({"max_side": "640"}, "max_side is '640'"),
-    ({"max_side": 64.0}, "max_side is 64.0"), ({"ignore_label": "255"}, "ignore_label is '255'"),
-    ({"memory": 4}, "memory is 4, expected a Memory"),
-    ({"max_reference_pixels": 0}, "max_reference_pixels"),
-    ({"ignore_label": 0}, "ignore_label is 0"), ({"local_matching": "fast"}, "'fast'"),
-    ({"mixed_precision": "float8"}, "precision is 'float8'")])
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        ({"max_side": 0}, "max_side is 0"),
+        ({"max_side": "640"}, "max_side is '640'"),
+        ({"max_side": 64.0}, "max_side is 64.0"),
+        ({"ignore_label": "255"}, "ignore_label is '255'"),
+        ({"memory": 4}, "memory is 4, expected a Memory"),
+        ({"max_reference_pixels": 0}, "max_reference_pixels"),
+        ({"ignore_label": 0}, "ignore_label is 0"),
+        ({"local_matching": "fast"}, "'fast'"),
+        ({"mixed_precision": "float8"}, "precision is 'float8'"),
+    ],
+)
 def test_bad_options_are_named(model, options, message):
     with pytest.raises(InputError, match=message):
         VideoSegmenter(model, **options)
@@ -260,8 +291,10 @@ def test_a_path_is_no_network():
 def test_labels_belong_to_the_caller(segmenter, clip):
     segmenter.reset(clip.frames[0], np.where(clip.masks[0] == 3, 0, clip.masks[0]))
     late = np.where(clip.masks[1] == 3, 3, 0)
-    results = [segmenter.step(clip.frames[1]), segmenter.step(
-        clip.frames[1], return_details=True).labels]
+    results = [
+        segmenter.step(clip.frames[1]),
+        segmenter.step(clip.frames[1], return_details=True).labels,
+    ]
     expected = results[-1].copy()
     for labels in results:
         labels[:] = 9

@@ -71,19 +71,34 @@ def test_without_a_memory_there_are_fewer_parts(clip):
     assert not any(name.startswith("memory") for name in plain.state())
 
 
-@pytest.mark.parametrize("change,message", [
-    ({"version": np.int32(2)}, "the state is of version 2, expected 1"),
-    ({"memory_keys": None}, "the state has no memory_keys: it is of a segmenter with other"),
-    ({"more": np.zeros(3)}, "the state has more"),
-    ({"labels": np.zeros([45, 66])}, "labels in the state is float64 \\[45, 66\\], expected uint8"),
-    ({"labels": np.zeros([44, 66], np.uint8)}, "previous_embedding in the state is"),
-    ({"labels": np.zeros([0, 66], np.uint8)}, "labels in the state are empty"),
-    ({"object_ids": np.array([0, 1, 1, 3], np.int32)}, "object_ids in the state are \\[0, 1, 1, 3"),
-    ({"previous_labels": np.full([12, 17], 4, np.int32)},
-     "previous_labels in the state hold 4 to 4, expected -1 to 3"),
-    ({"memory_steps": np.int32(-1)}, "memory_steps in the state is -1"),
-    ({"previous_mask": np.full([12, 17, 4], np.nan, np.float32)}, "previous_mask in the state has"),
-], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ({"version": np.int32(2)}, "the state is of version 2, expected 1"),
+        ({"memory_keys": None}, "the state has no memory_keys: it is of a segmenter with other"),
+        ({"more": np.zeros(3)}, "the state has more"),
+        (
+            {"labels": np.zeros([45, 66])},
+            "labels in the state is float64 \\[45, 66\\], expected uint8",
+        ),
+        ({"labels": np.zeros([44, 66], np.uint8)}, "previous_embedding in the state is"),
+        ({"labels": np.zeros([0, 66], np.uint8)}, "labels in the state are empty"),
+        (
+            {"object_ids": np.array([0, 1, 1, 3], np.int32)},
+            "object_ids in the state are \\[0, 1, 1, 3",
+        ),
+        (
+            {"previous_labels": np.full([12, 17], 4, np.int32)},
+            "previous_labels in the state hold 4 to 4, expected -1 to 3",
+        ),
+        ({"memory_steps": np.int32(-1)}, "memory_steps in the state is -1"),
+        (
+            {"previous_mask": np.full([12, 17, 4], np.nan, np.float32)},
+            "previous_mask in the state has",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
 def test_a_state_that_does_not_fit_is_named(segmenter, state, change, message):
     values = {name: value for name, value in {**state, **change}.items() if value is not None}
     with pytest.raises(InputError, match=message):

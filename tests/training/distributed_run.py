@@ -19,8 +19,9 @@ def main(kind, settings, model_dir, mode="train"):
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     elif kind == "worker":
         override = "runtime: {distribution_strategy: multi_worker_mirrored}"
-    run.run_experiment(run.read_params("tiny", [settings], override), mode, model_dir,
-                       strategy=strategy)
+    run.run_experiment(
+        run.read_params("tiny", [settings], override), mode, model_dir, strategy=strategy
+    )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,10 @@ def test_the_paper_to_the_letter():
     assert (data.num_frames, data.flip_probability, data.min_object_pixels) == (3, 0.5, 10)
     assert not (data.damage_previous or data.color_jitter or data.paste_objects)
     assert (data.global_batch_size, task.losses.divisor, params.trainer.train_steps) == (
-        6, 2.0, 200_000)
+        6,
+        2.0,
+        200_000,
+    )
     assert (task.losses.hard_pixel_share, task.losses.hard_pixel_steps) == (0.15, 100_000)
     assert (task.losses.weight_decay, task.bias_gradient_factor) == (4e-5, 2.0)
     assert (task.max_reference_pixels, task.aspp_dropout) == (1024, 0.1)
@@ -46,18 +49,21 @@ def test_the_paper_to_the_letter():
     assert optimizer.ema is None
 
 
-@pytest.mark.parametrize("override,message", [
-    ("task: {modle: {window: 3}}", "modle"),
-    ("task: {model: {windw: 3}}", "windw"),
-    ("task: {model: {window: 0}}", "window is 0"),
-    ("task: {train_data: {crop_size: [3, 3]}}", "crop_size"),
-    ("task: {losses: {kind: dice}}", "task.losses.kind is 'dice'"),
-    ("task: {freeze: head}", "task.freeze"),
-    ("trainer: {steps_per_loop: 7}", "summary_interval"),
-    ("trainer: [", "not valid YAML"),
-    ("nothing", "expected keys"),
-    ("task: {validation_data: {source: {dataset: davis}}}", "davis"),
-])
+@pytest.mark.parametrize(
+    "override,message",
+    [
+        ("task: {modle: {window: 3}}", "modle"),
+        ("task: {model: {windw: 3}}", "windw"),
+        ("task: {model: {window: 0}}", "window is 0"),
+        ("task: {train_data: {crop_size: [3, 3]}}", "crop_size"),
+        ("task: {losses: {kind: dice}}", "task.losses.kind is 'dice'"),
+        ("task: {freeze: head}", "task.freeze"),
+        ("trainer: {steps_per_loop: 7}", "summary_interval"),
+        ("trainer: [", "not valid YAML"),
+        ("nothing", "expected keys"),
+        ("task: {validation_data: {source: {dataset: davis}}}", "davis"),
+    ],
+)
 def test_what_cannot_be_used_is_named(override, message):
     with pytest.raises(InputError, match=message):
         run.read_params("small", override=override)

@@ -12,10 +12,15 @@ from feelvos_tf.data.synthetic import synthetic_clip
 pytest.importorskip("official", reason="needs the extra train")
 
 
-@pytest.mark.parametrize("memory", [
-    None, Memory(every=1, frames=2, max_pixels=9999, min_confidence=0.4),
-    Memory(every=2, frames=1, max_pixels=9999, min_confidence=0.0)],
-    ids=["none", "every frame", "every second frame"])
+@pytest.mark.parametrize(
+    "memory",
+    [
+        None,
+        Memory(every=1, frames=2, max_pixels=9999, min_confidence=0.4),
+        Memory(every=2, frames=1, max_pixels=9999, min_confidence=0.0),
+    ],
+    ids=["none", "every frame", "every second frame"],
+)
 def test_a_clip_equals_a_stream(memory):
     from feelvos_tf.training import forward
 
@@ -29,7 +34,8 @@ def test_a_clip_equals_a_stream(memory):
     features, embeddings = forward.embed_clips(model, images, seeds, 0.0, False)
     valid = tf.ones([1, 4], tf.bool)
     logits = forward.segment_clips(
-        model, features, embeddings, tf.constant(labels), valid, seeds, memory=memory)[0]
+        model, features, embeddings, tf.constant(labels), valid, seeds, memory=memory
+    )[0]
     segmenter = VideoSegmenter(model, memory=memory)
     segmenter.reset(clip.frames[0], clip.masks[0])
     for t in range(1, 6):
@@ -51,8 +57,14 @@ def test_gradients_reach_what_is_remembered():
     for name, used in (("with", memory), ("without", None)):
         with tf.GradientTape() as tape:
             logits = forward.segment_clips(
-                model, features, embeddings, labels, tf.ones([1, 2], tf.bool),
-                tf.constant([[1, 2]]), memory=used)
+                model,
+                features,
+                embeddings,
+                labels,
+                tf.ones([1, 2], tf.bool),
+                tf.constant([[1, 2]]),
+                memory=used,
+            )
             loss = tf.reduce_sum(logits[0, 2, ..., 1] - logits[0, 2, ..., 0])
         found[name] = tf.convert_to_tensor(tape.gradient(loss, embeddings)).numpy()
     # Frame 4 is matched with frame 2 only through the memory.

@@ -7,22 +7,35 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.training import initialization, tflite
 
 WEIGHTS = ("deeplabv3_mnv2_pascal_quant", "tf2_mobilenet_v2_1.0_224_ptq")
-NARROW = ModelConfig(depth_multiplier=0.1, atrous_rates=(), aspp_filters=8, decoder_filters=8,
-                     embedding_dim=4, head_filters=4, head_layers=1)
+NARROW = ModelConfig(
+    depth_multiplier=0.1,
+    atrous_rates=(),
+    aspp_filters=8,
+    decoder_filters=8,
+    embedding_dim=4,
+    head_filters=4,
+    head_layers=1,
+)
 
 
 def interpreter_features(path, image):
     """What the interpreter computes for the last layer of the backbone, and its step."""
     resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = tf.lite.Interpreter(
-        str(path), experimental_op_resolver_type=resolver,
-        experimental_preserve_all_tensors=True)
+        str(path), experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True
+    )
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[np.newaxis])
     interpreter.invoke()
-    details = [d for d in interpreter.get_tensor_details()
-               if len(d["shape"]) == 4 and d["shape"][-1] == 320 and d["shape"][1] > 1
-               and d["dtype"] in (np.uint8, np.int8) and d["shape"][0] == 1]
+    details = [
+        d
+        for d in interpreter.get_tensor_details()
+        if len(d["shape"]) == 4
+        and d["shape"][-1] == 320
+        and d["shape"][1] > 1
+        and d["dtype"] in (np.uint8, np.int8)
+        and d["shape"][0] == 1
+    ]
     last = details[-1]
     scale, zero = last["quantization"]
     return scale * (interpreter.get_tensor(last["index"]).astype(np.float32) - zero), scale
@@ -44,8 +57,9 @@ def test_backbone_features_are_those_of_the_interpreter(shared, name):
     if "pascal" not in name:  # a classifier ends at stride 32
         backbone = tflite.MobileNetV2(32)
         backbone(tf.zeros([1, 33, 33, 3]))
-        for source, target in zip(tflite.backbone_units(model.deeplab.backbone),
-                                  tflite.backbone_units(backbone)):
+        for source, target in zip(
+            tflite.backbone_units(model.deeplab.backbone), tflite.backbone_units(backbone)
+        ):
             target.set_weights(source.get_weights())
     found, _ = backbone(image[np.newaxis].astype(np.float32) * (2 / 255) - 1)
     assert found.shape == expected.shape
@@ -105,8 +119,12 @@ def test_checkpoints_of_a_run_and_of_the_release(tmp_path):
 
     values = {n: v.numpy() + 1 for n, v in checkpoints.named_variables(source).items()}
     names = sorted(values)
-    tf.raw_ops.SaveV2(prefix=str(tmp_path / "old.ckpt"), tensor_names=names,
-                      shape_and_slices=[""] * len(names), tensors=[values[n] for n in names])
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "old.ckpt"),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[values[n] for n in names],
+    )
     initialization.initialize(target, tmp_path / "old.ckpt", "deeplab")
     found = checkpoints.named_variables(target)
     np.testing.assert_array_equal(found["aspp0/weights"], values["aspp0/weights"])

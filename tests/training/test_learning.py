@@ -23,6 +23,9 @@ def test_a_short_training_beats_copying_the_first_mask(tmp_path):
     task = trainer.task
     segmenter = task.make_segmenter(trainer.model)
     learned, copied = (
-        reports.summarize([task.validate_video(i, method) for i in range(len(task.videos))])
-        ["J&F-Mean"] for method in (segmenter, FirstMask()))
+        reports.summarize([task.validate_video(i, method) for i in range(len(task.videos))])[
+            "J&F-Mean"
+        ]
+        for method in (segmenter, FirstMask())
+    )
     assert learned > copied + 0.05

@@ -26,8 +26,7 @@ def test_triplet_loss_against_a_naive_twin():
     # 63 pixels: fewer than the anchors to draw, so all of them are anchors.
     expected = naive_triplet_loss(embeddings, labels, range(63))
     assert expected > 0
-    np.testing.assert_allclose(
-        losses.triplet_loss(embeddings, labels, [1, 2]), expected, rtol=1e-5)
+    np.testing.assert_allclose(losses.triplet_loss(embeddings, labels, [1, 2]), expected, rtol=1e-5)
 
 
 def test_triplet_loss_without_partners_is_zero_and_has_a_gradient():
@@ -45,9 +44,14 @@ def naive_hard_loss(logits, labels, share):
         shifted = np.exp(frame - frame.max(axis=-1, keepdims=True))
         probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
         values = sorted(
-            (-np.log(probabilities[y, x, truth[y, x]]) if truth[y, x] != 255 else -1.0
-             for y in range(truth.shape[0]) for x in range(truth.shape[1])), reverse=True)
-        kept = [v for v in values[:int(np.float32(share) * truth.size)] if v >= 0]
+            (
+                -np.log(probabilities[y, x, truth[y, x]]) if truth[y, x] != 255 else -1.0
+                for y in range(truth.shape[0])
+                for x in range(truth.shape[1])
+            ),
+            reverse=True,
+        )
+        kept = [v for v in values[: int(np.float32(share) * truth.size)] if v >= 0]
         results.append(np.mean(kept) if kept else 0.0)
     return results
 
@@ -60,7 +64,9 @@ def test_hard_pixel_loss_against_a_naive_twin():
     for share in (1.0, 0.5, 0.15):
         np.testing.assert_allclose(
             losses.hard_pixel_cross_entropy(logits, labels, share),
-            naive_hard_loss(logits, labels, share), rtol=1e-5)
+            naive_hard_loss(logits, labels, share),
+            rtol=1e-5,
+        )
 
 
 def test_only_ignored_pixels_give_zero_loss_and_gradient():

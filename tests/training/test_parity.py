@@ -33,8 +33,11 @@ def golden(shared):
     finally:
         sys.path.pop(0)
     values = original.weights(folder)
-    return (json.loads((folder / "spec.json").read_text()), dict(np.load(folder / "tensors.npz")),
-            values)
+    return (
+        json.loads((folder / "spec.json").read_text()),
+        dict(np.load(folder / "tensors.npz")),
+        values,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,8 @@ def draws(golden, model):
     batch = {
         "images": tf.constant(tensors["frames"].reshape(2, 3, 65, 97, 3), tf.float32),
         "labels": tf.constant(tensors["labels"].reshape(2, 3, 65, 97)),
-        "valid": tf.constant([[True] * 3, [True, True, False]])}
+        "valid": tf.constant([[True] * 3, [True, True, False]]),
+    }
     params = experiments.paper_davis17()
     params.task.losses.divisor = 1.0
     params.task.bias_gradient_factor = 1.0
@@ -71,9 +75,13 @@ def draws(golden, model):
         for draw in range(DRAWS):
             index = tf.constant([2 * draw, 2 * draw + 1], tf.int64)
             _, parts, gradients = compute(index, tf.constant(step, tf.int64))
-            result[step].append((
-                float(parts["cross_entropy"]), float(parts["weight_decay"]),
-                {n: float(tf.norm(g)) for n, g in zip(order, gradients)}))
+            result[step].append(
+                (
+                    float(parts["cross_entropy"]),
+                    float(parts["weight_decay"]),
+                    {n: float(tf.norm(g)) for n, g in zip(order, gradients)},
+                )
+            )
     return result
 
 
@@ -82,7 +90,8 @@ def test_loss_of_the_reference_logits(golden):
     for video in range(2):
         labels = tensors["labels"][3 * video + 2][np.newaxis]
         loss = losses.hard_pixel_cross_entropy(
-            tensors[f"logits_video{video}"], labels, losses.kept_share(0, 0.15, 100_000))
+            tensors[f"logits_video{video}"], labels, losses.kept_share(0, 0.15, 100_000)
+        )
         np.testing.assert_allclose(loss[0], spec["step_0"]["per_video_loss"][video], rtol=1e-5)
 
 
@@ -93,7 +102,9 @@ def test_absent_channels_do_not_change_the_loss(golden):
     for share in (1.0, 0.15):
         np.testing.assert_allclose(
             losses.hard_pixel_cross_entropy(padded, labels, share),
-            losses.hard_pixel_cross_entropy(logits, labels, share), rtol=1e-6)
+            losses.hard_pixel_cross_entropy(logits, labels, share),
+            rtol=1e-6,
+        )
 
 
 def test_kept_share(golden):
@@ -104,13 +115,17 @@ def test_kept_share(golden):
 
 def test_regularization_covers_the_same_weights(golden, model):
     spec = golden[0]
-    covered = {name.split("/kernel/Regularizer")[0] + "/weights"
-               for name in spec["step_0"]["regularized"]}
+    covered = {
+        name.split("/kernel/Regularizer")[0] + "/weights" for name in spec["step_0"]["regularized"]
+    }
     variables = {name: v for name, v in checkpoints.named_variables(model).items() if v.trainable}
     assert set(variables) == set(spec["trainable"])
     assert {name for name in variables if losses.is_decayed(name)} == covered
-    np.testing.assert_allclose(losses.weight_decay(variables, spec["weight_decay"]),
-                               spec["step_0"]["regularization"], rtol=1e-5)
+    np.testing.assert_allclose(
+        losses.weight_decay(variables, spec["weight_decay"]),
+        spec["step_0"]["regularization"],
+        rtol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -138,7 +153,7 @@ def test_gradient_norms_within_the_spread_of_dropout(golden, draws, step):
 def test_one_step_from_the_reference_gradients(golden):
     """The reference's variables moved by another draw's gradients: sizes agree, digits cannot."""
     spec, tensors, values = golden
-    names = [key[len("after:"):] for key in tensors if key.startswith("after:")]
+    names = [key[len("after:") :] for key in tensors if key.startswith("after:")]
     params = experiments.paper_davis17()
     optimizer = FeelvosTrainingTask.create_optimizer(params.trainer.optimizer_config)
     rate = spec["learning_rate"]
@@ -173,10 +188,14 @@ def test_bias_gradients_are_doubled_and_beta_is_not():
 
 
 def test_frozen_batch_norm_trains_gamma_and_beta_alone(golden, model):
-    statistics = {name: v.numpy() for name, v in checkpoints.named_variables(model).items()
-                  if "moving" in name}
+    statistics = {
+        name: v.numpy()
+        for name, v in checkpoints.named_variables(model).items()
+        if "moving" in name
+    }
     assert not set(statistics) & set(golden[0]["trainable"])
-    forward.embed_clips(model, tf.random.uniform([1, 3, 33, 33, 3]) * 255,
-                        tf.zeros([1, 2], tf.int32), 0.1, False)
+    forward.embed_clips(
+        model, tf.random.uniform([1, 3, 33, 33, 3]) * 255, tf.zeros([1, 2], tf.int32), 0.1, False
+    )
     for name, value in statistics.items():
         np.testing.assert_array_equal(checkpoints.named_variables(model)[name], value)

@@ -71,9 +71,17 @@ def start(kind, settings, folder, *mode, **environment):
     paths = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, str(HERE / "distributed_run.py"), kind, str(settings), str(folder), *mode],
-        env={**os.environ, "PYTHONPATH": paths, "TF_USE_LEGACY_KERAS": "1",
-             "CUDA_VISIBLE_DEVICES": "", **environment},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        env={
+            **os.environ,
+            "PYTHONPATH": paths,
+            "TF_USE_LEGACY_KERAS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def finish(process):
@@ -84,16 +92,22 @@ def finish(process):
 def same_curve(folder, expected, tolerance):
     curve = loss_curve(folder)
     assert sorted(curve) == sorted(expected) == list(range(1, STEPS + 1))
-    np.testing.assert_allclose([curve[s] for s in sorted(curve)],
-                               [expected[s] for s in sorted(expected)], rtol=tolerance)
+    np.testing.assert_allclose(
+        [curve[s] for s in sorted(curve)], [expected[s] for s in sorted(expected)], rtol=tolerance
+    )
 
 
 def test_the_start_says_what_will_happen(uninterrupted):
     folder, said = uninterrupted
     text = "\n".join(said)
-    for what in ("effective batch: 4 clips of 3 frames on 1 replica", "crop: 33x49",
-                 "output stride 16", "triplets: 80 in 4 videos", "parameters:",
-                 "initialized: weights as the released code initializes them"):
+    for what in (
+        "effective batch: 4 clips of 3 frames on 1 replica",
+        "crop: 33x49",
+        "output stride 16",
+        "triplets: 80 in 4 videos",
+        "parameters:",
+        "initialized: weights as the released code initializes them",
+    ):
         assert what in text
     stored = run.read_params("tiny", [folder / run.PARAMS_FILE])
     assert stored.trainer.train_steps == STEPS
@@ -124,9 +138,17 @@ def run_two_workers(settings, folder, *mode):
     for s in sockets:
         s.close()
     workers = [
-        start("worker", settings, folder, *mode, TF_CONFIG=json.dumps(
-            {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}))
-        for index in range(2)]
+        start(
+            "worker",
+            settings,
+            folder,
+            *mode,
+            TF_CONFIG=json.dumps(
+                {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
+            ),
+        )
+        for index in range(2)
+    ]
     for worker in workers:
         finish(worker)
 
@@ -161,8 +183,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, settings
     process.send_signal(signal.SIGKILL)
     process.communicate()
     said = []
-    run.run_experiment(run.read_params("tiny", [settings]), "train", str(tmp_path),
-                       say=said.append)
+    run.run_experiment(run.read_params("tiny", [settings]), "train", str(tmp_path), say=said.append)
     assert any("this run's checkpoint of step" in line for line in said)
     same_curve(tmp_path, loss_curve(uninterrupted[0]), 1e-3)
 
@@ -178,7 +199,8 @@ def signals_heard():
 @pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_a_checkpoint_and_the_run_goes_on(
-        uninterrupted, settings, tmp_path, monkeypatch, number):
+    uninterrupted, settings, tmp_path, monkeypatch, number
+):
     class Terminated(KeyboardInterrupt):
         """What the command lines make of SIGTERM."""
 
@@ -189,6 +211,7 @@ def test_a_signal_saves_a_checkpoint_and_the_run_goes_on(
     params, said = run.read_params("tiny", [settings]), []
     end_of_loop = Trainer.train_loop_end
     with monkeypatch.context() as patch:
+
         def with_signal(trainer):
             if trainer.global_step.numpy() == 7:  # no checkpoint is due
                 signal.raise_signal(number)
@@ -212,7 +235,8 @@ def test_a_signal_saves_a_checkpoint_and_the_run_goes_on(
 
 @pytest.mark.usefixtures("signals_heard")
 def test_a_signal_in_an_evaluation_keeps_the_weights_of_training(
-        small_params, tmp_path, monkeypatch):
+    small_params, tmp_path, monkeypatch
+):
     params = small_params("trainer: {optimizer_config: {ema: {average_decay: 0.5}}}")
     kept, said = {}, []
     begin = Trainer.eval_begin
@@ -227,9 +251,13 @@ def test_a_signal_in_an_evaluation_keeps_the_weights_of_training(
     with pytest.raises(KeyboardInterrupt):
         run.run_experiment(params, "train_and_eval", str(tmp_path), say=said.append)
     assert "stopped after step 4" in said[-1]
-    names = [name for name, _ in tf.train.list_variables(tf.train.latest_checkpoint(tmp_path))
-             if name.startswith("model/") and name.endswith("VARIABLE_VALUE")
-             and ".OPTIMIZER_SLOT" not in name]
+    names = [
+        name
+        for name, _ in tf.train.list_variables(tf.train.latest_checkpoint(tmp_path))
+        if name.startswith("model/")
+        and name.endswith("VARIABLE_VALUE")
+        and ".OPTIMIZER_SLOT" not in name
+    ]
     stored = [tf.train.load_variable(str(tmp_path), name) for name in names]
 
     def total(arrays):
@@ -243,7 +271,8 @@ def test_a_signal_in_an_evaluation_keeps_the_weights_of_training(
 def test_a_full_disk_leaves_the_last_checkpoint(small_params, tmp_path):
     trainer = run.run_experiment(small_params(), "train", str(tmp_path), say=str)
     manager = tf.train.CheckpointManager(
-        trainer.checkpoint, tmp_path, max_to_keep=5, step_counter=trainer.global_step)
+        trainer.checkpoint, tmp_path, max_to_keep=5, step_counter=trainer.global_step
+    )
     latest = manager.latest_checkpoint
     assert latest.endswith("ckpt-4")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -263,7 +292,8 @@ def test_a_loss_that_is_no_number_stops_the_run(small_params, tmp_path):
     params = small_params(
         "trainer: {steps_per_loop: 1, summary_interval: 1, checkpoint_interval: 1, "
         "optimizer_config: {warmup: {type: null}, "
-        "learning_rate: {type: constant, constant: {learning_rate: 1.0e+30}}}}")
+        "learning_rate: {type: constant, constant: {learning_rate: 1.0e+30}}}}"
+    )
     with pytest.raises(InputError) as error:
         run.run_experiment(params, "train", str(tmp_path), say=str)
     message = str(error.value)
@@ -272,11 +302,17 @@ def test_a_loss_that_is_no_number_stops_the_run(small_params, tmp_path):
     assert tf.train.latest_checkpoint(tmp_path).endswith("ckpt-1")
 
 
-@pytest.mark.parametrize("override,message", [
-    ("task: {train_data: {sources: []}}", "no training data"),
-    ("task: {train_data: {sources: [{dataset: davis2017, root: ''}]}}", "no folder for davis2017"),
-    ("task: {init_checkpoint: missing.npz}", "missing.npz"),
-])
+@pytest.mark.parametrize(
+    "override,message",
+    [
+        ("task: {train_data: {sources: []}}", "no training data"),
+        (
+            "task: {train_data: {sources: [{dataset: davis2017, root: ''}]}}",
+            "no folder for davis2017",
+        ),
+        ("task: {init_checkpoint: missing.npz}", "missing.npz"),
+    ],
+)
 def test_what_is_missing_is_named(small_params, tmp_path, override, message):
     with pytest.raises(InputError, match=message) as error:
         run.run_experiment(small_params(override), "train", str(tmp_path), say=str)
@@ -285,7 +321,8 @@ def test_what_is_missing_is_named(small_params, tmp_path, override, message):
 
 def test_data_that_cannot_be_read_leave_no_file(small_params, tmp_path):
     params = small_params(
-        f"task: {{train_data: {{sources: [{{dataset: davis2017, root: '{tmp_path}'}}]}}}}")
+        f"task: {{train_data: {{sources: [{{dataset: davis2017, root: '{tmp_path}'}}]}}}}"
+    )
     with pytest.raises(InputError, match="train.txt"):
         run.run_experiment(params, "train", str(tmp_path / "run"), say=str)
     assert not (tmp_path / "run").exists()

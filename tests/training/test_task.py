@@ -25,7 +25,8 @@ def noise_and_its_statistics(task, model):
     """
     batch = first_batch(task)
     batch["images"] = tf.constant(
-        np.random.RandomState(3).uniform(0, 255, batch["images"].shape).astype(np.float32))
+        np.random.RandomState(3).uniform(0, 255, batch["images"].shape).astype(np.float32)
+    )
     for unit in model.submodules:
         if isinstance(unit, tf.keras.layers.BatchNormalization):
             unit.momentum = 0.0
@@ -67,16 +68,20 @@ def test_the_compiled_step_equals_the_plain_one(small_params, tmp_path):
 
 
 def test_longer_clips_with_soft_masks(small_params, tmp_path):
-    params = small_params("task: {model: {previous_mask: probabilities}, "
-                          "train_data: {num_frames: 4, global_batch_size: 1}}")
+    params = small_params(
+        "task: {model: {previous_mask: probabilities}, "
+        "train_data: {num_frames: 4, global_batch_size: 1}}"
+    )
     loss, gradients, _, task = one_step(params, tmp_path)
     assert np.isfinite(loss) and first_batch(task)["images"].shape[1] == 4
     assert all(np.isfinite(g).all() for g in gradients.values())
 
 
 def test_clips_with_a_memory(small_params, tmp_path):
-    params = small_params("task: {memory: {frames: 2, min_confidence: 0.0}, "
-                          "train_data: {num_frames: 5, global_batch_size: 1}}")
+    params = small_params(
+        "task: {memory: {frames: 2, min_confidence: 0.0}, "
+        "train_data: {num_frames: 5, global_batch_size: 1}}"
+    )
     loss, gradients, _, _ = one_step(params, tmp_path)
     assert np.isfinite(loss) and all(np.isfinite(g).all() for g in gradients.values())
 
@@ -84,11 +89,17 @@ def test_clips_with_a_memory(small_params, tmp_path):
 @pytest.mark.parametrize("row", ["no_first_frame_matching", "previous_global"])
 def test_ablation_rows_train(small_params, tmp_path, row):
     switches = run.read_params(f"ablation_{row}").task.model.as_dict()
-    chosen = {k: switches[k] for k in ("first_frame_matching", "previous_frame_matching",
-                                       "previous_mask")}
+    chosen = {
+        k: switches[k] for k in ("first_frame_matching", "previous_frame_matching", "previous_mask")
+    }
     loss, gradients, _, _ = one_step(
-        small_params(f"task: {{model: {chosen}, train_data: {{global_batch_size: 1}}}}"
-                     .replace("True", "true").replace("False", "false")), tmp_path)
+        small_params(
+            f"task: {{model: {chosen}, train_data: {{global_batch_size: 1}}}}".replace(
+                "True", "true"
+            ).replace("False", "false")
+        ),
+        tmp_path,
+    )
     assert np.isfinite(loss) and gradients
 
 
@@ -109,7 +120,9 @@ def test_trained_batch_norm_moves_its_statistics(small_params, tmp_path):
 def test_half_precision(small_params, tmp_path):
     params = small_params(
         "runtime: {mixed_precision_dtype: float16, loss_scale: dynamic}",
-        "task: {train_data: {global_batch_size: 1}}", "trainer: {train_steps: 2}")
+        "task: {train_data: {global_batch_size: 1}}",
+        "trainer: {train_steps: 2}",
+    )
     trainer = run.run_experiment(params, "train", str(tmp_path), say=str)
     assert trainer.model.deeplab.compute_dtype == "float16"
     assert all(v.dtype == tf.float32 for v in trainer.model.trainable_variables)
@@ -121,7 +134,8 @@ def test_bfloat16(small_params, tmp_path):
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         loss, gradients, model, _ = one_step(
-            small_params("task: {train_data: {global_batch_size: 1}}"), tmp_path)
+            small_params("task: {train_data: {global_batch_size: 1}}"), tmp_path
+        )
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
     assert model.deeplab.compute_dtype == "bfloat16" and np.isfinite(loss)
@@ -129,9 +143,11 @@ def test_bfloat16(small_params, tmp_path):
 
 
 def test_triplet_loss_trains_the_embedding_and_is_scored_by_nearest_neighbors(
-        small_params, tmp_path):
+    small_params, tmp_path
+):
     loss, gradients, model, task = one_step(
-        small_params("task: {losses: {kind: triplet}}"), tmp_path)
+        small_params("task: {losses: {kind: triplet}}"), tmp_path
+    )
     assert np.isfinite(loss) and "embedding/split_separable_conv2d_pointwise/biases" in gradients
     segmenter = task.make_segmenter(model)
     assert isinstance(segmenter, NearestNeighbor)
@@ -139,8 +155,9 @@ def test_triplet_loss_trains_the_embedding_and_is_scored_by_nearest_neighbors(
 
 
 def test_the_picture_shows_frames_and_distances(small_params, tmp_path, monkeypatch):
-    _, _, model, task = one_step(small_params("task: {train_data: {global_batch_size: 1}}"),
-                                 tmp_path)
+    _, _, model, task = one_step(
+        small_params("task: {train_data: {global_batch_size: 1}}"), tmp_path
+    )
     drawn = {}
 
     def recorded(tiles, captions):
@@ -159,8 +176,7 @@ def test_the_picture_shows_frames_and_distances(small_params, tmp_path, monkeypa
         assert tile.shape == drawn["current"].shape == (*clip["images"].shape[2:4], 3)
 
 
-@pytest.mark.parametrize("rates,words", [
-    ([], "no atrous rates"), ([6, 12], "atrous rates 6, 12")])
+@pytest.mark.parametrize("rates,words", [([], "no atrous rates"), ([6, 12], "atrous rates 6, 12")])
 def test_rates_are_named_or_said_to_be_none(small_params, tmp_path, rates, words):
     params = small_params(f"task: {{model: {{atrous_rates: {rates}}}}}")
     task = FeelvosTrainingTask(params.task, logging_dir=str(tmp_path))
@@ -170,8 +186,12 @@ def test_rates_are_named_or_said_to_be_none(small_params, tmp_path, rates, words
 
 
 def test_results_of_a_loop_print_without_braces():
-    figures = trainer.Figures(training_loss=np.float32(0.123456), minutes_left=3.0,
-                              learning_rate=tf.constant(7e-4), note="a")
+    figures = trainer.Figures(
+        training_loss=np.float32(0.123456),
+        minutes_left=3.0,
+        learning_rate=tf.constant(7e-4),
+        note="a",
+    )
     figures = tf.nest.map_structure(orbit.utils.get_value, figures)  # as Orbit does
     line = orbit.controller._format_output(figures)
     assert "training loss 0.1235" in line and "learning rate 0.0007" in line
@@ -182,7 +202,8 @@ def test_pictures_and_averages_are_written_on_the_way(small_params, tmp_path):
     params = small_params(
         "task: {image_interval: 2, train_data: {global_batch_size: 1}}",
         "trainer: {train_steps: 2, validation_interval: 2, "
-        "optimizer_config: {ema: {average_decay: 0.9}}}")
+        "optimizer_config: {ema: {average_decay: 0.9}}}",
+    )
     run.run_experiment(params, "train_and_eval", str(tmp_path), say=str)
     assert (tmp_path / "best" / "best_model.npz").is_file()
     assert list((tmp_path / "train").glob("*.pictures"))

@@ -41,9 +41,7 @@ def test_fused_form_equals_the_steps(size, offset, crop, flip):
     labels = rng.integers(0, 256, (2, 37, 53)).astype(np.uint8)
     cut = window(size, offset, flip)
     expected_images, expected_labels = step_by_step(images, labels, cut, crop)
-    np.testing.assert_allclose(
-        augment.crop_images(images, cut, crop), expected_images, atol=1e-4
-    )
+    np.testing.assert_allclose(augment.crop_images(images, cut, crop), expected_images, atol=1e-4)
     np.testing.assert_array_equal(augment.crop_labels(labels, cut, crop), expected_labels)
 
 

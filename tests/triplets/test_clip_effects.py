@@ -94,9 +94,7 @@ def test_pasted_objects_keep_their_motion_and_their_depth():
     donor = [disk_mask(60, 60, (30, 20 + 4 * t), 8, 7) for t in range(3)]
     fronts = 0
     for index in range(30):
-        images, labels = paste.paste_object(
-            *clip(50, target), *clip(200, donor), Draws(2, index)
-        )
+        images, labels = paste.paste_object(*clip(50, target), *clip(200, donor), Draws(2, index))
         images, labels = images.numpy(), labels.numpy()
         assert set(np.unique(labels)) <= {0, 1, 2}
         pasted = labels == 2
@@ -109,8 +107,9 @@ def test_pasted_objects_keep_their_motion_and_their_depth():
         if pasted[1:].any(axis=(1, 2)).all() and not hit:
             assert (labels == 1).sum() == (np.stack(target) == 1).sum()
         if pasted[1].sum() == pasted[2].sum() == (donor[1] == 7).sum():
-            np.testing.assert_allclose(centers(pasted[1:])[1] - centers(pasted[1:])[0], [0, 4],
-                                       atol=1e-6)
+            np.testing.assert_allclose(
+                centers(pasted[1:])[1] - centers(pasted[1:])[0], [0, 4], atol=1e-6
+            )
     assert 3 < fronts < 27
 
 
@@ -161,8 +160,13 @@ def fixed_growth(monkeypatch, share):
     for name in ("_MAX_SHIFT", "_MAX_SCALE", "_MAX_DEGREES"):
         monkeypatch.setattr(damage, name, 0.0)
     uniform = Draws.uniform
-    monkeypatch.setattr(Draws, "uniform", lambda self, name, *values: (
-        tf.fill(values[2], share) if name == "growth" else uniform(self, name, *values)))
+    monkeypatch.setattr(
+        Draws,
+        "uniform",
+        lambda self, name, *values: (
+            tf.fill(values[2], share) if name == "growth" else uniform(self, name, *values)
+        ),
+    )
 
 
 @pytest.mark.parametrize("share,naive", [(0.0, "binary_dilation"), (1.0, "binary_erosion")])

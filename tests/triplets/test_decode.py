@@ -71,8 +71,9 @@ def test_sizes_that_differ_within_a_clip_fail():
 def test_attempt_falls_back_only_on_failure():
     @tf.function
     def read(data):
-        return attempt(lambda d: decode.decode_mask(d)[0, 0], lambda d: tf.constant(99, tf.uint8),
-                       data)
+        return attempt(
+            lambda d: decode.decode_mask(d)[0, 0], lambda d: tf.constant(99, tf.uint8), data
+        )
 
     good = encode(Image.fromarray(np.full((3, 3), 7, np.uint8)))
     assert read(tf.constant(good)) == 7

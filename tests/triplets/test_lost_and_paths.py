@@ -22,8 +22,9 @@ def three_objects():
 
 
 def lose(labels, num_objects, probability, index, max_objects=6):
-    return lost.lose_objects(tf.constant(labels), tf.constant(num_objects), max_objects,
-                             probability, Draws(3, index)).numpy()
+    return lost.lose_objects(
+        tf.constant(labels), tf.constant(num_objects), max_objects, probability, Draws(3, index)
+    ).numpy()
 
 
 def test_lost_objects_are_missing_elsewhere_or_mistaken(three_objects):
@@ -65,12 +66,17 @@ def test_backward_maps_undo_shear_turn_scale_and_shift():
         for y, x in ([3.0, 9.0], [40.0, 12.0], [17.0, 29.0]):
             down, right = y - middle[0], x - middle[1]
             right = right + shear[frame] * down
-            turned = np.array([
-                np.sin(angle[frame]) * right + np.cos(angle[frame]) * down,
-                np.cos(angle[frame]) * right - np.sin(angle[frame]) * down])
+            turned = np.array(
+                [
+                    np.sin(angle[frame]) * right + np.cos(angle[frame]) * down,
+                    np.cos(angle[frame]) * right - np.sin(angle[frame]) * down,
+                ]
+            )
             there = targets[frame] + scale[frame] * turned
-            back = [got[frame, 3:6] @ [there[1], there[0], 1], got[frame, :3] @ [there[1], there[0],
-                                                                                1]]
+            back = [
+                got[frame, 3:6] @ [there[1], there[0], 1],
+                got[frame, :3] @ [there[1], there[0], 1],
+            ]
             np.testing.assert_allclose(back, [y, x], atol=1e-3)
 
 
@@ -132,9 +138,17 @@ def test_paths_of_pasted_objects_keep_labels_and_depth():
     paint = np.where(donor[..., np.newaxis] > 0, 200, 120).repeat(3, axis=-1).astype(np.float32)
     pastes = fronts = 0
     for index in range(30):
-        got, labels = (x.numpy() for x in paste.paste_object(
-            images, tf.constant(target), tf.constant(paint), tf.constant(donor), Draws(1, index),
-            1.0))
+        got, labels = (
+            x.numpy()
+            for x in paste.paste_object(
+                images,
+                tf.constant(target),
+                tf.constant(paint),
+                tf.constant(donor),
+                Draws(1, index),
+                1.0,
+            )
+        )
         pasted = labels == 5
         assert set(np.unique(labels)) <= {0, 4, 5, 255}
         np.testing.assert_array_equal(labels == 255, target == 255)

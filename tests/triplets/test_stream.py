@@ -106,8 +106,9 @@ def test_iterator_state_can_be_saved(coordinate_source, tmp_path):
 
 def test_every_video_once_a_pass(coordinate_source):
     config = TripletConfig(crop_size=(49, 65), min_object_pixels=1, scale_range=(0.4, 0.5))
-    names = [x["name"].decode().split("/")[1].split(":")[0] for x in take([coordinate_source],
-             config)]
+    names = [
+        x["name"].decode().split("/")[1].split(":")[0] for x in take([coordinate_source], config)
+    ]
     assert len(names) == 40  # small scales: the whole frame is in the crop, nothing is dropped
     passes = [sorted(names[i : i + 5]) for i in range(0, 40, 5)]
     assert all(p == [f"clip{n}" for n in range(5)] for p in passes)
@@ -150,8 +151,9 @@ def test_longer_clips(coordinate_source):
 
 
 def test_strides_leave_gaps_of_one_length(coordinate_source):
-    config = TripletConfig(crop_size=(49, 65), num_frames=4, min_object_pixels=1, max_stride=3,
-                           scale_range=(0.4, 0.5))
+    config = TripletConfig(
+        crop_size=(49, 65), num_frames=4, min_object_pixels=1, max_stride=3, scale_range=(0.4, 0.5)
+    )
     strides = []
     for element in take([coordinate_source], config, limit=60):
         name, numbers = element["name"].decode().split("/")[1].split(":")
@@ -167,8 +169,14 @@ def test_strides_leave_gaps_of_one_length(coordinate_source):
     assert all(stride <= (length - 1) // 2 for stride, length in strides)
 
 
-HARD = {"max_stride": 2, "still_motion": 2.0, "light": 0.3, "blur": 1.0, "paste_paths": 1.0,
-        "lost_probability": 0.3}
+HARD = {
+    "max_stride": 2,
+    "still_motion": 2.0,
+    "light": 0.3,
+    "blur": 1.0,
+    "paste_paths": 1.0,
+    "lost_probability": 0.3,
+}
 
 
 def test_every_hard_part_together_depends_on_seed_and_index_alone(coordinate_videos):
@@ -176,8 +184,15 @@ def test_every_hard_part_together_depends_on_seed_and_index_alone(coordinate_vid
         TreeSource("videos", coordinate_videos[:3]),
         TreeSource("stills", coordinate_videos[3:], still=True),
     ]
-    config = TripletConfig(crop_size=(97, 97), min_object_pixels=1, paste_objects=3,
-                           paste_probability=0.8, damage_previous=True, max_objects=6, **HARD)
+    config = TripletConfig(
+        crop_size=(97, 97),
+        min_object_pixels=1,
+        paste_objects=3,
+        paste_probability=0.8,
+        damage_previous=True,
+        max_objects=6,
+        **HARD,
+    )
     elements = take(sources, config, limit=12, num_parallel_calls=1)
     later = [element for element in elements if element["index"] >= 5]
     same(later, take(sources, config, limit=12, start=5, num_parallel_calls=4))
@@ -192,8 +207,13 @@ def test_each_hard_part_changes_the_stream(coordinate_videos, name):
     sources = [TreeSource("stills", coordinate_videos, still=True)]
     if name == "max_stride":
         sources = [TreeSource("videos", coordinate_videos)]
-    plain = dict(crop_size=(97, 97), num_frames=4, min_object_pixels=1, paste_objects=1,
-                 paste_probability=1.0)
+    plain = dict(
+        crop_size=(97, 97),
+        num_frames=4,
+        min_object_pixels=1,
+        paste_objects=1,
+        paste_probability=1.0,
+    )
     before = take(sources, TripletConfig(**plain), limit=6, seed=1)
     after = take(sources, TripletConfig(**plain, **{name: HARD[name]}), limit=6, seed=1)
     after = {element["index"]: element for element in after}
@@ -209,8 +229,14 @@ def test_every_part_together_is_deterministic(coordinate_videos):
         TreeSource("videos", coordinate_videos[:3]),
         TreeSource("stills", coordinate_videos[3:], still=True),
     ]
-    config = TripletConfig(crop_size=(49, 65), min_object_pixels=1, paste_objects=1,
-                           paste_probability=0.8, damage_previous=True, color_jitter=0.2)
+    config = TripletConfig(
+        crop_size=(49, 65),
+        min_object_pixels=1,
+        paste_objects=1,
+        paste_probability=0.8,
+        damage_previous=True,
+        color_jitter=0.2,
+    )
     elements = take(sources, config, limit=10, num_parallel_calls=1)
     same(elements, take(sources, config, limit=10, num_parallel_calls=4))
     assert max(element["num_objects"] for element in elements) == 4
@@ -235,15 +261,19 @@ def truncate(path):
         lambda root: truncate(root / "JPEGImages/480p/clip1/00002.png"),
         lambda root: truncate(root / "Annotations/480p/clip1/00002.png"),
         lambda root: (root / "JPEGImages/480p/clip1/00002.png").unlink(),
-        lambda root: write_video(root / "x", "v", 1, size=(40, 80)) or shutil.copy(
-            root / "x/Annotations/480p/v/00000.png", root / "Annotations/480p/clip1/00002.png"
+        lambda root: (
+            write_video(root / "x", "v", 1, size=(40, 80))
+            or shutil.copy(
+                root / "x/Annotations/480p/v/00000.png", root / "Annotations/480p/clip1/00002.png"
+            )
         ),
     ],
     ids=["image", "mask", "missing", "size"],
 )
 def test_broken_files_are_named_and_skipped(tmp_path, break_it, capfd):
-    config = TripletConfig(crop_size=(49, 65), min_object_pixels=1, max_bad_share=1.0,
-                           scale_range=(0.4, 0.5))
+    config = TripletConfig(
+        crop_size=(49, 65), min_object_pixels=1, max_bad_share=1.0, scale_range=(0.4, 0.5)
+    )
     with broken_tree(tmp_path, break_it) as source:
         elements = take([source], config)
     assert 25 < len(elements) < 40
@@ -275,10 +305,22 @@ def test_videos_that_are_too_short_are_left_out(coordinate_videos, tmp_path):
         make_triplets([TreeSource("short", [short])], SMALL)
 
 
-@pytest.mark.parametrize("bad", [{"crop_size": (0, 5)}, {"scale_range": (1.3, 1.0)},
-                                 {"num_frames": 2}, {"max_objects": 1}, {"color_jitter": 1.5},
-                                 {"max_stride": 0}, {"still_motion": -1.0}, {"light": 1.0},
-                                 {"blur": -0.1}, {"paste_paths": 1.5}, {"lost_probability": 2.0}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"crop_size": (0, 5)},
+        {"scale_range": (1.3, 1.0)},
+        {"num_frames": 2},
+        {"max_objects": 1},
+        {"color_jitter": 1.5},
+        {"max_stride": 0},
+        {"still_motion": -1.0},
+        {"light": 1.0},
+        {"blur": -0.1},
+        {"paste_paths": 1.5},
+        {"lost_probability": 2.0},
+    ],
+)
 def test_config_refuses_what_makes_no_sense(bad):
     with pytest.raises(InputError, match=next(iter(bad))):
         TripletConfig(**bad)

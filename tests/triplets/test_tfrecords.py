@@ -49,8 +49,10 @@ def tree(tmp_path):
 
 def test_original_spec_reads_ours(tree, tmp_path):
     paths = packing.pack(tree, tmp_path / "out", "train", 2)
-    assert [p.name for p in paths] == ["train-00000-of-00002.tfrecord",
-                                       "train-00001-of-00002.tfrecord"]
+    assert [p.name for p in paths] == [
+        "train-00000-of-00002.tfrecord",
+        "train-00001-of-00002.tfrecord",
+    ]
     found = {}
     for path in paths:
         found.update(read_as_the_original(path))
@@ -119,14 +121,18 @@ def test_ours_equals_the_original_record(shared, tmp_path):
     folder = shared / "golden" / "tfrecord"
     videos = layouts.read_dataset("davis2017", folder, "val")
     (path,) = packing.pack(videos, tmp_path, "val", 1)
-    pairs = zip(tf.data.TFRecordDataset(str(path)),
-                tf.data.TFRecordDataset(str(folder / "val-00000-of-00001.tfrecord")))
+    pairs = zip(
+        tf.data.TFRecordDataset(str(path)),
+        tf.data.TFRecordDataset(str(folder / "val-00000-of-00001.tfrecord")),
+    )
     for ours, theirs in pairs:
         ours, theirs = (tf.train.SequenceExample.FromString(x.numpy()) for x in (ours, theirs))
         assert ours.context == theirs.context
         assert set(ours.feature_lists.feature_list) == set(theirs.feature_lists.feature_list)
-        assert (ours.feature_lists.feature_list["image/encoded"]
-                == theirs.feature_lists.feature_list["image/encoded"])
+        assert (
+            ours.feature_lists.feature_list["image/encoded"]
+            == theirs.feature_lists.feature_list["image/encoded"]
+        )
 
 
 def test_packing_resumes_and_leaves_no_half_shard(tree, tmp_path, monkeypatch):

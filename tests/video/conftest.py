@@ -24,8 +24,10 @@ def full_disk(monkeypatch):
 
         monkeypatch.setattr(files, "_part_of", named)
         monkeypatch.setattr(
-            files, "_make_new",
-            lambda part: part.symlink_to("/dev/full") if part in full else make_new(part))
+            files,
+            "_make_new",
+            lambda part: part.symlink_to("/dev/full") if part in full else make_new(part),
+        )
 
     return fill
 

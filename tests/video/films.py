@@ -26,7 +26,8 @@ def film(path, times=MILLISECONDS, aspect=(1, 1), audio=None, degrees=0):
                 sound.bit_rate = 32_000
         for number, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(
-                np.full((34, 48, 3), 30 * number, np.uint8), format="rgb24")
+                np.full((34, 48, 3), 30 * number, np.uint8), format="rgb24"
+            )
             frame.pts, frame.time_base = time, fractions.Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -61,8 +61,12 @@ class Remembering(Noisy):
         raise AssertionError("labels do not hold the memory")
 
     def state(self):
-        return {"ids": np.array(self._ids), "reference": np.array(self._reference, np.uint64),
-                "frame_before": self._frame.copy(), "labels": self._labels.copy()}
+        return {
+            "ids": np.array(self._ids),
+            "reference": np.array(self._reference, np.uint64),
+            "frame_before": self._frame.copy(),
+            "labels": self._labels.copy(),
+        }
 
     def restore(self, state):
         self._ids = state["ids"].tolist()
@@ -80,8 +84,9 @@ def square(*ids):
 
 def run(video, mask, output, segmenter=None, **options):
     lines = []
-    summary = segment_video(video, mask, output, lambda: segmenter or Noisy(), say=lines.append,
-                            **options)
+    summary = segment_video(
+        video, mask, output, lambda: segmenter or Noisy(), say=lines.append, **options
+    )
     return summary, lines
 
 
@@ -96,5 +101,8 @@ def assert_same(first, second):
 
 
 def contents(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*"))
-            if path.is_file()}
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -41,7 +41,8 @@ def film(path, times=None, sound=False, options=None):
             container.mux(stream.encode(frame))
             if voice is not None:
                 samples = av.AudioFrame.from_ndarray(
-                    rng.standard_normal((1, 1024), np.float32) / 9, "fltp", "mono")
+                    rng.standard_normal((1, 1024), np.float32) / 9, "fltp", "mono"
+                )
                 samples.sample_rate, samples.pts = 16000, 1024 * index
                 container.mux(voice.encode(samples))
         container.mux(stream.encode(None))
@@ -50,9 +51,15 @@ def film(path, times=None, sound=False, options=None):
     return path
 
 
-@pytest.mark.parametrize(("extension", "kind"), [
-    (extension, kind) for kind in KINDS for extension in ("mp4", "mov", "mkv")
-    if (extension, kind) != ("mkv", "front")])
+@pytest.mark.parametrize(
+    ("extension", "kind"),
+    [
+        (extension, kind)
+        for kind in KINDS
+        for extension in ("mp4", "mov", "mkv")
+        if (extension, kind) != ("mkv", "front")
+    ],
+)
 def test_every_cut_is_seen_and_no_whole_file_is_called_cut(tmp_path, extension, kind, caplog):
     path = film(tmp_path / f"a.{extension}", **KINDS[kind])
     with caplog.at_level(logging.WARNING):

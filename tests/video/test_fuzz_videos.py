@@ -31,13 +31,19 @@ class Still(Noisy):
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
     folder = tmp_path_factory.mktemp("films")
-    paths = [film(folder / f"a.{kind}", audio=sound, aspect=(4, 3))
-             for kind, sound in KINDS.items()]
+    paths = [
+        film(folder / f"a.{kind}", audio=sound, aspect=(4, 3)) for kind, sound in KINDS.items()
+    ]
     return [path.read_bytes() for path in paths]
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, database=None,
-          suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(st.data(), st.sampled_from(["stop", "skip"]))
 def test_damaged_videos_are_segmented_or_refused(films, tmp_path_factory, data, on_error):
     content = data.draw(damaged(films))
@@ -48,8 +54,15 @@ def test_damaged_videos_are_segmented_or_refused(films, tmp_path_factory, data, 
     inputs = {path: path.read_bytes() for path in (video, mask)}
     start = time.monotonic()
     try:
-        summary = segment_video(video, mask, output, Still, overlay=True, on_error=on_error,
-                                say=logging.getLogger("fuzz").info)
+        summary = segment_video(
+            video,
+            mask,
+            output,
+            Still,
+            overlay=True,
+            on_error=on_error,
+            say=logging.getLogger("fuzz").info,
+        )
     except InputError as error:
         assert "\n" not in str(error)
         assert str(folder) in str(error)

@@ -40,12 +40,15 @@ def test_frames_after_the_state_are_computed_again(frames, first, tmp_path, monk
     assert_same(masks(tmp_path / "out"), masks(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("harm,said", [
-    (lambda out: (out / STATE_FILE).unlink(), "no such file"),
-    (lambda out: (out / STATE_FILE).write_bytes(b"PK"), "not the state of a video"),
-    (lambda out: np.savez(out / STATE_FILE, a=np.zeros(3)), "not the state of a run"),
-    (lambda out: (out / "frame2.png").unlink(), "follows 6 masks, of which 5 are there"),
-])
+@pytest.mark.parametrize(
+    "harm,said",
+    [
+        (lambda out: (out / STATE_FILE).unlink(), "no such file"),
+        (lambda out: (out / STATE_FILE).write_bytes(b"PK"), "not the state of a video"),
+        (lambda out: np.savez(out / STATE_FILE, a=np.zeros(3)), "not the state of a run"),
+        (lambda out: (out / "frame2.png").unlink(), "follows 6 masks, of which 5 are there"),
+    ],
+)
 def test_without_a_state_all_is_computed_again(frames, first, tmp_path, harm, said):
     run(frames, first, tmp_path / "whole", Remembering())
     with pytest.raises(KeyboardInterrupt):
@@ -62,8 +65,9 @@ def test_the_state_of_another_run_is_not_taken(frames, first, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             run(frames, first, tmp_path / name, Remembering(5), settings=settings)
     (tmp_path / "a" / STATE_FILE).replace(tmp_path / "b" / STATE_FILE)
-    _, lines = run(frames, first, tmp_path / "b", Remembering(), settings={"memory": 2},
-                   resume=True)
+    _, lines = run(
+        frames, first, tmp_path / "b", Remembering(), settings={"memory": 2}, resume=True
+    )
     assert any("the state of a run with other input or options" in line for line in lines)
 
 

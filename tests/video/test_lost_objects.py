@@ -30,10 +30,19 @@ def numbered(tmp_path):
 
 def test_lost_objects_are_told_also_after_a_stop(numbered, first, tmp_path):
     expected = {
-        "2": {"ranges": [["frame0", "frame4"], ["frame7", "frame11"]], "num_frames": 10,
-              "ranges_left_out": 0, "lost_from": None},
-        "200": {"ranges": [["frame0", "frame10"]], "num_frames": 11, "ranges_left_out": 0,
-                "lost_from": "frame11"}}
+        "2": {
+            "ranges": [["frame0", "frame4"], ["frame7", "frame11"]],
+            "num_frames": 10,
+            "ranges_left_out": 0,
+            "lost_from": None,
+        },
+        "200": {
+            "ranges": [["frame0", "frame10"]],
+            "num_frames": 11,
+            "ranges_left_out": 0,
+            "lost_from": "frame11",
+        },
+    }
     line = "object 200 is in no mask from frame frame11 on"
     _, lines = run(numbered, first, tmp_path / "whole", Losing())
     whole = json.loads((tmp_path / "whole" / "run.json").read_text())
@@ -53,4 +62,8 @@ def test_an_object_whose_mask_comes_late_is_not_lost_before(frames, several, tmp
     run(frames, several, tmp_path / "out")
     objects = json.loads((tmp_path / "out" / "run.json").read_text())["objects"]
     assert {i: one["ranges"][0][0] for i, one in objects.items()} == {
-        "3": "frame2", "9": "frame2", "40": "frame5", "7": "frame9"}
+        "3": "frame2",
+        "9": "frame2",
+        "40": "frame5",
+        "7": "frame9",
+    }

@@ -105,6 +105,7 @@ def test_palette_indices_are_ids_at_any_depth(tmp_path, bits):
 
 def png(width, height, depth, color, rows):
     """A PNG made by hand, for depths that Pillow does not write."""
+
     def chunk(kind, data):
         check = zlib.crc32(kind + data)
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
@@ -263,8 +264,11 @@ def test_255_objects_and_more(tmp_path):
 def test_size_says_both(tmp_path):
     path = save(tmp_path, np.zeros((4, 6), np.uint8))
     assert read_mask(path, (4, 6)).shape == (4, 6)
-    with pytest.raises(InputError, match=r"mask of 6x4 pixels \(width x height\), expected 4x6 "
-                                         r"pixels \(width x height\) .*the video seems rotated"):
+    with pytest.raises(
+        InputError,
+        match=r"mask of 6x4 pixels \(width x height\), expected 4x6 "
+        r"pixels \(width x height\) .*the video seems rotated",
+    ):
         read_mask(path, (6, 4))
     with pytest.raises(InputError, match=r"mask of 6x4 .* expected 5x4 .* like the frames$"):
         read_mask(path, (4, 5))

@@ -91,8 +91,11 @@ def test_sheet_shows_images_row_by_row():
 
 
 def test_sheet_scales_down_but_not_up():
-    sheet = contact_sheet([np.full((30, 600, 3), 9, np.uint8), np.full((5, 5, 3), 8, np.uint8)],
-                          columns=1, tile_width=300)
+    sheet = contact_sheet(
+        [np.full((30, 600, 3), 9, np.uint8), np.full((5, 5, 3), 8, np.uint8)],
+        columns=1,
+        tile_width=300,
+    )
     assert sheet.shape == (2 * (15 + 4) + 4, 300 + 8, 3)
     assert (sheet == 8).all(axis=2).sum() == 25
 

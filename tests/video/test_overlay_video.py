@@ -80,7 +80,7 @@ def test_sound_is_copied_as_it_is(tmp_path, extension):
     # What an encoder puts before time 0 is left out, and what comes after the last frame.
     dropped = len(packets) - len(kept)
     assert dropped <= 1
-    assert any(kept == packets[i:len(kept) + i] for i in range(dropped + 1))
+    assert any(kept == packets[i : len(kept) + i] for i in range(dropped + 1))
     assert copied[2] == pytest.approx([max(begin, 0), end], abs=0.13)
 
 

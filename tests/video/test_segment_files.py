@@ -22,8 +22,9 @@ def test_files_of_a_user_are_not_replaced(name, frames, first, tmp_path):
     before = contents(tmp_path)
     for options in ({}, {"overwrite": True}, {"resume": True}):
         with pytest.raises(InputError, match=f"{name}: is .*expected another output folder"):
-            segment_video(frames, first, out, lambda: pytest.fail("loaded"), say=str, overlay=True,
-                          **options)
+            segment_video(
+                frames, first, out, lambda: pytest.fail("loaded"), say=str, overlay=True, **options
+            )
     assert contents(tmp_path) == before
     if name == "overlay.mp4":  # nor are they in the way of a run that does not write them
         run(frames, first, out)
@@ -42,8 +43,16 @@ def test_inputs_in_the_output_folder_are_not_replaced(frames, first, tmp_path):
     before = contents(tmp_path)
     for video, inputs in ((out / "overlay.mp4", []), (frames, []), (frames, [checkpoint])):
         with pytest.raises(InputError, match="results would overwrite .*/out/"):
-            segment_video(video, mask, out, lambda: pytest.fail("loaded"), say=str, overlay=True,
-                          overwrite=True, inputs=inputs)
+            segment_video(
+                video,
+                mask,
+                out,
+                lambda: pytest.fail("loaded"),
+                say=str,
+                overlay=True,
+                overwrite=True,
+                inputs=inputs,
+            )
     assert contents(tmp_path) == before
 
 
@@ -80,7 +89,8 @@ def test_overwriting_leaves_nothing_of_the_earlier_run(frames, first, tmp_path):
         run(frames, first, out)
     run(frames, first, out, overwrite=True, contact_sheet=False)
     assert sorted(path.name for path in out.iterdir()) == sorted(
-        [*(f"frame{i}.png" for i in (*range(1, 9), 12)), "notes.txt", "run.json"])
+        [*(f"frame{i}.png" for i in (*range(1, 9), 12)), "notes.txt", "run.json"]
+    )
 
 
 def test_a_video_with_more_frames_than_its_index_says(first, tmp_path, monkeypatch):
@@ -119,8 +129,11 @@ def test_two_runs_on_one_folder_do_not_mix(frames, first, tmp_path):
 def test_finished_masks_and_run_file_survive_a_power_cut(frames, first, tmp_path, monkeypatch):
     flushed = []
     flush = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda opened: (
-        flushed.append(os.readlink(f"/proc/self/fd/{opened}")), flush(opened)))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda opened: (flushed.append(os.readlink(f"/proc/self/fd/{opened}")), flush(opened)),
+    )
     out = tmp_path / "out"
     run(frames, first, out)
     assert {str(out), *(str(out / f"frame{i}.png") for i in range(12))} <= set(flushed)
@@ -129,12 +142,21 @@ def test_finished_masks_and_run_file_survive_a_power_cut(frames, first, tmp_path
 @pytest.mark.parametrize("what", ["mask", "frame", "later frame", "one of the masks", "video"])
 @pytest.mark.parametrize("kind", ["pipe", "loop", "zero"])
 def test_pipes_devices_and_loops_are_told_and_not_waited_for(
-        what, kind, frames, first, several, tmp_path):
-    path = {"mask": tmp_path / "p.png", "frame": frames / "frame0.jpg", "video": tmp_path / "p",
-            "later frame": frames / "frame7.jpg", "one of the masks": several / "frame5.png"}[what]
+    what, kind, frames, first, several, tmp_path
+):
+    path = {
+        "mask": tmp_path / "p.png",
+        "frame": frames / "frame0.jpg",
+        "video": tmp_path / "p",
+        "later frame": frames / "frame7.jpg",
+        "one of the masks": several / "frame5.png",
+    }[what]
     path.unlink(missing_ok=True)
-    {"pipe": lambda: os.mkfifo(path), "loop": lambda: path.symlink_to(path),
-     "zero": lambda: path.symlink_to("/dev/zero")}[kind]()
+    {
+        "pipe": lambda: os.mkfifo(path),
+        "loop": lambda: path.symlink_to(path),
+        "zero": lambda: path.symlink_to("/dev/zero"),
+    }[kind]()
     video = path if what == "video" else frames
     mask = {"mask": path, "one of the masks": several}.get(what, first)
     with pytest.raises(InputError, match=str(path)) as caught:
@@ -164,8 +186,12 @@ def test_names_that_cannot_be_used_are_told_before_the_work(frames, first, tmp_p
 @pytest.mark.parametrize("kind", ["pipe", "loop", "dangling", "null"])
 def test_an_output_that_can_be_no_folder(kind, frames, first, tmp_path):
     out = tmp_path / "out"
-    {"pipe": lambda: os.mkfifo(out), "loop": lambda: out.symlink_to(out),
-     "dangling": lambda: out.symlink_to(tmp_path / "absent"), "null": lambda: None}[kind]()
+    {
+        "pipe": lambda: os.mkfifo(out),
+        "loop": lambda: out.symlink_to(out),
+        "dangling": lambda: out.symlink_to(tmp_path / "absent"),
+        "null": lambda: None,
+    }[kind]()
     with pytest.raises(InputError, match="cannot be made as a folder"):
         run(frames, first, tmp_path / "a\0b" if kind == "null" else out)
 

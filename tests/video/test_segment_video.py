@@ -21,7 +21,8 @@ def test_one_palette_mask_a_frame_named_like_it(frames, first, tmp_path):
     out = tmp_path / "deep" / "out"
     summary, lines = run(frames, first, out, overlay=True)
     assert sorted(p.name for p in out.iterdir()) == sorted(
-        [f"frame{i}.png" for i in range(12)] + ["contact_sheet.jpg", "overlay.mp4", "run.json"])
+        [f"frame{i}.png" for i in range(12)] + ["contact_sheet.jpg", "overlay.mp4", "run.json"]
+    )
     np.testing.assert_array_equal(read_mask(out / "frame0.png"), square(2, 200))
     expected = Noisy()
     for name in [f"frame{i}" for i in range(12)]:
@@ -46,7 +47,9 @@ def test_video_file_in(first, tmp_path):
             writer.write(np.full(SIZE + (3,), 40 * i, np.uint8))
     run(tmp_path / "v.mp4", first, tmp_path / "out", contact_sheet=False)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        *[f"0000{i}.png" for i in range(5)], "run.json"]
+        *[f"0000{i}.png" for i in range(5)],
+        "run.json",
+    ]
 
 
 def test_objects_come_in_with_their_masks(frames, several, tmp_path):
@@ -66,8 +69,7 @@ def test_objects_come_in_with_their_masks(frames, several, tmp_path):
 
 @pytest.mark.parametrize("given", ["first", "several"])
 @pytest.mark.parametrize("stop_at", [0, 1, 3, 4, 7, 8])
-def test_interrupted_and_resumed_is_as_if_never_stopped(
-        given, stop_at, frames, tmp_path, request):
+def test_interrupted_and_resumed_is_as_if_never_stopped(given, stop_at, frames, tmp_path, request):
     mask = request.getfixturevalue(given)
     run(frames, mask, tmp_path / "whole")
     out = tmp_path / "out"
@@ -115,8 +117,11 @@ def test_masks_of_another_run_are_not_resumed(frames, first, tmp_path):
         run(frames, first, out, settings={"sha256": "a"}, resume=True)
     (out / "run.json").unlink()
     for options in ({"resume": True}, {"overwrite": True}, {}):
-        with pytest.raises(InputError, match=r"frame0.png: is there already \(and 12 more\), and "
-                                             "no run.json says that feelvos-segment wrote it"):
+        with pytest.raises(
+            InputError,
+            match=r"frame0.png: is there already \(and 12 more\), and "
+            "no run.json says that feelvos-segment wrote it",
+        ):
             run(frames, first, out, **options)
 
 
@@ -238,17 +243,23 @@ def broken(case, frames, first, tmp_path):
     return frames, mask, out
 
 
-@pytest.mark.parametrize("case, message", [
-    ("mask of another size", "first.png: mask of 31x24 .* 32x24"),
-    ("empty mask", "first.png: holds no object"),
-    ("no mask", "absent.png: no such file"),
-    ("empty folder of masks", "empty: found nothing"),
-    ("mask that fits no frame", "frame12.png fits no frame, expected .* frame0.png to frame11.png"),
-    ("no video", "absent: no such folder or video file"),
-    ("output is a file", "out: cannot be made as a folder"),
-    ("output is the video", "results would overwrite"),
-    ("output overwrites the mask", "results would overwrite .*frame5.png"),
-])
+@pytest.mark.parametrize(
+    "case, message",
+    [
+        ("mask of another size", "first.png: mask of 31x24 .* 32x24"),
+        ("empty mask", "first.png: holds no object"),
+        ("no mask", "absent.png: no such file"),
+        ("empty folder of masks", "empty: found nothing"),
+        (
+            "mask that fits no frame",
+            "frame12.png fits no frame, expected .* frame0.png to frame11.png",
+        ),
+        ("no video", "absent: no such folder or video file"),
+        ("output is a file", "out: cannot be made as a folder"),
+        ("output is the video", "results would overwrite"),
+        ("output overwrites the mask", "results would overwrite .*frame5.png"),
+    ],
+)
 def test_bad_input_is_told_before_a_model_is_loaded(case, message, frames, first, tmp_path):
     arguments = broken(case, frames, first, tmp_path)
     before = sorted(tmp_path.rglob("*"))
@@ -375,4 +386,7 @@ def test_run_file_says_what_the_masks_are_from(frames, several, tmp_path):
     assert values["made_from"]["size"] == [24, 32]
     assert values["made_from"]["max_side"] == 640
     assert {name: ids[:-1] for name, ids in values["made_from"]["masks"].items()} == {
-        "frame2": [3, 9], "frame5": [40], "frame9": [7]}
+        "frame2": [3, 9],
+        "frame5": [40],
+        "frame9": [7],
+    }

@@ -18,9 +18,18 @@ NUM_FRAMES = 8
 @pytest.fixture(scope="module")
 def model():
     tf.keras.utils.set_random_seed(1)
-    model = build_model(ModelConfig(
-        depth_multiplier=0.35, aspp_filters=16, decoder_filters=16, embedding_dim=8,
-        head_filters=8, head_layers=2, head_kernel_size=3, window=3))
+    model = build_model(
+        ModelConfig(
+            depth_multiplier=0.35,
+            aspp_filters=16,
+            decoder_filters=16,
+            embedding_dim=8,
+            head_filters=8,
+            head_layers=2,
+            head_kernel_size=3,
+            window=3,
+        )
+    )
     # Initial weights barely tell objects apart; larger ones make labels that vary.
     for name, variable in named_variables(model).items():
         if name.startswith("embedding_seg/"):
@@ -49,8 +58,9 @@ def test_resumed_run_is_the_same(model, clip, options, tmp_path):
     frames, given = clip
 
     def run(output, **flags):
-        segment_video(frames, given, output, lambda: segmenter, contact_sheet=False, say=str,
-                      **flags)
+        segment_video(
+            frames, given, output, lambda: segmenter, contact_sheet=False, say=str, **flags
+        )
         return [read_mask(output / f"{i:05d}.png") for i in range(NUM_FRAMES)]
 
     whole = run(tmp_path / "whole")

@@ -23,11 +23,15 @@ def test_ranges_counts_and_where_an_object_is_lost():
     masks = [(), (1, 2), (1, 2), (2,), (1, 255), (1, 255)]
     sightings = watched(masks, {"f1": (1, 2), "f4": (255,)})
     assert sightings.to_dict() == {
-        "1": {"ranges": [["f1", "f2"], ["f4", "f5"]], "num_frames": 4, "ranges_left_out": 0,
-              "lost_from": None},
+        "1": {
+            "ranges": [["f1", "f2"], ["f4", "f5"]],
+            "num_frames": 4,
+            "ranges_left_out": 0,
+            "lost_from": None,
+        },
         "2": {"ranges": [["f1", "f3"]], "num_frames": 3, "ranges_left_out": 0, "lost_from": "f4"},
-        "255": {"ranges": [["f4", "f5"]], "num_frames": 2, "ranges_left_out": 0,
-                "lost_from": None}}
+        "255": {"ranges": [["f4", "f5"]], "num_frames": 2, "ranges_left_out": 0, "lost_from": None},
+    }
     assert sightings.lines() == ["object 2 is in no mask from frame f4 on"]
 
 
@@ -53,8 +57,11 @@ def test_random_masks_against_a_naive_twin(seed):
                 one[1] += 1
         last = max(there)
         assert found[str(i)] == {
-            "ranges": [[f"f{a}", f"f{b}"] for a, b in ranges], "num_frames": len(there),
-            "ranges_left_out": 0, "lost_from": None if last == 39 else f"f{last + 1}"}
+            "ranges": [[f"f{a}", f"f{b}"] for a, b in ranges],
+            "num_frames": len(there),
+            "ranges_left_out": 0,
+            "lost_from": None if last == 39 else f"f{last + 1}",
+        }
 
 
 def test_memory_is_bounded():

@@ -117,7 +117,8 @@ def test_unusable_folders(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a/b", "../a", ".", "..", "a\\b", "a\nb", "a" * 241, "\udc80"])
+    "name", ["", "a/b", "../a", ".", "..", "a\\b", "a\nb", "a" * 241, "\udc80"]
+)
 def test_names_stay_inside_the_folder(tmp_path, name):
     with MaskFolderWriter(tmp_path) as writer, pytest.raises(InputError, match="a frame is called"):
         writer.write(name, mask(0))
