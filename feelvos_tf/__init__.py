@@ -96,10 +96,7 @@ def _select_keras_2() -> None:
 _DEFAULTS = {
     # Faster processor kernels wherever they are built in. By itself TensorFlow takes them on
     # processors with AVX-512 VNNI only; on one with AVX2 they halve the time of convolutions.
-    # Their cost is memory for every new size of frames, which is never given back: 71 MB from the
-    # 30th size to the 150th, 2 MB without them; their own bound, the variable
-    # ONEDNN_PRIMITIVE_CACHE_CAPACITY, changes nothing (78 MB with 128, 108 MB with 0). A process
-    # that is to see any number of sizes for ever is better off with 0 here.
+    # streaming/kernel_cache.py keeps what they take of memory bounded.
     "TF_ENABLE_ONEDNN_OPTS": "1",
     # Memory of a GPU as it is needed, not all of it at once: other programs may want some.
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",

@@ -17,6 +17,7 @@ from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.streaming import memory as memories
+from feelvos_tf.streaming.kernel_cache import bound_kernel_cache
 from feelvos_tf.streaming.memory import MemoryState
 
 
@@ -86,6 +87,7 @@ class StreamingSteps:
             raise InputError(
                 "a memory needs a network with first_frame_matching, which it would join"
             )
+        bound_kernel_cache()
         self.model = model
         self.memory = memory
         # Traced once for all functions that call it, which halves the time to the first label.
