@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -77,7 +77,12 @@ def assign(
         variables[name].assign(values[name])
 
 
-def _check_fit(variables, found, source, names):
+def _check_fit(
+    variables: Mapping[str, tf.Variable],
+    found: Mapping[str, np.ndarray | npz.Header],
+    source: str,
+    names: Sequence[str],
+) -> None:
     """Compares names, shapes and types of arrays, or of `npz.Header`s, with the variables."""
     missing = [name for name in names if name not in found]
     surplus = [name for name in found if name not in set(names)]
@@ -106,7 +111,7 @@ def _check_fit(variables, found, source, names):
         raise InputError(f"{source} does not fit the network: it {'; it '.join(problems)}")
 
 
-def _listed(entries):
+def _listed(entries: Sequence[str]) -> str:
     more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
     return ", ".join(entries[:_SHOWN]) + more
 
@@ -142,7 +147,7 @@ def load_tf1_checkpoint(model: Feelvos, prefix: str | os.PathLike, parts: str = 
     return names
 
 
-def _is_wanted(name, scopes):
+def _is_wanted(name: str, scopes: tuple[str, ...]) -> bool:
     return name.startswith(scopes) if scopes else not name.startswith(_HEAD_SCOPES)
 
 

@@ -105,7 +105,7 @@ def read_arrays(
         return arrays
 
 
-def _header(archive, member):
+def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
     """Type and shape of a member, which takes as many bytes as they need."""
     with archive.open(member) as file:
         start = io.BytesIO(file.read(_MOST_HEADER))
@@ -123,7 +123,7 @@ def _header(archive, member):
 
 
 @contextlib.contextmanager
-def _named(path, kind) -> Iterator[None]:
+def _named(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
     """Makes one InputError of all that can be wrong with a file."""
     try:
         yield
@@ -132,5 +132,5 @@ def _named(path, kind) -> Iterator[None]:
         raise InputError(f"{path}: not {kind}, or damaged ({reason[:200]})") from error
 
 
-def _shown(name):
+def _shown(name: str) -> str:
     return repr(name[:80])

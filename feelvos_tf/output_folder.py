@@ -20,6 +20,7 @@ import socket
 import stat
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from types import TracebackType
 from typing import Any
 
 from feelvos_tf.errors import InputError, shown
@@ -48,7 +49,7 @@ class OutputFolder:
       values: what run.json says beside what this class keeps there; empty where there is none.
     """
 
-    def __init__(self, path: str | os.PathLike[str], program: str):
+    def __init__(self, path: str | os.PathLike[str], program: str) -> None:
         """Args as follows; nothing is touched yet.
 
         Args:
@@ -72,7 +73,12 @@ class OutputFolder:
             raise
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._release_lock()
 
     @property

@@ -64,12 +64,12 @@ def parse(text: str, source: str) -> Any:
         raise InputError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
-def _check_size(content, source):
+def _check_size(content: str | bytes, source: str | os.PathLike[str]) -> None:
     if len(content) > MAX_BYTES:
         raise InputError(f"{source}: larger than {MAX_BYTES} bytes, too large for settings")
 
 
-def _check_bounds(text, source):
+def _check_bounds(text: str, source: str) -> None:
     """Walks over the text's events, which come one by one, and stops at the first bound."""
     import yaml
 

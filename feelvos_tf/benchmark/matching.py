@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -74,7 +74,7 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
             yield Row(kind, name, case, milliseconds, milliseconds / floor, difference)
 
 
-def _global_forms(case, slow) -> dict[str, Callable]:
+def _global_forms(case: Case, slow: bool) -> dict[str, Callable]:
     n = case.objects
 
     # Once a video, so it is not part of a frame's time.
@@ -83,17 +83,17 @@ def _global_forms(case, slow) -> dict[str, Callable]:
         tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1]), n
     )
 
-    def prepared_distances(k):
-        def run(query, _other, _labels):
+    def prepared_distances(k: int) -> Callable[..., tf.Tensor]:
+        def run(query: tf.Tensor, _other: tf.Tensor, _labels: tf.Tensor) -> tf.Tensor:
             flat = reference_search.nearest(tf.reshape(query, [-1, EMBEDDING_DIM]), prepared, n, k)
             return matching.squash(tf.reshape(flat, [*case.size, n]))
 
         return run
 
-    def product(query, other, labels):
+    def product(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         queries, keys = _blocks(query, 512), _blocks(other, 8192)
 
-        def row_of_blocks(rows):
+        def row_of_blocks(rows: tf.Tensor) -> tf.Tensor:
             return tf.map_fn(
                 lambda block: tf.matmul(block, rows, transpose_b=True)[0, 0],
                 keys,
@@ -102,12 +102,12 @@ def _global_forms(case, slow) -> dict[str, Callable]:
 
         return tf.map_fn(row_of_blocks, queries, parallel_iterations=1)
 
-    def naive(query, other, labels):
+    def naive(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         keys, flags = tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1])
         wrong = tf.cast(flags[tf.newaxis] != tf.range(n)[:, tf.newaxis], tf.float32) * 1e20
         norm = tf.reduce_sum(keys * keys, axis=1)
 
-        def one(rows):
+        def one(rows: tf.Tensor) -> tf.Tensor:
             d = (
                 tf.reduce_sum(rows * rows, axis=1, keepdims=True)
                 + norm
@@ -128,7 +128,7 @@ def _global_forms(case, slow) -> dict[str, Callable]:
     return forms
 
 
-def _blocks(embedding, most):
+def _blocks(embedding: tf.Tensor, most: int) -> tf.Tensor:
     """Pixels [h, w, C] as blocks [b, p, C], p at most `most`, without the few that are left over.
 
     Blocks of 512 queries and 8192 keys gave as fast a product as any tried, at 120x214 as at
@@ -140,16 +140,16 @@ def _blocks(embedding, most):
     return tf.reshape(flat[: blocks * size], [blocks, size, EMBEDDING_DIM])
 
 
-def _local_forms(n, window, slow) -> dict[str, Callable]:
-    def form(implementation):
+def _local_forms(n: int, window: int, slow: bool) -> dict[str, Callable]:
+    def form(implementation: str) -> Callable[..., tf.Tensor]:
         return lambda query, other, labels: matching.local_matching(
             query, other, labels, n, window, implementation
         )
 
-    def product(query, other, labels):
+    def product(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         return local_tiled.bare_product(query, other, window)
 
-    def naive(query, other, labels):
+    def naive(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         h, w = query.shape[:2]
         border = [[window, window], [window, window]]
         padded = tf.pad(other, [*border, [0, 0]], constant_values=1e20)
@@ -179,11 +179,13 @@ def _local_forms(n, window, slow) -> dict[str, Callable]:
     return forms
 
 
-def _timed(function, arguments, repetitions):
+def _timed(
+    function: Callable[..., tf.Tensor], arguments: Sequence[tf.Tensor], repetitions: int
+) -> tuple[float, np.ndarray]:
     """Milliseconds of the fastest run, and the result."""
     result = None
 
-    def run():
+    def run() -> None:
         nonlocal result
         result = np.asarray(function(*arguments))
 

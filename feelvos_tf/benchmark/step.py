@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -84,14 +85,18 @@ def run(
         )
 
 
-def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
+def _stages(
+    model: Feelvos, frame: np.ndarray, mask: np.ndarray, n: int
+) -> Iterator[tuple[str, Callable]]:
     """The stages with what each needs, computed once."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "frame.jpg"
         Image.fromarray(frame).save(path, quality=90)
         yield "decode", lambda: read_image(path)
 
-        def compiled(function, *inputs):
+        def compiled(
+            function: Callable[..., Any], *inputs: tf.Tensor | sorted_reference.Reference
+        ) -> Callable[[], np.ndarray]:
             graph = tf.function(function, autograph=False)
             return lambda: np.asarray(tf.nest.flatten(graph(*inputs))[0])
 
@@ -101,7 +106,7 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
         yield "backbone", compiled(backbone, image)
         features, low_level = backbone(image)
 
-        def decode(features, low_level):
+        def decode(features: tf.Tensor, low_level: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             decoded = model.deeplab.decoder(model.deeplab.aspp(features), low_level, size)
             return model.embedding(decoded), decoded
 
@@ -113,24 +118,24 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
         flat = tf.reshape(embedding, [-1, embedding.shape[-1]])
         reference = sorted_reference.prepare(flat, tf.reshape(labels, [-1]), n)
 
-        def global_matching(query, reference):
+        def global_matching(query: tf.Tensor, reference: sorted_reference.Reference) -> tf.Tensor:
             return matching.squash(reference_search.nearest(query, reference, n))
 
         yield "global matching", compiled(global_matching, flat, reference)
 
-        def local_matching(query, labels):
+        def local_matching(query: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             return model.match_previous(query, query, labels, n)
 
         yield "local matching", compiled(local_matching, embedding, labels)
 
         distance = local_matching(embedding, labels)
 
-        def head(features, distance):
+        def head(features: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
             return model.segment(features, distance, distance, distance, n)
 
         yield "head", compiled(head, decoded[0], distance)
 
-        def upsample(logits):
+        def upsample(logits: tf.Tensor) -> tf.Tensor:
             full = resize.resize_bilinear(logits[tf.newaxis], frame.shape[:2])
             return tf.argmax(full[0], axis=-1, output_type=tf.int32)
 

@@ -13,7 +13,7 @@ from feelvos_tf import process_memory
 from feelvos_tf.benchmark import report
 from feelvos_tf.data import checks, layouts
 from feelvos_tf.triplets import clips
-from feelvos_tf.triplets.clip_sources import TreeSource
+from feelvos_tf.triplets.clip_sources import ClipSource, TreeSource
 from feelvos_tf.triplets.stream import make_triplets
 from feelvos_tf.triplets.triplet_config import TripletConfig
 
@@ -37,7 +37,7 @@ class StageSpeed:
 
 
 def benchmark_triplets(
-    sources: Sequence, config: TripletConfig, num_triplets: int = 100, warm_up: int = 10
+    sources: Sequence[ClipSource], config: TripletConfig, num_triplets: int = 100, warm_up: int = 10
 ) -> list[StageSpeed]:
     """Times reading and decoding alone, then whole triplets, plain and with each option that is on.
 
@@ -68,7 +68,7 @@ def benchmark_triplets(
     return [_time(stage, dataset, num_triplets, warm_up) for stage, dataset in stages]
 
 
-def _decoded(source, num_frames: int, count: int) -> tf.data.Dataset:
+def _decoded(source: ClipSource, num_frames: int, count: int) -> tf.data.Dataset:
     """Clips of consecutive frames (of stills: one frame), decoded and nothing more."""
     frames = 1 if source.still else num_frames
     usable = [i for i, length in enumerate(source.lengths) if length >= frames]

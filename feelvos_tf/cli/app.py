@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 from absl import app, flags, logging
 
@@ -137,7 +138,7 @@ def _prepare_process() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     last = float("-inf")
 
-    def terminate(number, frame) -> None:
+    def terminate(number: int, frame: FrameType | None) -> None:
         nonlocal last
         now = time.monotonic()
         again, last = now - last < _SECONDS_OF_ONE_SIGTERM, now

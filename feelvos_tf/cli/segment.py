@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import functools
 import os
+from typing import TYPE_CHECKING
 
 from absl import app as absl_app
 from absl import flags
@@ -50,6 +51,9 @@ from feelvos_tf import checkpoint_file, presets
 from feelvos_tf.cli import app, demo, memory_flag
 from feelvos_tf.config import Memory
 from feelvos_tf.video.segment import Summary, segment_video
+
+if TYPE_CHECKING:
+    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 _VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
 _MASK = flags.DEFINE_string(
@@ -184,7 +188,7 @@ def main(argv: list[str]) -> None:
     )
 
 
-def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None):
+def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> VideoSegmenter:
     """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import pathlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from absl import logging
@@ -105,7 +105,9 @@ def drop_bad(
     return kept
 
 
-def _check_video(video: Video, look) -> list[Problem]:
+def _check_video(
+    video: Video, look: Callable[[pathlib.Path, bool], tuple[int, int]]
+) -> list[Problem]:
     problems = []
     expected = None
     for index, (frame, mask) in enumerate(zip(video.frames, video.masks)):

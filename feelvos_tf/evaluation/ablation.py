@@ -12,6 +12,7 @@ A row can be evaluated in two ways, and they do not measure the same thing:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class NeutralInputs(Feelvos):
       InputError: the row needs what the trained network was built without.
     """
 
-    def __init__(self, trained: Feelvos, config: ModelConfig):
+    def __init__(self, trained: Feelvos, config: ModelConfig) -> None:
         tf.keras.Model.__init__(self, name="feelvos_neutral_inputs")
         lacking = [
             what
@@ -79,7 +80,14 @@ class NeutralInputs(Feelvos):
         self.deeplab, self.embedding, self.head = trained.deeplab, trained.embedding, trained.head
         self._trained = trained
 
-    def segment(self, features, global_distance, previous_mask, previous_distance, num_objects):
+    def segment(
+        self,
+        features: tf.Tensor,
+        global_distance: tf.Tensor | None,
+        previous_mask: tf.Tensor | None,
+        previous_distance: tf.Tensor | None,
+        num_objects: int | tf.Tensor,
+    ) -> tf.Tensor:
         """As `Feelvos.segment`, with "no match" and empty masks for what the row leaves out."""
         shape = tf.concat([tf.shape(features)[:2], [num_objects]], axis=0)
         if not self.config.first_frame_matching:
@@ -95,9 +103,9 @@ class NeutralInputs(Feelvos):
 
 def run_ablation(
     task: Task,
-    checkpoint,
+    checkpoint: str | os.PathLike[str] | None,
     trained: Mapping[str, str],
-    output,
+    output: str | os.PathLike[str],
     *,
     rerun: bool = False,
     pictures: bool = False,
@@ -168,7 +176,9 @@ def table_names(split: str) -> tuple[str, str, str]:
     return f"ablation-{split}.md", f"ablation-{split}.csv", f"ablation-{split}.json"
 
 
-def _row_network(row: AblationRow, path, model: Feelvos, own: bool) -> Feelvos:
+def _row_network(
+    row: AblationRow, path: str | os.PathLike[str], model: Feelvos, own: bool
+) -> Feelvos:
     """The network that plays a row: the model itself where it fits, else fed neutral values."""
     if row.fits(model.config):
         return model
@@ -187,7 +197,9 @@ def _switches(config: ModelConfig) -> str:
     )
 
 
-def _write_table(output, split, outcomes, forms) -> None:
+def _write_table(
+    output: Path, split: str, outcomes: Mapping[str, Outcome], forms: Mapping[str, str]
+) -> None:
     columns = (
         "Row",
         "First frame",

@@ -1,8 +1,6 @@
 """Runs a method over a dataset, frame by frame, and scores it on the way.
 
-A method is anything that behaves like `feelvos_tf.streaming.segmenter.VideoSegmenter`:
-`reset(frame, mask)` starts a video, `step(frame)` returns its labels, `add_objects(mask)` brings
-in objects in the frame just stepped. One frame is in memory at a time, whatever a video's length.
+One frame is in memory at a time, whatever a video's length.
 """
 
 from __future__ import annotations
@@ -11,9 +9,11 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols, scoring
 from feelvos_tf.evaluation.results_folder import RunFolder
@@ -23,9 +23,22 @@ from feelvos_tf.video.images import describe_size, read_image
 from feelvos_tf.video.masks import write_mask
 
 
+class Method(Protocol):
+    """Anything that behaves like `feelvos_tf.streaming.segmenter.VideoSegmenter`."""
+
+    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
+        """Starts a video."""
+
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        """Returns the labels of the next frame."""
+
+    def add_objects(self, mask: np.ndarray) -> object:
+        """Brings in objects in the frame just stepped."""
+
+
 def run_videos(
-    videos: Sequence,
-    make_segmenter: Callable,
+    videos: Sequence[Video],
+    make_segmenter: Callable[[], Method],
     protocol: str,
     output: RunFolder,
     *,
@@ -90,10 +103,10 @@ def _reason(error: Exception, name: str, output: RunFolder) -> str:
 
 
 def run_video(
-    video,
+    video: Video,
     plan: protocols.Plan,
     protocol: str,
-    segmenter,
+    segmenter: Method,
     folder: Path,
     categories: Mapping[int, str] | None = None,
 ) -> SequenceScores:

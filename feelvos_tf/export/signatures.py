@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -40,7 +41,7 @@ class Signatures:
         steps: StreamingSteps,
         ignore_label: int | None = None,
         fixed: FixedShape | None = None,
-    ):
+    ) -> None:
         self._steps = steps
         self._ignore_label = ignore_label
         self._fixed = fixed
@@ -57,7 +58,7 @@ class Signatures:
         image = tf.TensorSpec([*self._size, 3], tf.uint8, "image")
         mask = tf.TensorSpec(self._size, tf.uint8, "mask")
 
-        def traced(function, *specs):
+        def traced(function: Callable[..., Any], *specs: tf.TensorSpec) -> Any:
             return tf.function(
                 function, input_signature=specs, autograph=False
             ).get_concrete_function()
@@ -75,13 +76,13 @@ class Signatures:
         )
         return functions
 
-    def _state_specs(self, begun):
+    def _state_specs(self, begun: Any) -> dict[str, tf.TensorSpec]:
         if self._fixed is not None:
             outputs = begun.structured_outputs
             return {name: outputs[name] for name in State._fields if name in outputs}
         return states.specs(self._steps)
 
-    def _initialize(self, image, mask):
+    def _initialize(self, image: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
         image = self._checked_image(checks.without_shape(image))
         mask = self._checked_mask(checks.without_shape(mask), image)
         objects = self._ids_in(mask)
@@ -107,7 +108,7 @@ class Signatures:
         labels = tf.where(known, mask, tf.zeros_like(mask))
         return State.of(ids, labels, video).by_name()
 
-    def _step(self, image, *state):
+    def _step(self, image: tf.Tensor, *state: tf.Tensor) -> dict[str, tf.Tensor]:
         image, state = self._checked_state(image, State(*state))
         result = self._advance(self._sized(image), state.video, state.object_ids)
         labels = tf.cast(tf.gather(state.object_ids, result.channels), tf.uint8)
@@ -120,7 +121,9 @@ class Signatures:
             "confidences": tf.cast(tf.round(255.0 * probability), tf.uint8),
         }
 
-    def _add_objects(self, image, mask, *state):
+    def _add_objects(
+        self, image: tf.Tensor, mask: tf.Tensor, *state: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         image, state = self._checked_state(image, State(*state))
         mask = self._checked_mask(checks.without_shape(mask), image)
         new = self._ids_in(mask)
@@ -152,7 +155,7 @@ class Signatures:
         labels = tf.where(mask > 0, mask, state.labels)
         return State.of(ids, labels, video).by_name()
 
-    def _embed(self, image):
+    def _embed(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         image = checks.without_shape(image)
         rank = tf.rank(image)
         size = tf.concat([[-1] * 3, tf.shape(image)], axis=0)[-3:]
@@ -180,11 +183,11 @@ class Signatures:
             )
         }
 
-    def _checked_image(self, image):
+    def _checked_image(self, image: tf.Tensor) -> tf.Tensor:
         rule = checks.has_shape("image", image, [*self._size, 3], f"[{self._words()}, 3]")
         return self._sized(checks.after([rule], image))
 
-    def _checked_mask(self, mask, image):
+    def _checked_mask(self, mask: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         """The mask, if it is as large as the image."""
         size = tf.shape(image)[:2]
         mask = checks.after([checks.has_shape("mask", mask, [None, None], "[H, W]")], mask)
@@ -203,7 +206,7 @@ class Signatures:
         mask.set_shape(self._size)
         return mask
 
-    def _checked_state(self, image, state):
+    def _checked_state(self, image: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
         """Image and state, if the state is one that a call has returned for such frames."""
         static = {name: tensor.shape for name, tensor in state.by_name().items()}
         image = self._checked_image(checks.without_shape(image))
@@ -264,7 +267,7 @@ class Signatures:
             tensor.set_shape(static[name])
         return self._sized(image), state
 
-    def _room(self, num_objects, size):
+    def _room(self, num_objects: tf.Tensor, size: tf.Tensor) -> checks.Check:
         pixels = tf.reduce_prod(self._steps.small_size(size))
         return checks.holds(
             num_objects <= pixels,
@@ -274,7 +277,7 @@ class Signatures:
             pixels,
         )
 
-    def _ids_in(self, mask):
+    def _ids_in(self, mask: tf.Tensor) -> tf.Tensor:
         """Ids of the objects in a mask, int32, ascending."""
         ids = tf.sort(tf.unique(tf.reshape(tf.cast(mask, tf.int32), [-1]))[0])
         wanted = ids != 0
@@ -282,14 +285,14 @@ class Signatures:
             wanted &= ids != self._ignore_label
         return tf.boolean_mask(ids, wanted)
 
-    def _sized(self, image):
+    def _sized(self, image: tf.Tensor) -> tf.Tensor:
         image.set_shape([*self._size, 3])
         return image
 
-    def _is_fixed_size(self, size):
+    def _is_fixed_size(self, size: tf.Tensor) -> bool | tf.Tensor:
         return True if self._fixed is None else tf.reduce_all(size[:2] == self._size)
 
-    def _words(self):
+    def _words(self) -> str:
         return ", ".join(
             "HW"[i] if size is None else str(size) for i, size in enumerate(self._size)
         )

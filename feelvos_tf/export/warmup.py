@@ -52,10 +52,10 @@ def example_requests(functions: Mapping, fixed: FixedShape | None) -> list:
     mask = np.arange(height * width) * (num_objects + 1) // (height * width)
     mask = mask.reshape(height, width).astype(np.uint8)
 
-    def call(name, **inputs):
+    def call(name: str, **inputs: np.ndarray) -> dict[str, tf.Tensor]:
         return functions[name](**{key: tf.constant(value) for key, value in inputs.items()})
 
-    def state(outputs):
+    def state(outputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         return {name: outputs[name].numpy() for name in State._fields if name in outputs}
 
     requests = [("initialize", {"image": image, "mask": mask})]

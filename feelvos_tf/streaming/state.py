@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +48,7 @@ class State(NamedTuple):
     memory_steps: Any = None  # int32 scalar
 
     @classmethod
-    def of(cls, ids, labels, video: VideoState) -> State:
+    def of(cls, ids: Any, labels: Any, video: VideoState) -> State:
         """Gathers the state from what StreamingSteps hands back."""
         frame = video.frame
         return cls(
@@ -85,7 +85,12 @@ def specs(steps: StreamingSteps) -> dict[str, tf.TensorSpec]:
     ).by_name()
 
 
-def shapes(steps: StreamingSteps, ids_shape, size, columns) -> dict[str, list]:
+def shapes(
+    steps: StreamingSteps,
+    ids_shape: Sequence[int | tf.Tensor],
+    size: Sequence[int | tf.Tensor],
+    columns: int | tf.Tensor,
+) -> dict[str, list]:
     """The shape of every part by name.
 
     Args:

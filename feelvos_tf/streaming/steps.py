@@ -72,7 +72,7 @@ class StreamingSteps:
         max_reference_pixels: int | None = None,
         local_matching: str = "auto",
         memory: Memory | None = None,
-    ):
+    ) -> None:
         if max_side is not None:
             max_side = whole_number("max_side", max_side, 1)
         if max_reference_pixels is not None:
@@ -111,13 +111,13 @@ class StreamingSteps:
             () if self.memory is None else memories.state_spec(self.memory, dim),
         )
 
-    def small_size(self, size):
+    def small_size(self, size: tf.Tensor) -> tf.Tensor:
         """Size [h, w] at stride 4 of frames of a size, max_side heeded; both int32 [2]."""
         if self.max_side is not None:
             size = _reduced(size, self.max_side)
         return resize.scale_dimension(size, 1 / DECODER_STRIDE)
 
-    def embed(self, frames):
+    def embed(self, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes features and embeddings of frames.
 
         Args:
@@ -139,11 +139,11 @@ class StreamingSteps:
         features, embeddings = self._network(images)
         return features, tf.cast(embeddings, tf.float32)
 
-    def _embed_one(self, frame):
+    def _embed_one(self, frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         features, embeddings = self.embed(frame[tf.newaxis])
         return features[0], embeddings[0]
 
-    def begin(self, frame, mask, ids) -> VideoState:
+    def begin(self, frame: tf.Tensor, mask: tf.Tensor, ids: tf.Tensor) -> VideoState:
         """Begins a video.
 
         Args:
@@ -170,7 +170,7 @@ class StreamingSteps:
             memory,
         )
 
-    def advance(self, frame, state: VideoState, ids) -> Advance:
+    def advance(self, frame: tf.Tensor, state: VideoState, ids: tf.Tensor) -> Advance:
         """Labels the next frame.
 
         Args:
@@ -201,7 +201,9 @@ class StreamingSteps:
             memory = memories.remember(memory, self.memory, embedding, details["probabilities"])
         return Advance(VideoState(state.reference, following, memory), channels, full, details)
 
-    def _match_reference(self, embedding, state: VideoState, num_channels):
+    def _match_reference(
+        self, embedding: tf.Tensor, state: VideoState, num_channels: int | tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Distances to the given frames and the memory, and where the nearest pixel is from."""
         k = self.model.config.k_nearest_neighbors
         query = tf.reshape(embedding, [-1, embedding.shape[-1]])
@@ -219,7 +221,9 @@ class StreamingSteps:
         found["global_distance"] = tf.reshape(matching.squash(distances), shape)
         return found
 
-    def extend(self, mask, state: VideoState, ids, num_known) -> VideoState:
+    def extend(
+        self, mask: tf.Tensor, state: VideoState, ids: tf.Tensor, num_known: int | tf.Tensor
+    ) -> VideoState:
         """Adds objects to the frame labeled last.
 
         Args:
@@ -251,7 +255,9 @@ class StreamingSteps:
             memory,
         )
 
-    def look(self, frame, labels, state: VideoState, ids) -> VideoState:
+    def look(
+        self, frame: tf.Tensor, labels: tf.Tensor, state: VideoState, ids: tf.Tensor
+    ) -> VideoState:
         """Takes a frame with known labels as the previous one.
 
         Args:
@@ -267,23 +273,23 @@ class StreamingSteps:
             frame=FrameState(embedding, small, label_ops.one_hot_mask(small, tf.size(ids)))
         )
 
-    def _thinned(self, labels, num_channels):
+    def _thinned(self, labels: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
         if self._max_reference_pixels is None:
             return labels
         return sorted_reference.subsample(labels, num_channels, self._max_reference_pixels, seed=0)
 
 
-def _reduced(size, max_side):
+def _reduced(size: tf.Tensor, max_side: int) -> tf.Tensor:
     """Size int32 [2] with the longer side at most max_side."""
     longest = tf.reduce_max(size)
     return tf.where(longest > max_side, tf.maximum(1, size * max_side // longest), size)
 
 
-def _num_channels(ids):
+def _num_channels(ids: tf.Tensor) -> int | tf.Tensor:
     """Number of channels, an integer where it is static."""
     return tf.size(ids) if ids.shape[0] is None else ids.shape[0]
 
 
-def _size(labels):
+def _size(labels: tf.Tensor) -> list[int | tf.Tensor]:
     """(h, w) of channels [h, w], integers where they are static."""
     return [labels.shape[axis] or tf.shape(labels)[axis] for axis in range(2)]

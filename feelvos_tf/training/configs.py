@@ -223,7 +223,7 @@ class FeelvosTask(cfg.TaskConfig):
     image_interval: int = 0
 
 
-def model_config(network) -> ModelConfig:
+def model_config(network: Network) -> ModelConfig:
     """The checked ModelConfig of an experiment's `Network`."""
     return ModelConfig.from_dict(network.as_dict())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Who stops a program may send the signal to it and once more to its group, as `timeout` does.
@@ -28,7 +29,7 @@ class StopSignals:
     receives signals, it does nothing.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.received = None
         self._when = None
         self._before = {}
@@ -43,11 +44,11 @@ class StopSignals:
             }
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _take(self, number, frame):
+    def _take(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.received is None:
             self.received, self._when = number, now

@@ -28,7 +28,7 @@ class FolderFrames(FrameSource):
 
     def __init__(
         self, path: str | os.PathLike[str], on_error: str = "stop", frame_rate: float = FOLDER_RATE
-    ):
+    ) -> None:
         self.path = pathlib.Path(path)
         self.on_error = on_error
         self.frame_rate = frame_rate
@@ -192,7 +192,7 @@ def _read_ahead(iterable: Iterable[_T], depth: int) -> Iterator[_T]:
     ready: queue.Queue = queue.Queue(maxsize=depth)
     stopped = threading.Event()
 
-    def put(entry) -> bool:
+    def put(entry: tuple[_T | None, BaseException | None, bool]) -> bool:
         while not stopped.is_set():
             try:
                 ready.put(entry, timeout=0.1)

@@ -58,7 +58,7 @@ class GivenMasks:
         *,
         threshold: int | None = None,
         snap: bool = False,
-    ):
+    ) -> None:
         """Reads and checks every mask.
 
         Args:
@@ -153,7 +153,9 @@ class GivenMasks:
         )
 
 
-def _describe(file: pathlib.Path, name: str, mask: np.ndarray, new, known) -> str:
+def _describe(
+    file: pathlib.Path, name: str, mask: np.ndarray, new: Sequence[int], known: Sequence[int]
+) -> str:
     found = describe_ids(np.where(np.isin(mask, new), mask, 0))
     ignored = f"; ignored, tracked already: {', '.join(map(str, known))}" if known else ""
     return f"mask {file}, frame {name}: {found}{ignored}"

@@ -169,7 +169,13 @@ def describe_ids(labels: np.ndarray) -> str:
     return ", ".join(found) or "no objects"
 
 
-def _ids(image, depth: int, color_type: int, path, colors) -> np.ndarray:
+def _ids(
+    image: Image.Image,
+    depth: int,
+    color_type: int,
+    path: str | os.PathLike[str],
+    colors: dict[tuple[int, int, int], int] | None,
+) -> np.ndarray:
     if depth == 16 and color_type != _PNG_GREY:
         # Pillow keeps the upper 8 bits of such files only, which would merge small ids.
         raise InputError(f"{path}: has 16 bits a color, expected a mask of 8 bits")
@@ -219,7 +225,7 @@ def _brightness(image: Image.Image) -> np.ndarray:
     return (alpha if drawn_by_alpha else bright).astype(np.uint8)
 
 
-def _sharpened(image: Image.Image, path) -> Image.Image:
+def _sharpened(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
     """The image in the colors that fill areas, its alpha all or nothing."""
     grey = image.mode in ("L", "LA")
     pixels = np.array(image.convert("RGBA"))
@@ -252,7 +258,7 @@ def questionable(labels: np.ndarray) -> str | None:
     )
 
 
-def _visible(alpha: np.ndarray, path) -> np.ndarray:
+def _visible(alpha: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
     partial = int(((alpha > 0) & (alpha < 255)).sum())
     if partial:
         raise InputError(
@@ -263,14 +269,16 @@ def _visible(alpha: np.ndarray, path) -> np.ndarray:
     return (alpha == 255).astype(np.uint8)
 
 
-def _from_grey(values: np.ndarray, path) -> np.ndarray:
+def _from_grey(values: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
     found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     if looks_smoothed(values[:, :, np.newaxis], codes.reshape(values.shape), len(found)):
         raise InputError(_smoothed(path, "grey levels", [str(v) for v in found], counts))
     return values
 
 
-def _from_colors(rgb: np.ndarray, path, memory) -> np.ndarray:
+def _from_colors(
+    rgb: np.ndarray, path: str | os.PathLike[str], memory: dict[tuple[int, int, int], int] | None
+) -> np.ndarray:
     packed = _pack(rgb)
     found, first, codes, counts = np.unique(
         packed.ravel(), return_index=True, return_inverse=True, return_counts=True
@@ -286,7 +294,9 @@ def _from_colors(rgb: np.ndarray, path, memory) -> np.ndarray:
     return lookup[codes]
 
 
-def _assign(colors: list[tuple[int, int, int]], memory: dict, path) -> list[int]:
+def _assign(
+    colors: list[tuple[int, int, int]], memory: dict, path: str | os.PathLike[str]
+) -> list[int]:
     """Ids of colors, see `read_mask`; what the palette does not know is added to `memory`."""
     known = [memory.get(color, _IDS_OF_PALETTE.get(color)) for color in colors]
     if None not in known:
@@ -303,7 +313,7 @@ def _assign(colors: list[tuple[int, int, int]], memory: dict, path) -> list[int]
     return [memory[color] if i is None else i for color, i in zip(colors, known)]
 
 
-def _smoothed(path, kind: str, names: list[str], counts: np.ndarray) -> str:
+def _smoothed(path: str | os.PathLike[str], kind: str, names: list[str], counts: np.ndarray) -> str:
     """The message for values that cannot be objects: how many, and the most frequent ones."""
     order = np.argsort(-counts, kind="stable")[:5]
     shares = ", ".join(f"{names[i]} {100 * counts[i] / counts.sum():.2g} %" for i in order)

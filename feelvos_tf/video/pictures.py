@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+from types import TracebackType
 
 import numpy as np
 from PIL import Image
@@ -42,7 +43,7 @@ class Pictures:
         *,
         overlay: bool,
         contact_sheet: bool,
-    ):
+    ) -> None:
         """Args as follows; the folder must exist.
 
         Args:
@@ -93,7 +94,12 @@ class Pictures:
         self._exit.enter_context(self._work)
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._exit.__exit__(kind, error, traceback)
         if kind is None and self._sheet is not None and self._tiles:
             self._write_sheet()

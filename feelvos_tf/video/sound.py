@@ -7,8 +7,13 @@ import fractions
 import logging
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 from feelvos_tf.video.video_file import import_av
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.packet import Packet
 
 _logger = logging.getLogger(__name__)
 
@@ -20,7 +25,12 @@ class SoundCopy:
     pictures go on without it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], container, open_files: contextlib.ExitStack):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        container: OutputContainer,
+        open_files: contextlib.ExitStack,
+    ) -> None:
         """Adds the stream to the container; to be called before its header is written.
 
         Args:
@@ -62,7 +72,7 @@ class SoundCopy:
                 self._container.mux(packet)
             self._next = self._read()
 
-    def _read(self):
+    def _read(self) -> Packet | None:
         """The next packet that has a time; None at the end, or where the file is damaged."""
         try:
             for packet in self._packets:

@@ -8,6 +8,8 @@ import logging
 import os
 import pathlib
 from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,13 +17,18 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.video.completeness import Completeness
 from feelvos_tf.video.frame_source import Frame, FrameSource
 
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
 _logger = logging.getLogger(__name__)
 
 # Demuxers that would take a text file or a single image for a video.
 _NOT_VIDEOS = ("image2", "tty")
 
 
-def import_av():
+def import_av() -> ModuleType:
     """Returns the PyAV module; InputError that names the extra where it is not installed."""
     try:
         import av
@@ -41,7 +48,7 @@ class VideoFileFrames(FrameSource):
     once the file has been read to its end.
     """
 
-    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop"):
+    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop") -> None:
         self.path = pathlib.Path(path)
         self.on_error = on_error
         self.names = None
@@ -103,7 +110,7 @@ class VideoFileFrames(FrameSource):
             return count
 
     @contextlib.contextmanager
-    def _open(self):
+    def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:
         """Yields (container, video stream); InputError where the file holds none."""
         try:
             # The prefix keeps FFmpeg from reading "a:b.mp4" as a network address.
@@ -128,7 +135,7 @@ class VideoFileFrames(FrameSource):
         old = int(self._av.__version__.split(".")[0]) < 19
         return {"metadata_errors": "replace"} if old else {}
 
-    def _decode(self, container, stream) -> Iterator:
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator:
         """Yields decoded frames; damaged packets and frames stop or are skipped as asked."""
         packets = container.demux()  # of all streams: the longest one says where the file ends
         whole = Completeness(container, stream)
@@ -167,12 +174,12 @@ class VideoFileFrames(FrameSource):
         error.__cause__ = cause
         self._unreadable(error)
 
-    def _time(self, frame, index: int) -> fractions.Fraction:
+    def _time(self, frame: VideoFrame, index: int) -> fractions.Fraction:
         if frame.pts is None or not frame.time_base:  # raw streams and damaged files
             return index / fractions.Fraction(self.frame_rate)
         return frame.pts * frame.time_base
 
-    def _to_rgb(self, frame, name: str) -> np.ndarray:
+    def _to_rgb(self, frame: VideoFrame, name: str) -> np.ndarray:
         try:
             image = frame.to_ndarray(format="rgb24")
             quarter_turns = _quarter_turns(frame)
@@ -183,7 +190,7 @@ class VideoFileFrames(FrameSource):
         return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
 
 
-def _quarter_turns(frame) -> int:
+def _quarter_turns(frame: VideoFrame) -> int:
     """Counterclockwise quarter turns, 0..3, by which players turn a frame."""
     return round(frame.rotation / 90) % 4
 

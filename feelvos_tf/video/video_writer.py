@@ -6,6 +6,8 @@ import contextlib
 import fractions
 import os
 import pathlib
+from collections.abc import Iterator
+from types import TracebackType
 
 import numpy as np
 
@@ -35,7 +37,7 @@ class VideoFileWriter:
         time_base: fractions.Fraction | None = None,
         pixel_aspect: fractions.Fraction = fractions.Fraction(1),
         sound: str | os.PathLike[str] | None = None,
-    ):
+    ) -> None:
         """Checks what can be checked before the first frame.
 
         Args:
@@ -124,7 +126,12 @@ class VideoFileWriter:
     def __enter__(self) -> VideoFileWriter:
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is None:
             self.close()
         else:
@@ -164,7 +171,7 @@ class VideoFileWriter:
         self._container.start_encoding()  # writes the header: a bad target shows at once
 
     @contextlib.contextmanager
-    def _removed_on_error(self):
+    def _removed_on_error(self) -> Iterator[None]:
         try:
             yield
         except (self._av.FFmpegError, OSError, UnicodeEncodeError) as error:
