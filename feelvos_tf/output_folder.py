@@ -28,8 +28,10 @@ from feelvos_tf.files import PART_FILES, check_name, make_folder, open_file, rea
 
 try:
     import fcntl
+
+    _HAS_LOCKS = True
 except ImportError:  # Windows: two runs at once go unnoticed there
-    fcntl = None
+    _HAS_LOCKS = False
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".feelvos.lock"
@@ -216,7 +218,7 @@ class OutputFolder:
     def _take_lock(self) -> None:
         path = self.path / LOCK_FILE
         try:
-            while fcntl is not None and self._lock is None:
+            while _HAS_LOCKS and self._lock is None:
                 self._lock = _try_lock(path)
         except BlockingIOError as error:
             raise InputError(

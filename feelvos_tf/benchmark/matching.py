@@ -61,7 +61,8 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
         ("global", _global_forms(case, slow)),
         ("local", _local_forms(case.objects, case.window, slow)),
     ):
-        floor = ours = None
+        floor = float("nan")  # until the matrix product, which is first, is timed
+        ours: np.ndarray | None = None
         for name, form in forms.items():
             milliseconds, result = _timed(tf.function(form), given, repetitions)
             difference = None
@@ -74,7 +75,7 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
             yield Row(kind, name, case, milliseconds, milliseconds / floor, difference)
 
 
-def _global_forms(case: Case, slow: bool) -> dict[str, Callable]:
+def _global_forms(case: Case, slow: bool) -> dict[str, Callable[..., tf.Tensor]]:
     n = case.objects
 
     # Once a video, so it is not part of a frame's time.
@@ -140,7 +141,7 @@ def _blocks(embedding: tf.Tensor, most: int) -> tf.Tensor:
     return tf.reshape(flat[: blocks * size], [blocks, size, EMBEDDING_DIM])
 
 
-def _local_forms(n: int, window: int, slow: bool) -> dict[str, Callable]:
+def _local_forms(n: int, window: int, slow: bool) -> dict[str, Callable[..., tf.Tensor]]:
     def form(implementation: str) -> Callable[..., tf.Tensor]:
         return lambda query, other, labels: matching.local_matching(
             query, other, labels, n, window, implementation
@@ -183,13 +184,12 @@ def _timed(
     function: Callable[..., tf.Tensor], arguments: Sequence[tf.Tensor], repetitions: int
 ) -> tuple[float, np.ndarray]:
     """Milliseconds of the fastest run, and the result."""
-    result = None
+    results: list[np.ndarray] = []
 
     def run() -> None:
-        nonlocal result
-        result = np.asarray(function(*arguments))
+        results[:] = [np.asarray(function(*arguments))]
 
-    return fastest(run, repetitions), result
+    return fastest(run, repetitions), results[0]
 
 
 def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) -> None:
@@ -251,7 +251,7 @@ def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) 
     report.write(
         folder, "matching", {"time": [dataclasses.asdict(r) for r in rows], "memory": memory}, table
     )
-    curves = {}
+    curves: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         if row.name in ("exact", "tiled") and row.case.window == 15 and row.case.objects == 3:
             pixels = row.case.size[0] * row.case.size[1]

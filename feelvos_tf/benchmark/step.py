@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -67,27 +68,27 @@ def run(
     model = networks.build(network)
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
         yield Stage(network, resolution, stage, fastest(function, repetitions))
-    for stage, options in (
-        ("step", {"memory": None}),
-        ("step, fast", {"memory": None, "max_reference_pixels": FAST_REFERENCE_PIXELS}),
-        ("step, memory", {"memory": model.recommended_memory or Memory()}),
+    for stage, memory, most in (
+        ("step", None, None),
+        ("step, fast", None, FAST_REFERENCE_PIXELS),
+        ("step, memory", model.recommended_memory or Memory(), None),
     ):
-        segmenter = VideoSegmenter(model, **options)
+        segmenter = VideoSegmenter(model, memory=memory, max_reference_pixels=most)
         segmenter.reset(clip.frames[0], clip.masks[0])
         # From its first frame on a memory is searched as if it were full.
-        for _ in range(options["memory"].every if options["memory"] else 0):
+        for _ in range(memory.every if memory else 0):
             segmenter.step(clip.frames[1])
         yield Stage(
             network,
             resolution,
             stage,
-            fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions),
+            fastest(functools.partial(segmenter.step, clip.frames[1]), repetitions),
         )
 
 
 def _stages(
     model: Feelvos, frame: np.ndarray, mask: np.ndarray, n: int
-) -> Iterator[tuple[str, Callable]]:
+) -> Iterator[tuple[str, Callable[[], object]]]:
     """The stages with what each needs, computed once."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "frame.jpg"
@@ -175,14 +176,14 @@ def measure(
     table = report.markdown_table(
         ["ms", *(f"{network} {resolution}" for network, resolution in columns)],
         [
-            [name, *(values[(*column, name)] for column in columns)]
+            [name, *(values[network, resolution, name] for network, resolution in columns)]
             for name in dict.fromkeys(s.stage for s in stages)
         ],
     )
     table += f"\n\npeak memory of the process: {process_memory.peak_mb():.0f} MB"
     print(table)
     report.write(folder, "step", [dataclasses.asdict(s) for s in stages], table)
-    curves = {}
+    curves: dict[str, list[tuple[float, float]]] = {}
     for s in stages:
         if s.stage.startswith("step"):
             height, width = RESOLUTIONS[s.resolution]

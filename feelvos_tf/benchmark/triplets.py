@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -55,7 +56,7 @@ def benchmark_triplets(
     )
     source = sources[0]
     stages = [("read and decode", _decoded(source, config.num_frames, warm_up + num_triplets))]
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "triplets": {},
         "with color jitter": {"color_jitter": config.color_jitter},
         "with damaged masks": {"damage_previous": config.damage_previous},

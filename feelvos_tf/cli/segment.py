@@ -153,9 +153,10 @@ def main(argv: list[str]) -> None:
             demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
         )
         return
-    for flag in (_VIDEO, _MASK):
-        if not flag.value:
-            raise absl_app.UsageError(f"give --{flag.name} (or --demo alone); see --help")
+    video, mask = _VIDEO.value, _MASK.value
+    if not video or not mask:
+        lacking = _MASK if video else _VIDEO
+        raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
     settings = {
         **checkpoint_file.identity(checkpoint),
         "max_side": _MAX_SIDE.value,
@@ -167,8 +168,8 @@ def main(argv: list[str]) -> None:
     del settings["checkpoint"]  # a file that was moved is still the same
     _conclude(
         segment_video(
-            _VIDEO.value,
-            _MASK.value,
+            video,
+            mask,
             _OUTPUT.value,
             make_segmenter,
             settings=settings,

@@ -12,6 +12,7 @@ A row can be evaluated in two ways, and they do not measure the same thing:
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -135,13 +136,15 @@ def run_ablation(
     unknown = [name for name in trained if name not in names]
     if unknown:
         raise InputError(f"ablation has no row {unknown[0]!r}, expected {', '.join(names)}")
-    without = [name for name in names if name not in trained]
-    if checkpoint is None and without:
-        raise InputError(
-            f"row {without[0]} of the ablation has no checkpoint; give one for it or "
-            "one of the full network for all"
-        )
-    paths = {row: trained.get(row.name, checkpoint) for row in ABLATION_ROWS}
+    paths: dict[AblationRow, str | os.PathLike[str]] = {}
+    for row in ABLATION_ROWS:
+        path = trained.get(row.name, checkpoint)
+        if path is None:
+            raise InputError(
+                f"row {row.name} of the ablation has no checkpoint; give one for it or "
+                "one of the full network for all"
+            )
+        paths[row] = path
     # All of them before the first run, so that a wrong file is told before hours of work.
     loaded = {path: load_model(path) for path in dict.fromkeys(map(str, paths.values()))}
     models = {
@@ -156,7 +159,7 @@ def run_ablation(
             say(f"ablation: {row.name} with {path}")
             outcomes[row.name] = evaluate_method(
                 task,
-                lambda model=models[row]: VideoSegmenter(model, memory=None),
+                functools.partial(VideoSegmenter, models[row], memory=None),
                 {"ablation": row.name, **identity(path)},
                 Path(output) / row.name,
                 rerun=rerun,

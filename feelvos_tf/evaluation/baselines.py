@@ -21,8 +21,7 @@ class FirstMask:
     What a method must beat to have seen motion at all.
     """
 
-    def __init__(self) -> None:
-        self._labels = None
+    _labels: np.ndarray  # uint8 [H, W], from `reset` on
 
     def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
         """Starts a video; `frame` is ignored, `mask` is integer [H, W]."""
@@ -57,8 +56,9 @@ class NearestNeighbor:
 
     def __init__(self, model: Feelvos) -> None:
         self._model = model
-        self._references = []  # (embedding [h, w, C], labels [H, W] whose objects it gives)
-        self._embedding = None
+        # (embedding [h, w, C], labels [H, W] whose objects it gives)
+        self._references: list[tuple[tf.Tensor, np.ndarray]] = []
+        self._embedding: tf.Tensor  # of the frame before, from `reset` on
 
     def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
         """Starts a video.

@@ -159,16 +159,16 @@ def statistics(values: Sequence[float]) -> Statistics:
     Raises:
       InputError: there is no value.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 1 or not values.size:
-        raise InputError(f"values have shape {list(values.shape)}, expected one of 1 frame or more")
+    series = np.asarray(values, dtype=np.float64)
+    if series.ndim != 1 or not series.size:
+        raise InputError(f"values have shape {list(series.shape)}, expected one of 1 frame or more")
     # The official tool adds 1e-10 against halves being rounded to even; keep its very indices.
-    borders = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
-    first = values[borders[0] : borders[1] + 1]
-    last = values[borders[3] : borders[4] + 1]
+    borders = (np.round(np.linspace(1, len(series), 5) + 1e-10) - 1).astype(int)
+    first = series[borders[0] : borders[1] + 1]
+    last = series[borders[3] : borders[4] + 1]
     return Statistics(
-        mean=float(np.mean(values)),
-        recall=float(np.mean(values > RECALL_THRESHOLD)),
+        mean=float(np.mean(series)),
+        recall=float(np.mean(series > RECALL_THRESHOLD)),
         decay=float(np.mean(first) - np.mean(last)),
     )
 

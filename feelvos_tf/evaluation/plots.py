@@ -14,9 +14,9 @@ from PIL import Image
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, protocols
-from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.evaluation.scoring import SequenceScores, read_truth
 from feelvos_tf.files import replaced_when_done
-from feelvos_tf.video.images import read_image
+from feelvos_tf.video.images import read_image, size_of
 from feelvos_tf.video.masks import read_mask
 from feelvos_tf.video.overlay import contact_sheet, overlay
 
@@ -149,16 +149,16 @@ def worst_frames(
     Returns:
       (sequence, frame, J, F), worst first.
     """
-    found = []
+    found: list[tuple[str, str, float, float]] = []
     for sequence in sequences:
         values: dict[str, list[tuple[float, float]]] = {}
         for scores in sequence.objects:
-            for frame, *pair in zip(scores.frames, scores.j, scores.f):
-                values.setdefault(frame, []).append(tuple(pair))
-        means = [
-            (sequence.name, frame, *map(float, np.mean(pairs, axis=0)))
-            for frame, pairs in values.items()
-        ]
+            for frame, j, f in zip(scores.frames, scores.j, scores.f):
+                values.setdefault(frame, []).append((j, f))
+        means = []
+        for frame, pairs in values.items():
+            mean_j, mean_f = np.mean(pairs, axis=0)
+            means.append((sequence.name, frame, float(mean_j), float(mean_f)))
         found += sorted(means, key=lambda entry: entry[2] + entry[3])[:each]
     return sorted(found, key=lambda entry: entry[2] + entry[3])[:count]
 
@@ -188,9 +188,9 @@ def write_worst_frames(
         video = by_name[name]
         index = [p.stem for p in video.frames].index(frame)
         image = read_image(video.frames[index])
-        truth = protocols.protocol_labels(video.read_labels(index), protocol)
+        truth = read_truth(video, index, protocol)
         labels = protocols.protocol_labels(
-            read_mask(Path(masks) / name / f"{frame}.png", truth.shape), protocol
+            read_mask(Path(masks) / name / f"{frame}.png", size_of(truth)), protocol
         )
         images += [overlay(image, truth), overlay(image, labels)]
         captions += [f"{name} {frame} truth", f"result, J {100 * j:.1f} F {100 * f:.1f}"]

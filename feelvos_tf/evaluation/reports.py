@@ -162,10 +162,10 @@ def _markdown(
 ) -> str:
     lines = [f"# Evaluation on {run.get('dataset', 'a dataset')}, split {split}", ""]
     lines += [f"- {key}: {value}" for key, value in run.items()]
-    speeds = [s for s in sequences if s.frames_per_second]
+    speeds = [s.frames_per_second for s in sequences if s.frames_per_second]
     if speeds:
-        memory = max(s.peak_memory or 0 for s in speeds) / 1e9
-        mean = np.mean([s.frames_per_second for s in speeds])
+        memory = max(s.peak_memory or 0 for s in sequences if s.frames_per_second) / 1e9
+        mean = np.mean(speeds)
         lines.append(
             f"- speed: {mean:.2f} frames/s (mean over sequences), peak memory {memory:.2f} GB"
         )

@@ -15,6 +15,7 @@ import numpy as np
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, protocols
+from feelvos_tf.video.images import size_of
 from feelvos_tf.video.masks import read_mask
 
 # Arguments of `score_result_folder`.
@@ -135,7 +136,9 @@ def score_sequence(
 
 def read_truth(video: Video, index: int, protocol: str) -> np.ndarray:
     """Reads the true ids of a frame as the protocol sees them; uint8 [H, W]."""
-    return protocols.protocol_labels(video.read_labels(index), protocol)
+    labels = video.read_labels(index)
+    assert labels is not None  # a plan gives and scores frames with masks only
+    return protocols.protocol_labels(labels, protocol)
 
 
 def score_result_folder(
@@ -172,7 +175,7 @@ def score_result_folder(
     for index, object_ids in plan.scored.items():
         truth = read_truth(video, index, protocol)
         path = folder / f"{video.frames[index].stem}.png"
-        labels = protocols.protocol_labels(read_mask(path, truth.shape), protocol)
+        labels = protocols.protocol_labels(read_mask(path, size_of(truth)), protocol)
         check_result_ids(path, labels, plan)
         by_frame[index] = score_frame(truth, labels, object_ids)
     return SequenceScores(

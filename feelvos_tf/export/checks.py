@@ -33,7 +33,12 @@ def size_of(tensor: tf.Tensor, axis: int) -> tf.Tensor:
     return shape[axis]
 
 
-def has_shape(name: str, tensor: tf.Tensor, expected: Sequence, words: str | None = None) -> Check:
+def has_shape(
+    name: str,
+    tensor: tf.Tensor,
+    expected: Sequence[int | tf.Tensor | None],
+    words: str | None = None,
+) -> Check:
     """A check that a tensor has the expected shape and holds something.
 
     Args:

@@ -72,7 +72,7 @@ PURPOSES = {
 }
 
 
-def describe(functions: Mapping, settings: Mapping[str, Any]) -> dict[str, Any]:
+def describe(functions: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what signatures.json holds.
 
     Args:

@@ -53,7 +53,7 @@ class Signatures:
             else steps.advance
         )
 
-    def functions(self) -> dict:
+    def functions(self) -> dict[str, Any]:
         """Traces the functions; returns tf ConcreteFunctions by name."""
         image = tf.TensorSpec([*self._size, 3], tf.uint8, "image")
         mask = tf.TensorSpec(self._size, tf.uint8, "mask")
@@ -109,13 +109,13 @@ class Signatures:
         return State.of(ids, labels, video).by_name()
 
     def _step(self, image: tf.Tensor, *state: tf.Tensor) -> dict[str, tf.Tensor]:
-        image, state = self._checked_state(image, State(*state))
-        result = self._advance(self._sized(image), state.video, state.object_ids)
-        labels = tf.cast(tf.gather(state.object_ids, result.channels), tf.uint8)
+        image, last = self._checked_state(image, State(*state))
+        result = self._advance(self._sized(image), last.video, last.object_ids)
+        labels = tf.cast(tf.gather(last.object_ids, result.channels), tf.uint8)
         best = tf.reduce_max(result.full_logits, axis=-1, keepdims=True)
         # The largest softmax without the rest: exp(0) over the sum.
         probability = 1.0 / tf.reduce_sum(tf.exp(result.full_logits - best), axis=-1)
-        following = State.of(state.object_ids, labels, result.state)
+        following = State.of(last.object_ids, labels, result.state)
         return {
             **following.by_name(),
             "confidences": tf.cast(tf.round(255.0 * probability), tf.uint8),
@@ -124,15 +124,15 @@ class Signatures:
     def _add_objects(
         self, image: tf.Tensor, mask: tf.Tensor, *state: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        image, state = self._checked_state(image, State(*state))
+        image, last = self._checked_state(image, State(*state))
         mask = self._checked_mask(checks.without_shape(mask), image)
         new = self._ids_in(mask)
-        tracked = tf.reduce_any(new[:, tf.newaxis] == state.object_ids[tf.newaxis], axis=1)
-        num_known = tf.size(state.object_ids)
+        tracked = tf.reduce_any(new[:, tf.newaxis] == last.object_ids[tf.newaxis], axis=1)
+        num_known = tf.size(last.object_ids)
         embedding = self._steps.embed(self._sized(image)[tf.newaxis])[1][0]
-        largest = tf.reduce_max(tf.abs(state.previous_embedding))
-        difference = tf.reduce_max(tf.abs(embedding - state.previous_embedding))
-        mask, new, state = checks.after(
+        largest = tf.reduce_max(tf.abs(last.previous_embedding))
+        difference = tf.reduce_max(tf.abs(embedding - last.previous_embedding))
+        mask, new, last = checks.after(
             [
                 checks.holds(tf.size(new) > 0, "the mask holds no new object"),
                 checks.holds(
@@ -147,12 +147,12 @@ class Signatures:
                     "belongs; objects are added to that one",
                 ),
             ],
-            (mask, new, state),
+            (mask, new, last),
         )
         mask = tf.where(label_ops.ids_to_channels(mask, new) >= 0, mask, tf.zeros_like(mask))
-        ids = tf.concat([state.object_ids, new], axis=0)
-        video = self._steps.extend(mask, state.video, ids, num_known)
-        labels = tf.where(mask > 0, mask, state.labels)
+        ids = tf.concat([last.object_ids, new], axis=0)
+        video = self._steps.extend(mask, last.video, ids, num_known)
+        labels = tf.where(mask > 0, mask, last.labels)
         return State.of(ids, labels, video).by_name()
 
     def _embed(self, image: tf.Tensor) -> dict[str, tf.Tensor]:

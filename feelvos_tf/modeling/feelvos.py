@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -187,7 +187,7 @@ class Feelvos(tf.keras.Model):
             mask = label_ops.one_hot_mask(labels, logits.shape[-1] or tf.shape(logits)[-1])
         return FrameState(embedding, labels, mask), channels, full
 
-    def call(self, inputs: Mapping[str, int | tf.Tensor], training: bool = False) -> tf.Tensor:
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> tf.Tensor:
         """Segments the last frame of each triplet.
 
         Args:

@@ -178,8 +178,8 @@ def remember(
         )
 
     kept = tf.cond(steps % memory.every == 0, keep, lambda: state[:3])
-    kept = [tf.ensure_shape(new, old.shape) for new, old in zip(kept, state)]
-    return MemoryState(*kept, steps)
+    keys, objects, frames = (tf.ensure_shape(new, old.shape) for new, old in zip(kept, state))
+    return MemoryState(keys, objects, frames, steps)
 
 
 def confident_labels(probabilities: tf.Tensor, memory: Memory, seed: tf.Tensor) -> tf.Tensor:

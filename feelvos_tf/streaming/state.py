@@ -90,7 +90,7 @@ def shapes(
     ids_shape: Sequence[int | tf.Tensor],
     size: Sequence[int | tf.Tensor],
     columns: int | tf.Tensor,
-) -> dict[str, list]:
+) -> dict[str, Sequence[int | tf.Tensor]]:
     """The shape of every part by name.
 
     Args:
@@ -194,7 +194,7 @@ def checked(values: Mapping[str, np.ndarray], steps: StreamingSteps) -> State:
 def plain(state: State) -> dict[str, np.ndarray]:
     """The parts as plain arrays of their own, and the version."""
     arrays = {name: np.array(value) for name, value in state.by_name().items()}
-    return {_VERSION_KEY: np.int32(VERSION), **arrays}
+    return {_VERSION_KEY: np.array(VERSION, np.int32), **arrays}
 
 
 def save(path: str | os.PathLike[str], values: Mapping[str, np.ndarray]) -> None:

@@ -25,7 +25,7 @@ class VideoState(NamedTuple):
 
     reference: sorted_reference.Reference  # of the given frames
     frame: FrameState
-    memory: MemoryState | tuple  # () where there is no memory
+    memory: MemoryState | tuple[()]  # () where there is no memory
 
 
 class Advance(NamedTuple):
@@ -161,7 +161,7 @@ class StreamingSteps:
             self._thinned(tf.reshape(small, [-1]), num_channels),
             num_channels,
         )
-        memory = ()
+        memory: MemoryState | tuple[()] = ()
         if self.memory is not None:
             memory = memories.empty(self.memory, _size(small), num_channels, embedding.shape[-1])
         return VideoState(
@@ -198,7 +198,9 @@ class StreamingSteps:
         following, channels, full = self.model.follow(embedding, logits, tf.shape(frame)[:2])
         memory = state.memory
         if self.memory is not None:
-            memory = memories.remember(memory, self.memory, embedding, details["probabilities"])
+            memory = memories.remember(
+                _memory_of(state), self.memory, embedding, details["probabilities"]
+            )
         return Advance(VideoState(state.reference, following, memory), channels, full, details)
 
     def _match_reference(
@@ -211,11 +213,12 @@ class StreamingSteps:
         distances = reference_search.nearest(query, state.reference, num_channels, k)
         found = {}
         if self.memory is not None:
-            remembered = memories.distances(query, state.memory, num_channels, k)
+            memory = _memory_of(state)
+            remembered = memories.distances(query, memory, num_channels, k)
             nearest = tf.argmin(remembered, axis=1, output_type=tf.int32)
             least = tf.reduce_min(remembered, axis=1)
             found["reference_frame"] = tf.reshape(
-                tf.where(least < distances, tf.gather(state.memory.frames, nearest), 0), shape
+                tf.where(least < distances, tf.gather(memory.frames, nearest), 0), shape
             )
             distances = tf.minimum(distances, least)
         found["global_distance"] = tf.reshape(matching.squash(distances), shape)
@@ -248,7 +251,7 @@ class StreamingSteps:
         mask = tf.where(new[:, :, tf.newaxis], label_ops.one_hot_mask(small, num_channels), mask)
         memory = state.memory
         if self.memory is not None:
-            memory = memories.extend(memory, self.memory, _size(small), num_channels)
+            memory = memories.extend(_memory_of(state), self.memory, _size(small), num_channels)
         return VideoState(
             reference,
             FrameState(previous.embedding, tf.where(new, small, previous.labels), mask),
@@ -277,6 +280,12 @@ class StreamingSteps:
         if self._max_reference_pixels is None:
             return labels
         return sorted_reference.subsample(labels, num_channels, self._max_reference_pixels, seed=0)
+
+
+def _memory_of(state: VideoState) -> MemoryState:
+    """The memory in a state of steps that have one."""
+    assert isinstance(state.memory, MemoryState)  # `begin` made it so
+    return state.memory
 
 
 def _reduced(size: tf.Tensor, max_side: int) -> tf.Tensor:

@@ -99,7 +99,7 @@ def segment_clips(
         reference = tf.reshape(small[0], [-1])
         if max_reference_pixels is not None:
             reference = sorted_reference.subsample(reference, count, max_reference_pixels, seed)
-        remembered = []
+        remembered: list[tuple[tf.Tensor, tf.Tensor]] = []
         previous = FrameState(embeddings[1], small[1], label_ops.one_hot_mask(small[1], count))
         outputs, distances = [], []
         for t in range(2, num_frames):

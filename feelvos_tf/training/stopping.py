@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Who stops a program may send the signal to it and once more to its group, as `timeout` does.
@@ -30,9 +32,9 @@ class StopSignals:
     """
 
     def __init__(self) -> None:
-        self.received = None
-        self._when = None
-        self._before = {}
+        self.received: int | None = None
+        self._when = 0.0  # it was received
+        self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():

@@ -12,6 +12,7 @@ from absl import logging
 from official.core import base_task, task_factory
 
 from feelvos_tf.checkpoints import named_variables
+from feelvos_tf.data.videos import Video
 from feelvos_tf.evaluation import protocols, reports, video_runs
 from feelvos_tf.evaluation.baselines import NearestNeighbor
 from feelvos_tf.evaluation.scoring import SequenceScores
@@ -19,6 +20,7 @@ from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.ops import resize
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.training import configs, forward, initialization, inputs, losses
+from feelvos_tf.triplets.clip_sources import ClipSource
 
 
 @task_factory.register_task_cls(configs.FeelvosTask)
@@ -39,18 +41,18 @@ class FeelvosTrainingTask(base_task.Task):
         self.position: list[int] = []
         self.num_pipelines = 1
         self.initialized = "weights as the released code initializes them"
-        self._sources = None
-        self._videos = None
+        self._sources: list[ClipSource] | None = None
+        self._videos: list[Video] | None = None
 
     @property
-    def sources(self) -> list:
+    def sources(self) -> list[ClipSource]:
         """The sources of triplets, opened when first asked for."""
         if self._sources is None:
             self._sources = inputs.open_sources(self.task_config.train_data, self.logging_dir)
         return self._sources
 
     @property
-    def videos(self) -> list:
+    def videos(self) -> list[Video]:
         """The videos to validate on; empty where there are none."""
         data = self.task_config.validation_data
         if self._videos is None:

@@ -130,6 +130,7 @@ def read_tflite(model: Feelvos, path: str | os.PathLike, parts: str) -> dict[str
 
 
 def _unit_values(unit: ConvUnit, kernel: np.ndarray, bias: np.ndarray) -> dict[str, np.ndarray]:
+    assert unit.norm is not None  # those of the backbone and the ASPP have one
     leaf = "depthwise_weights" if unit.depthwise else "weights"
     norm = {
         "gamma": np.ones_like(bias),

@@ -14,8 +14,10 @@ from official.core import config_definitions as cfg
 
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
+from feelvos_tf.evaluation.baselines import NearestNeighbor
 from feelvos_tf.evaluation.scoring import SequenceScores
 from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.training import inputs
 from feelvos_tf.training.stopping import StopSignals
 from feelvos_tf.training.task import FeelvosTrainingTask
@@ -83,8 +85,8 @@ class Trainer(base_trainer.Trainer):
             self._waited = self._local(tf.zeros([], tf.float64))
             self._bad_step = self._local(-tf.ones([], tf.int64))
             self._bad_triplets = self._local(tf.zeros([0], tf.int64), shape=[None])
-        self._loop_start, self._loop_step = None, None
-        self._segmenter = None
+        self._loop_start, self._loop_step = 0.0, 0  # of the loop that runs
+        self._segmenter: VideoSegmenter | NearestNeighbor | None = None
         self.signals = StopSignals()  # none are received before the run begins
 
     @staticmethod
@@ -184,6 +186,7 @@ class Trainer(base_trainer.Trainer):
         if self.signals.received is not None:
             self.swap_averages()  # back, since the end of the evaluation will not be reached
             self.signals.check()
+        assert self._segmenter is not None  # see eval_begin
         return {"scores": self.task.validate_video(int(next(iterator)), self._segmenter)}
 
 

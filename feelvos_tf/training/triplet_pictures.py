@@ -29,9 +29,9 @@ class TripletPictures:
     def __init__(self, task: FeelvosTrainingTask, trainer: Trainer, folder: str) -> None:
         self._task, self._trainer, self._folder = task, trainer, folder
         self._interval = task.task_config.image_interval
-        self._drawn = None
-        self._writer = None
-        self._clip = None
+        self._drawn: int | None = None  # step of the last picture
+        self._writer: tf.summary.SummaryWriter | None = None
+        self._clip: Mapping[str, tf.Tensor] = {}
 
     def __call__(self, output: object) -> None:
         """Draws if the interval has passed since the last time."""

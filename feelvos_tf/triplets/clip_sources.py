@@ -58,14 +58,18 @@ class TreeSource:
     ) -> None:
         self.name, self.weight, self.still = name, weight, still
         self.names = [video.name for video in videos]
-        usable = [video.annotated for video in videos]
-        self.lengths = np.array([len(indices) for indices in usable], np.int64)
+        self.lengths = np.array([len(video.annotated) for video in videos], np.int64)
         without = sum(len(video.frames) for video in videos) - int(self.lengths.sum())
         if without:
             logging.warning("%s: %d frames have no mask, not used for training", name, without)
-        chosen = [(video, i) for video, indices in zip(videos, usable) for i in indices]
-        self._frames = tf.constant([os.fspath(video.frames[i]) for video, i in chosen], tf.string)
-        self._masks = tf.constant([os.fspath(video.masks[i]) for video, i in chosen], tf.string)
+        chosen = [
+            (os.fspath(frame), os.fspath(mask))
+            for video in videos
+            for frame, mask in zip(video.frames, video.masks)
+            if mask is not None
+        ]
+        self._frames = tf.constant([frame for frame, _ in chosen], tf.string)
+        self._masks = tf.constant([mask for _, mask in chosen], tf.string)
         self._starts = tf.constant(np.cumsum(self.lengths) - self.lengths, tf.int64)
         self._binary = tf.constant([video.binary for video in videos], tf.bool)
 

@@ -328,9 +328,10 @@ class _Maker:
         video = self._switch(source, any_video)
         donor, paths = draws.child("donor"), self._config.paste_paths
         if paths:
-            frame = self._switch(source, lambda number: self._load_frame(number, video, donor))
-            donor_images, donor_labels = self._augment(*frame[:2], donor)
-            readable = frame[2]
+            frame, frame_labels, readable = self._switch(
+                source, lambda number: self._load_frame(number, video, donor)
+            )
+            donor_images, donor_labels = self._augment(frame, frame_labels, donor)
         else:
             donor_images, donor_labels, _, readable = self._clip(source, video, donor)
         images, labels = paste.paste_object(

@@ -87,12 +87,12 @@ class Completeness:
         entries = getattr(self._stream, "index_entries", None)  # absent before PyAV 17
         if entries is not None:
             return len(entries)
-        duration = self._stream.duration
-        edited = duration is None or self._stream.index not in self._ends
-        if not edited:
-            first = self._starts[self._stream.index][0]
-            shown = self._ends[self._stream.index] - first
-            edited = shown >= float(duration * self._stream.time_base) - self._half_frame()
+        duration, time_base = self._stream.duration, self._stream.time_base
+        if duration is None or time_base is None or self._stream.index not in self._ends:
+            return 0
+        first = self._starts[self._stream.index][0]
+        shown = self._ends[self._stream.index] - first
+        edited = shown >= float(duration * time_base) - self._half_frame()
         return 0 if edited else self._stream.frames
 
     def _missing_seconds(self) -> float:

@@ -76,7 +76,7 @@ class GivenMasks:
         self._path = pathlib.Path(path)
         self._size = size
         self._ignore_label = ignore_label
-        self._reading = {"threshold": threshold, "snap": snap}
+        self._threshold, self._snap = threshold, snap
         # A color outside the palette means the same object in all masks.
         self._colors: dict[tuple[int, int, int], int] = {}
         self.notes: list[str] = []
@@ -124,7 +124,7 @@ class GivenMasks:
         return mask.astype(np.uint8)
 
     def _read(self, file: pathlib.Path, keep_ignored: bool = False) -> np.ndarray:
-        mask = read_mask(file, self._size, self._colors, **self._reading)
+        mask = read_mask(file, self._size, self._colors, threshold=self._threshold, snap=self._snap)
         if self._ignore_label is not None and not keep_ignored:
             mask = np.where(mask == self._ignore_label, 0, mask)
         return mask

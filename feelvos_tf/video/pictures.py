@@ -102,7 +102,7 @@ class Pictures:
     ) -> None:
         self._exit.__exit__(kind, error, traceback)
         if kind is None and self._sheet is not None and self._tiles:
-            self._write_sheet()
+            self._write_sheet(self._sheet)
 
     def _draw(self, frame: Frame, labels: np.ndarray) -> None:
         drawn = overlay(frame.image, labels)
@@ -114,12 +114,10 @@ class Pictures:
             self._tiles.append(np.array(tile))
             self._captions.append(frame.name)
 
-    def _write_sheet(self) -> None:
+    def _write_sheet(self, path: pathlib.Path) -> None:
         sheet = Image.fromarray(contact_sheet(self._tiles, self._captions, tile_width=_TILE_WIDTH))
         try:
-            with replaced_when_done(self._sheet) as temporary:
+            with replaced_when_done(path) as temporary:
                 sheet.save(temporary, format="JPEG", quality=92)
         except OSError as error:
-            raise InputError(
-                f"{self._sheet}: cannot be written ({error.strerror or error})"
-            ) from error
+            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error

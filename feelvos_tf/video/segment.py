@@ -188,7 +188,8 @@ class _Run:
         self._kept_state: Kept | None = None
         self.kept = self.computed = 0
         self._segmented = self._first = 0
-        self._began = self._warm = None
+        self._began: float | None = None
+        self._warm: float | None = None
 
     @property
     def is_warm(self) -> bool:
@@ -299,7 +300,7 @@ def _files_read(
     given: GivenMasks,
     mask: str | os.PathLike[str],
     inputs: Iterable[str | os.PathLike[str]],
-) -> list:
+) -> list[str | os.PathLike[str]]:
     """Every file that a run reads, and the folders that it lists."""
     frames = source.files if isinstance(source, FolderFrames) else []
     return [source.path, *frames, mask, *(entry.path for entry in given.entries), *inputs]

@@ -77,7 +77,7 @@ class SegmentOutput:
         self._resume, self._overwrite = resume, overwrite
         self._inputs = inputs
         self._output = OutputFolder(folder, PROGRAM)
-        self._writer: MaskFolderWriter | None = None
+        self._writer: MaskFolderWriter  # from the beginning of the block on
         self._masks = [mask_file(name, "video") for name in names]
         self._pictures = [*pictures, STATE_FILE]
         self.state = KeptState(self.folder, made_from)

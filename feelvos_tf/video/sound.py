@@ -7,6 +7,7 @@ import fractions
 import logging
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from feelvos_tf.video.video_file import import_av
@@ -41,7 +42,8 @@ class SoundCopy:
         self._path = pathlib.Path(path)
         self._av = import_av()
         self._container = container
-        self._packets = self._next = self._stream = None
+        self._packets: Iterator[Packet] = iter(())
+        self._next: Packet | None = None
         try:
             source = open_files.enter_context(self._av.open(f"file:{self._path}"))
             stream = source.streams.audio[0]
@@ -62,8 +64,11 @@ class SoundCopy:
           time: up to here; packets of later times wait.
           origin: what the container counts as 0; what sounds before it is left out.
         """
-        while self._next is not None and self._next.pts * self._next.time_base < time:
+        while self._next is not None:
             packet = self._next
+            assert packet.pts is not None  # see `_read`
+            if packet.pts * packet.time_base >= time:
+                break
             shift = round(origin / packet.time_base)
             if packet.pts >= shift:
                 packet.pts -= shift

@@ -16,6 +16,7 @@ import numpy as np
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.completeness import Completeness
 from feelvos_tf.video.frame_source import Frame, FrameSource
+from feelvos_tf.video.images import size_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -75,7 +76,7 @@ class VideoFileFrames(FrameSource):
                 if index >= start:
                     name = f"{index:05d}"
                     image = self._to_rgb(decoded, name)
-                    self._check_size(f"{self.path}, frame {name}", image.shape[:2])
+                    self._check_size(f"{self.path}, frame {name}", size_of(image))
                     yield Frame(index, name, image, self._time(decoded, index))
                 index += 1
         self._length = index
@@ -87,7 +88,7 @@ class VideoFileFrames(FrameSource):
             if container.streams.audio:
                 self.sound = self.path
             for decoded in self._decode(container, stream):
-                self._size = self._to_rgb(decoded, "00000").shape[:2]
+                self._size = size_of(self._to_rgb(decoded, "00000"))
                 rate = stream.average_rate or stream.guessed_rate or 25
                 self.frame_rate = float(rate)
                 self.time_base = stream.time_base or 1 / fractions.Fraction(rate)
@@ -135,7 +136,7 @@ class VideoFileFrames(FrameSource):
         old = int(self._av.__version__.split(".")[0]) < 19
         return {"metadata_errors": "replace"} if old else {}
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator:
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         """Yields decoded frames; damaged packets and frames stop or are skipped as asked."""
         packets = container.demux()  # of all streams: the longest one says where the file ends
         whole = Completeness(container, stream)
@@ -148,7 +149,7 @@ class VideoFileFrames(FrameSource):
                 whole.add(packet)
                 if packet.stream.index != stream.index:
                     continue
-                frames = packet.decode()
+                frames = stream.decode(packet)
             except (self._av.FFmpegError, ValueError) as error:
                 self._damaged(count, _text(error), error)
                 continue  # a failed demuxer ends with the next call
