@@ -116,7 +116,9 @@ def _listed(entries: Sequence[str]) -> str:
     return ", ".join(entries[:_SHOWN]) + more
 
 
-def load_tf1_checkpoint(model: Feelvos, prefix: str | os.PathLike, parts: str = "all") -> list[str]:
+def load_tf1_checkpoint(
+    model: Feelvos, prefix: str | os.PathLike[str], parts: str = "all"
+) -> list[str]:
     """Loads a checkpoint of the released TensorFlow 1 code.
 
     Args:
@@ -178,7 +180,7 @@ def read_tf1_checkpoint(prefix: str) -> dict[str, np.ndarray]:
         raise InputError(f"{prefix}: not a readable TensorFlow checkpoint: {reason}") from error
 
 
-def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") -> None:
+def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float32") -> None:
     """Writes weights, config and recommended memory to one .npz file that `load_model` reads.
 
     Args:
@@ -204,7 +206,7 @@ def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") 
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def load_model(path: str | os.PathLike | None = None) -> Feelvos:
+def load_model(path: str | os.PathLike[str] | None = None) -> Feelvos:
     """Builds the network that a file of `save_model` describes and gives it its weights.
 
     Args:

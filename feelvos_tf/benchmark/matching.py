@@ -119,7 +119,7 @@ def _global_forms(case: Case, slow: bool) -> dict[str, Callable[..., tf.Tensor]]
         flat = tf.map_fn(one, query, parallel_iterations=1)
         return matching.squash(flat)
 
-    forms = {
+    forms: dict[str, Callable[..., tf.Tensor]] = {
         "matrix product": product,
         "exact": prepared_distances(1),
         "exact, k=3": prepared_distances(3),
@@ -171,7 +171,7 @@ def _local_forms(n: int, window: int, slow: bool) -> dict[str, Callable[..., tf.
             [tf.reduce_min(tf.where(near == i, volume, 1.0), axis=2) for i in range(n)], axis=-1
         )
 
-    forms = {"matrix product": product, "tiled": form("tiled")}
+    forms: dict[str, Callable[..., tf.Tensor]] = {"matrix product": product, "tiled": form("tiled")}
     if slow:
         forms["shifted"] = form("shifted")
         if local_correlation.is_available():

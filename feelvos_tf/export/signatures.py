@@ -45,7 +45,7 @@ class Signatures:
         self._steps = steps
         self._ignore_label = ignore_label
         self._fixed = fixed
-        self._size = [fixed.height, fixed.width] if fixed else [None, None]
+        self._size: list[int | None] = [fixed.height, fixed.width] if fixed else [None, None]
         self._num_channels = fixed.num_objects + 1 if fixed else None
         self._advance = (
             tf.function(steps.advance, jit_compile=True, autograph=False)

@@ -18,7 +18,7 @@ _HEADS = ("embedding/", "embedding_seg/", "logits/")
 _BACKBONES = ("MobilenetV2/", "xception_65/")
 
 
-def initialize(model: Feelvos, path: str | os.PathLike, parts: str = "all") -> str:
+def initialize(model: Feelvos, path: str | os.PathLike[str], parts: str = "all") -> str:
     """Gives a network weights from a file.
 
     Args:

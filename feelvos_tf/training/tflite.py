@@ -23,7 +23,7 @@ _CONV, _DEPTHWISE = 3, 4
 _ASPP = ("aspp0", "image_pooling", "concat_projection")
 
 
-def read_convolutions(path: str | os.PathLike) -> list[tuple[bool, np.ndarray, np.ndarray]]:
+def read_convolutions(path: str | os.PathLike[str]) -> list[tuple[bool, np.ndarray, np.ndarray]]:
     """Reads the convolutions of a file in the order of execution.
 
     Returns:
@@ -86,7 +86,7 @@ def backbone_units(backbone: MobileNetV2) -> list[ConvUnit]:
     return units
 
 
-def read_tflite(model: Feelvos, path: str | os.PathLike, parts: str) -> dict[str, np.ndarray]:
+def read_tflite(model: Feelvos, path: str | os.PathLike[str], parts: str) -> dict[str, np.ndarray]:
     """Reads what a file has for a network.
 
     Args:

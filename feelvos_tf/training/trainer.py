@@ -25,7 +25,7 @@ from feelvos_tf.training.task import FeelvosTrainingTask
 BEST_MODEL = "best_model.npz"
 
 
-class Figures(dict):
+class Figures(dict[str, Any]):
     """Results of a loop, a name and a value each, that print as a person would write them.
 
     Orbit puts the pretty-printed results at the end of its line, braces, quotes and all.

@@ -9,7 +9,7 @@ import queue
 import re
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.frame_source import Frame, FrameSource
@@ -188,7 +188,7 @@ def prefetch(iterable: Iterable[_T], depth: int = 4) -> Generator[_T, None, None
 
 
 def _read_ahead(iterable: Iterable[_T], depth: int) -> Generator[_T, None, None]:
-    ready: queue.Queue = queue.Queue(maxsize=depth)
+    ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
 
     def put(entry: tuple[_T | None, BaseException | None, bool]) -> bool:

@@ -97,8 +97,8 @@ def decode_image(
             with Image.open(io.BytesIO(data), formats=["PNG"]) as unchecked:
                 unchecked.verify()
         image = Image.open(io.BytesIO(data), formats=list(formats))
-        pages = getattr(image, "n_frames", 1)  # of the formats that can have several
-        if image.format == "TIFF" and pages > 1:
+        pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        if pages > 1:
             raise InputError(f"{path}: has {pages} pages, expected one image")
         image.load()
     except InputError:
