@@ -24,7 +24,7 @@ endif
 help:
 	@echo "make demo       segment a synthetic clip; results in outputs/demo"
 	@echo "make test       the test suite, with coverage of feelvos_tf"
-	@echo "make lint       ruff: format and lints"
+	@echo "make lint       format and lints by ruff, types by mypy"
 	@echo "make benchmark  time and memory a frame on this machine"
 	@echo "make weights    train the weights that ship, hours; experiments/small/LOG.md tells the data"
 	@echo "make env        only the environment: $(VENV) with the pinned packages"
@@ -47,6 +47,7 @@ test: $(READY)
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 benchmark: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.benchmark
@@ -62,5 +63,5 @@ pins:
 
 clean:
 	rm -rf .venv .venv-modern build dist *.egg-info .coverage .coverage.* \
-		.hypothesis .pytest_cache .ruff_cache
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find feelvos_tf tests -name __pycache__ -type d -prune -exec rm -rf {} +

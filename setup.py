@@ -48,6 +48,7 @@ TRAIN = [
 DEV = [
     "hypothesis",
     "ipykernel",
+    "mypy",
     "nbclient",
     "nbformat",
     "psutil",
@@ -56,6 +57,7 @@ DEV = [
     "pytest-xdist",
     "ruff",
     "scipy>=1.9",
+    "types-pyyaml",
 ]
 COMMANDS = ["segment", "train", "evaluate", "export", "import_checkpoint", "benchmark"]
 
@@ -80,7 +82,7 @@ setup(
     ],
     python_requires=">=3.9,<3.14",
     packages=find_packages(include=["feelvos_tf", "feelvos_tf.*"]),
-    package_data={"feelvos_tf": ["weights/*"]},
+    package_data={"feelvos_tf": ["py.typed", "weights/*"]},
     install_requires=BASE,
     extras_require={
         "train": TRAIN,

@@ -12,7 +12,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feelvos_tf.version import __version__
 
@@ -118,7 +118,7 @@ _select_keras_2()
 _DEFAULTED = _set_defaults()
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """Imports an exported name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -77,7 +77,12 @@ def assign(
         variables[name].assign(values[name])
 
 
-def _check_fit(variables, found, source, names):
+def _check_fit(
+    variables: Mapping[str, tf.Variable],
+    found: Mapping[str, np.ndarray | npz.Header],
+    source: str,
+    names: Sequence[str],
+) -> None:
     """Compares names, shapes and types of arrays, or of `npz.Header`s, with the variables."""
     missing = [name for name in names if name not in found]
     surplus = [name for name in found if name not in set(names)]
@@ -106,12 +111,14 @@ def _check_fit(variables, found, source, names):
         raise InputError(f"{source} does not fit the network: it {'; it '.join(problems)}")
 
 
-def _listed(entries):
+def _listed(entries: Sequence[str]) -> str:
     more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
     return ", ".join(entries[:_SHOWN]) + more
 
 
-def load_tf1_checkpoint(model: Feelvos, prefix: str | os.PathLike, parts: str = "all") -> list[str]:
+def load_tf1_checkpoint(
+    model: Feelvos, prefix: str | os.PathLike[str], parts: str = "all"
+) -> list[str]:
     """Loads a checkpoint of the released TensorFlow 1 code.
 
     Args:
@@ -142,7 +149,7 @@ def load_tf1_checkpoint(model: Feelvos, prefix: str | os.PathLike, parts: str = 
     return names
 
 
-def _is_wanted(name, scopes):
+def _is_wanted(name: str, scopes: tuple[str, ...]) -> bool:
     return name.startswith(scopes) if scopes else not name.startswith(_HEAD_SCOPES)
 
 
@@ -173,7 +180,7 @@ def read_tf1_checkpoint(prefix: str) -> dict[str, np.ndarray]:
         raise InputError(f"{prefix}: not a readable TensorFlow checkpoint: {reason}") from error
 
 
-def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") -> None:
+def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float32") -> None:
     """Writes weights, config and recommended memory to one .npz file that `load_model` reads.
 
     Args:
@@ -199,7 +206,7 @@ def save_model(model: Feelvos, path: str | os.PathLike, dtype: str = "float32") 
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def load_model(path: str | os.PathLike | None = None) -> Feelvos:
+def load_model(path: str | os.PathLike[str] | None = None) -> Feelvos:
     """Builds the network that a file of `save_model` describes and gives it its weights.
 
     Args:

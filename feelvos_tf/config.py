@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from feelvos_tf import settings
@@ -71,7 +71,7 @@ class ModelConfig:
     previous_frame_matching: str = "local"
     previous_mask: str = "labels"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_choice("backbone", BACKBONES)
         self._check_choice("output_stride", OUTPUT_STRIDES)
         self._check_choice("previous_frame_matching", PREVIOUS_FRAME_MATCHING)
@@ -117,7 +117,7 @@ class ModelConfig:
                 f"depth_multiplier is {self.depth_multiplier}, but {self.backbone} has none"
             )
 
-    def _check_choice(self, name, choices):
+    def _check_choice(self, name: str, choices: Collection[Any]) -> None:
         value = getattr(self, name)
         if value not in choices:
             expected = ", ".join(repr(c) for c in choices)
@@ -236,7 +236,7 @@ class Memory:
     max_pixels: int = 512
     min_confidence: float = 0.9
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, most in (("every", None), ("frames", _MOST_FRAMES), ("max_pixels", _MOST_PIXELS)):
             object.__setattr__(
                 self, name, whole_number(f"memory: {name}", getattr(self, name), 1, most)

@@ -17,7 +17,7 @@ class InputError(ValueError):
     expected, so that a command line can print it as it is.
     """
 
-    def __init__(self, message: object = ""):
+    def __init__(self, message: object = "") -> None:
         # What is quoted, such as the name of a file, may hold line breaks.
         super().__init__(" ".join(str(message).splitlines()))
 

@@ -55,7 +55,7 @@ def check_name(name: str, where: object, what: str) -> str:
     return name
 
 
-def _problem_of_name(name: str) -> str | None:
+def _problem_of_name(name: object) -> str | None:
     if not isinstance(name, str):
         return "is no text"
     if name in ("", ".", ".."):

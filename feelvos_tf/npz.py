@@ -15,7 +15,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Header(NamedTuple):
     """What a file says of one of its arrays."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype
+    dtype: np.dtype[Any]
 
 
 def read_headers(path: str | os.PathLike[str], kind: str) -> dict[str, Header]:
@@ -105,7 +105,7 @@ def read_arrays(
         return arrays
 
 
-def _header(archive, member):
+def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
     """Type and shape of a member, which takes as many bytes as they need."""
     with archive.open(member) as file:
         start = io.BytesIO(file.read(_MOST_HEADER))
@@ -123,7 +123,7 @@ def _header(archive, member):
 
 
 @contextlib.contextmanager
-def _named(path, kind) -> Iterator[None]:
+def _named(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
     """Makes one InputError of all that can be wrong with a file."""
     try:
         yield
@@ -132,5 +132,5 @@ def _named(path, kind) -> Iterator[None]:
         raise InputError(f"{path}: not {kind}, or damaged ({reason[:200]})") from error
 
 
-def _shown(name):
+def _shown(name: str) -> str:
     return repr(name[:80])

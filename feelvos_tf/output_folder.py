@@ -20,6 +20,7 @@ import socket
 import stat
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from types import TracebackType
 from typing import Any
 
 from feelvos_tf.errors import InputError, shown
@@ -27,8 +28,10 @@ from feelvos_tf.files import PART_FILES, check_name, make_folder, open_file, rea
 
 try:
     import fcntl
+
+    _HAS_LOCKS = True
 except ImportError:  # Windows: two runs at once go unnoticed there
-    fcntl = None
+    _HAS_LOCKS = False
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".feelvos.lock"
@@ -48,7 +51,7 @@ class OutputFolder:
       values: what run.json says beside what this class keeps there; empty where there is none.
     """
 
-    def __init__(self, path: str | os.PathLike[str], program: str):
+    def __init__(self, path: str | os.PathLike[str], program: str) -> None:
         """Args as follows; nothing is touched yet.
 
         Args:
@@ -72,7 +75,12 @@ class OutputFolder:
             raise
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._release_lock()
 
     @property
@@ -210,7 +218,7 @@ class OutputFolder:
     def _take_lock(self) -> None:
         path = self.path / LOCK_FILE
         try:
-            while fcntl is not None and self._lock is None:
+            while _HAS_LOCKS and self._lock is None:
                 self._lock = _try_lock(path)
         except BlockingIOError as error:
             raise InputError(

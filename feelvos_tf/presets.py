@@ -27,7 +27,9 @@ def checkpoint() -> pathlib.Path:
         lines = (_FOLDER / _SUMS).read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise InputError(f"{_FOLDER / _SUMS}: cannot be read, {error.strerror}") from error
-    expected = dict(reversed(line.split(maxsplit=1)) for line in lines).get(path.name)
+    expected = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}.get(
+        path.name
+    )
     if found != expected:
         raise InputError(
             f"{path}: its SHA-256 is {found}, expected {expected}: the file is "

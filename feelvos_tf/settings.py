@@ -64,28 +64,30 @@ def parse(text: str, source: str) -> Any:
         raise InputError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
-def _check_size(content, source):
+def _check_size(content: str | bytes, source: str | os.PathLike[str]) -> None:
     if len(content) > MAX_BYTES:
         raise InputError(f"{source}: larger than {MAX_BYTES} bytes, too large for settings")
 
 
-def _check_bounds(text, source):
+def _check_bounds(text: str, source: str) -> None:
     """Walks over the text's events, which come one by one, and stops at the first bound."""
     import yaml
 
     values = 0
-    sizes = {}  # values under each anchor
-    stack = []  # (anchor, values before it) of what is open
+    sizes: dict[str | None, int] = {}  # values under each anchor
+    stack: list[tuple[str | None, int]] = []  # (anchor, values before it) of what is open
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if getattr(event, "tag", None) is not None:
-            raise InputError(f"{source}: uses the tag {event.tag[:80]!r}, expected plain values")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise InputError(f"{source}: uses the tag {tag[:80]!r}, expected plain values")
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, before = stack.pop()
             sizes[anchor] = values - before
             continue
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in [anchor for anchor, _ in stack]:
-                raise InputError(f"{source}: the alias {event.anchor[:80]!r} refers to itself")
+                name = str(event.anchor)[:80]
+                raise InputError(f"{source}: the alias {name!r} refers to itself")
             values += sizes.get(event.anchor, 1)
         elif isinstance(event, yaml.CollectionStartEvent):
             stack.append((event.anchor, values))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -61,7 +61,8 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
         ("global", _global_forms(case, slow)),
         ("local", _local_forms(case.objects, case.window, slow)),
     ):
-        floor = ours = None
+        floor = float("nan")  # until the matrix product, which is first, is timed
+        ours: np.ndarray | None = None
         for name, form in forms.items():
             milliseconds, result = _timed(tf.function(form), given, repetitions)
             difference = None
@@ -74,7 +75,7 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
             yield Row(kind, name, case, milliseconds, milliseconds / floor, difference)
 
 
-def _global_forms(case, slow) -> dict[str, Callable]:
+def _global_forms(case: Case, slow: bool) -> dict[str, Callable[..., tf.Tensor]]:
     n = case.objects
 
     # Once a video, so it is not part of a frame's time.
@@ -83,17 +84,17 @@ def _global_forms(case, slow) -> dict[str, Callable]:
         tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1]), n
     )
 
-    def prepared_distances(k):
-        def run(query, _other, _labels):
+    def prepared_distances(k: int) -> Callable[..., tf.Tensor]:
+        def run(query: tf.Tensor, _other: tf.Tensor, _labels: tf.Tensor) -> tf.Tensor:
             flat = reference_search.nearest(tf.reshape(query, [-1, EMBEDDING_DIM]), prepared, n, k)
             return matching.squash(tf.reshape(flat, [*case.size, n]))
 
         return run
 
-    def product(query, other, labels):
+    def product(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         queries, keys = _blocks(query, 512), _blocks(other, 8192)
 
-        def row_of_blocks(rows):
+        def row_of_blocks(rows: tf.Tensor) -> tf.Tensor:
             return tf.map_fn(
                 lambda block: tf.matmul(block, rows, transpose_b=True)[0, 0],
                 keys,
@@ -102,12 +103,12 @@ def _global_forms(case, slow) -> dict[str, Callable]:
 
         return tf.map_fn(row_of_blocks, queries, parallel_iterations=1)
 
-    def naive(query, other, labels):
+    def naive(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         keys, flags = tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1])
         wrong = tf.cast(flags[tf.newaxis] != tf.range(n)[:, tf.newaxis], tf.float32) * 1e20
         norm = tf.reduce_sum(keys * keys, axis=1)
 
-        def one(rows):
+        def one(rows: tf.Tensor) -> tf.Tensor:
             d = (
                 tf.reduce_sum(rows * rows, axis=1, keepdims=True)
                 + norm
@@ -118,7 +119,7 @@ def _global_forms(case, slow) -> dict[str, Callable]:
         flat = tf.map_fn(one, query, parallel_iterations=1)
         return matching.squash(flat)
 
-    forms = {
+    forms: dict[str, Callable[..., tf.Tensor]] = {
         "matrix product": product,
         "exact": prepared_distances(1),
         "exact, k=3": prepared_distances(3),
@@ -128,7 +129,7 @@ def _global_forms(case, slow) -> dict[str, Callable]:
     return forms
 
 
-def _blocks(embedding, most):
+def _blocks(embedding: tf.Tensor, most: int) -> tf.Tensor:
     """Pixels [h, w, C] as blocks [b, p, C], p at most `most`, without the few that are left over.
 
     Blocks of 512 queries and 8192 keys gave as fast a product as any tried, at 120x214 as at
@@ -140,16 +141,16 @@ def _blocks(embedding, most):
     return tf.reshape(flat[: blocks * size], [blocks, size, EMBEDDING_DIM])
 
 
-def _local_forms(n, window, slow) -> dict[str, Callable]:
-    def form(implementation):
+def _local_forms(n: int, window: int, slow: bool) -> dict[str, Callable[..., tf.Tensor]]:
+    def form(implementation: str) -> Callable[..., tf.Tensor]:
         return lambda query, other, labels: matching.local_matching(
             query, other, labels, n, window, implementation
         )
 
-    def product(query, other, labels):
+    def product(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         return local_tiled.bare_product(query, other, window)
 
-    def naive(query, other, labels):
+    def naive(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         h, w = query.shape[:2]
         border = [[window, window], [window, window]]
         padded = tf.pad(other, [*border, [0, 0]], constant_values=1e20)
@@ -170,7 +171,7 @@ def _local_forms(n, window, slow) -> dict[str, Callable]:
             [tf.reduce_min(tf.where(near == i, volume, 1.0), axis=2) for i in range(n)], axis=-1
         )
 
-    forms = {"matrix product": product, "tiled": form("tiled")}
+    forms: dict[str, Callable[..., tf.Tensor]] = {"matrix product": product, "tiled": form("tiled")}
     if slow:
         forms["shifted"] = form("shifted")
         if local_correlation.is_available():
@@ -179,15 +180,16 @@ def _local_forms(n, window, slow) -> dict[str, Callable]:
     return forms
 
 
-def _timed(function, arguments, repetitions):
+def _timed(
+    function: Callable[..., tf.Tensor], arguments: Sequence[tf.Tensor], repetitions: int
+) -> tuple[float, np.ndarray]:
     """Milliseconds of the fastest run, and the result."""
-    result = None
+    results: list[np.ndarray] = []
 
-    def run():
-        nonlocal result
-        result = np.asarray(function(*arguments))
+    def run() -> None:
+        results[:] = [np.asarray(function(*arguments))]
 
-    return fastest(run, repetitions), result
+    return fastest(run, repetitions), results[0]
 
 
 def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) -> None:
@@ -249,7 +251,7 @@ def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) 
     report.write(
         folder, "matching", {"time": [dataclasses.asdict(r) for r in rows], "memory": memory}, table
     )
-    curves = {}
+    curves: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         if row.name in ("exact", "tiled") and row.case.window == 15 and row.case.objects == 3:
             pixels = row.case.size[0] * row.case.size[1]

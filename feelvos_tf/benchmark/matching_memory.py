@@ -6,6 +6,8 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -50,17 +52,17 @@ def peak_memory(form: str, case: Case, training: bool) -> float:
     return float(child.stdout.split()[-1])
 
 
-def _measure_memory(specification):
+def _measure_memory(specification: Mapping[str, Any]) -> None:
     """The child's part of `peak_memory`: prints MB."""
     form, n = specification["form"], specification["objects"]
     case = Case(tuple(specification["size"]), specification["window"], n)
 
-    def match(query, other, labels):
+    def match(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         if form.startswith("global"):
             return matching.global_matching(query, other, labels, n, 3 if "k=3" in form else 1)
         return matching.local_matching(query, other, labels, n, case.window, form)
 
-    def both(query, other, labels):
+    def both(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch([query, other])
             loss = tf.reduce_sum(match(query, other, labels))

@@ -48,7 +48,7 @@ def machine() -> dict[str, Any]:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Returns a Markdown table; numbers are shortened to three digits, None is left blank."""
 
-    def text(value):
+    def text(value: Any) -> str:
         if value is None:
             return ""
         if isinstance(value, float):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -66,32 +68,36 @@ def run(
     model = networks.build(network)
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
         yield Stage(network, resolution, stage, fastest(function, repetitions))
-    for stage, options in (
-        ("step", {"memory": None}),
-        ("step, fast", {"memory": None, "max_reference_pixels": FAST_REFERENCE_PIXELS}),
-        ("step, memory", {"memory": model.recommended_memory or Memory()}),
+    for stage, memory, most in (
+        ("step", None, None),
+        ("step, fast", None, FAST_REFERENCE_PIXELS),
+        ("step, memory", model.recommended_memory or Memory(), None),
     ):
-        segmenter = VideoSegmenter(model, **options)
+        segmenter = VideoSegmenter(model, memory=memory, max_reference_pixels=most)
         segmenter.reset(clip.frames[0], clip.masks[0])
         # From its first frame on a memory is searched as if it were full.
-        for _ in range(options["memory"].every if options["memory"] else 0):
+        for _ in range(memory.every if memory else 0):
             segmenter.step(clip.frames[1])
         yield Stage(
             network,
             resolution,
             stage,
-            fastest(lambda s=segmenter: s.step(clip.frames[1]), repetitions),
+            fastest(functools.partial(segmenter.step, clip.frames[1]), repetitions),
         )
 
 
-def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
+def _stages(
+    model: Feelvos, frame: np.ndarray, mask: np.ndarray, n: int
+) -> Iterator[tuple[str, Callable[[], object]]]:
     """The stages with what each needs, computed once."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "frame.jpg"
         Image.fromarray(frame).save(path, quality=90)
         yield "decode", lambda: read_image(path)
 
-        def compiled(function, *inputs):
+        def compiled(
+            function: Callable[..., Any], *inputs: tf.Tensor | sorted_reference.Reference
+        ) -> Callable[[], np.ndarray]:
             graph = tf.function(function, autograph=False)
             return lambda: np.asarray(tf.nest.flatten(graph(*inputs))[0])
 
@@ -101,7 +107,7 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
         yield "backbone", compiled(backbone, image)
         features, low_level = backbone(image)
 
-        def decode(features, low_level):
+        def decode(features: tf.Tensor, low_level: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             decoded = model.deeplab.decoder(model.deeplab.aspp(features), low_level, size)
             return model.embedding(decoded), decoded
 
@@ -113,24 +119,24 @@ def _stages(model: Feelvos, frame, mask, n) -> Iterator[tuple[str, Callable]]:
         flat = tf.reshape(embedding, [-1, embedding.shape[-1]])
         reference = sorted_reference.prepare(flat, tf.reshape(labels, [-1]), n)
 
-        def global_matching(query, reference):
+        def global_matching(query: tf.Tensor, reference: sorted_reference.Reference) -> tf.Tensor:
             return matching.squash(reference_search.nearest(query, reference, n))
 
         yield "global matching", compiled(global_matching, flat, reference)
 
-        def local_matching(query, labels):
+        def local_matching(query: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             return model.match_previous(query, query, labels, n)
 
         yield "local matching", compiled(local_matching, embedding, labels)
 
         distance = local_matching(embedding, labels)
 
-        def head(features, distance):
+        def head(features: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
             return model.segment(features, distance, distance, distance, n)
 
         yield "head", compiled(head, decoded[0], distance)
 
-        def upsample(logits):
+        def upsample(logits: tf.Tensor) -> tf.Tensor:
             full = resize.resize_bilinear(logits[tf.newaxis], frame.shape[:2])
             return tf.argmax(full[0], axis=-1, output_type=tf.int32)
 
@@ -170,14 +176,14 @@ def measure(
     table = report.markdown_table(
         ["ms", *(f"{network} {resolution}" for network, resolution in columns)],
         [
-            [name, *(values[(*column, name)] for column in columns)]
+            [name, *(values[network, resolution, name] for network, resolution in columns)]
             for name in dict.fromkeys(s.stage for s in stages)
         ],
     )
     table += f"\n\npeak memory of the process: {process_memory.peak_mb():.0f} MB"
     print(table)
     report.write(folder, "step", [dataclasses.asdict(s) for s in stages], table)
-    curves = {}
+    curves: dict[str, list[tuple[float, float]]] = {}
     for s in stages:
         if s.stage.startswith("step"):
             height, width = RESOLUTIONS[s.resolution]

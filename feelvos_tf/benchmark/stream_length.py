@@ -47,7 +47,7 @@ def measure(folder: pathlib.Path, names: Sequence[str], lengths: Sequence[int]) 
     """
     networks.check(names)
     clip = synthetic_clip(seed=0, num_frames=12, height=240, width=427, num_objects=3)
-    results = {}
+    results: dict[str, list[tuple[float, float]]] = {}
     for network in names:
         segmenter = VideoSegmenter(networks.build(network))
         results[network] = []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 _LEAST_SECONDS = 1.0
 
 
-def fastest(function: Callable, repetitions: int) -> float:
+def fastest(function: Callable[[], object], repetitions: int) -> float:
     """Milliseconds of the fastest run, after one that compiles.
 
     Args:
@@ -17,7 +17,7 @@ def fastest(function: Callable, repetitions: int) -> float:
       repetitions: timed runs; short ones are repeated until a second is full.
     """
     function()
-    times = []
+    times: list[float] = []
     while len(times) < repetitions or sum(times) < _LEAST_SECONDS:
         start = time.perf_counter()
         function()

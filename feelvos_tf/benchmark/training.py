@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 from official.core import config_definitions, task_factory, train_utils
@@ -67,13 +67,13 @@ def run(
     batch = _batch(data.global_batch_size, data.num_frames, crop, data.max_objects)
     step = tf.constant(params.trainer.train_steps, tf.int64)
 
-    def embed():
+    def embed() -> tf.Tensor:
         seeds = tf.zeros([data.global_batch_size, 2], tf.int32)
         return forward.embed_clips(
             model, batch["images"], seeds, params.task.aspp_dropout, params.task.train_batch_norm
         )[1]
 
-    def loss():
+    def loss() -> tf.Tensor:
         return task.compute_loss(model, batch, step)[0]
 
     gradients = tf.function(task.compute_gradients, autograph=False)(model, optimizer, batch, step)[
@@ -81,14 +81,14 @@ def run(
     ]
     pairs = [(g, v) for g, v in zip(gradients, model.trainable_variables) if g is not None]
 
-    def update():
+    def update() -> tf.Tensor:
         optimizer.apply_gradients(pairs)
         return optimizer.iterations
 
-    def whole():
+    def whole() -> tf.Tensor:
         return task.train_step({**batch, "step": step}, model, optimizer)["loss"]
 
-    def elapsed(function):
+    def elapsed(function: Callable[[], tf.Tensor]) -> float:
         return fastest(_finished(tf.function(function, autograph=False)), repetitions)
 
     embedded = elapsed(embed)
@@ -119,7 +119,7 @@ def _batch(batch_size: int, num_frames: int, crop: int, max_objects: int) -> dic
     }
 
 
-def _finished(function):
+def _finished(function: Callable[[], tf.Tensor]) -> Callable[[], object]:
     """The function, which then returns when its results are there."""
     return lambda: [tensor.numpy() for tensor in tf.nest.flatten(function())]
 

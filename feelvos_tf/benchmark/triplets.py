@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,7 +14,7 @@ from feelvos_tf import process_memory
 from feelvos_tf.benchmark import report
 from feelvos_tf.data import checks, layouts
 from feelvos_tf.triplets import clips
-from feelvos_tf.triplets.clip_sources import TreeSource
+from feelvos_tf.triplets.clip_sources import ClipSource, TreeSource
 from feelvos_tf.triplets.stream import make_triplets
 from feelvos_tf.triplets.triplet_config import TripletConfig
 
@@ -37,7 +38,7 @@ class StageSpeed:
 
 
 def benchmark_triplets(
-    sources: Sequence, config: TripletConfig, num_triplets: int = 100, warm_up: int = 10
+    sources: Sequence[ClipSource], config: TripletConfig, num_triplets: int = 100, warm_up: int = 10
 ) -> list[StageSpeed]:
     """Times reading and decoding alone, then whole triplets, plain and with each option that is on.
 
@@ -55,7 +56,7 @@ def benchmark_triplets(
     )
     source = sources[0]
     stages = [("read and decode", _decoded(source, config.num_frames, warm_up + num_triplets))]
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "triplets": {},
         "with color jitter": {"color_jitter": config.color_jitter},
         "with damaged masks": {"damage_previous": config.damage_previous},
@@ -68,7 +69,7 @@ def benchmark_triplets(
     return [_time(stage, dataset, num_triplets, warm_up) for stage, dataset in stages]
 
 
-def _decoded(source, num_frames: int, count: int) -> tf.data.Dataset:
+def _decoded(source: ClipSource, num_frames: int, count: int) -> tf.data.Dataset:
     """Clips of consecutive frames (of stills: one frame), decoded and nothing more."""
     frames = 1 if source.still else num_frames
     usable = [i for i, length in enumerate(source.lengths) if length >= frames]

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 from absl import app, flags, logging
 
@@ -37,7 +38,7 @@ class Terminated(KeyboardInterrupt):
 
 def run(
     main: Callable[[list[str]], int | None],
-    argv: Sequence[str] | None = None,
+    argv: list[str] | None = None,
     max_arguments: int = 0,
 ) -> None:
     """Parses the flags, runs `main` and ends the process; never returns.
@@ -80,7 +81,7 @@ def run(
             _reader_has_gone()
         except OSError as error:
             _fail(_describe_os_error(error))
-        except (InputError, app.UsageError, *_tensorflow_file_errors()) as error:
+        except _errors_of_input() as error:
             _fail(str(error))
 
     def parse_flags(arguments: Sequence[str]) -> list[str]:
@@ -137,7 +138,7 @@ def _prepare_process() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     last = float("-inf")
 
-    def terminate(number, frame) -> None:
+    def terminate(number: int, frame: FrameType | None) -> None:
         nonlocal last
         now = time.monotonic()
         again, last = now - last < _SECONDS_OF_ONE_SIGTERM, now
@@ -160,15 +161,16 @@ def _describe_os_error(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}"
 
 
-def _tensorflow_file_errors() -> tuple[type[Exception], ...]:
-    """TensorFlow's errors about files and memory, if TensorFlow has been imported at all."""
+def _errors_of_input() -> tuple[type[Exception], ...]:
+    """What is no bug; TensorFlow's errors about files and memory if it has been imported at all."""
+    errors: list[type[Exception]] = [InputError, app.UsageError]
     tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is None:
-        return ()
-    return tuple(getattr(tensorflow.errors, name) for name in _FILE_ERRORS)
+    if tensorflow is not None:
+        errors += [getattr(tensorflow.errors, name) for name in _FILE_ERRORS]
+    return tuple(errors)
 
 
-def _print_help(main: Callable) -> None:
+def _print_help(main: Callable[..., object]) -> None:
     """Prints what the command does and its flags.
 
     absl prints the flags of the script that was started; a console script has none, its

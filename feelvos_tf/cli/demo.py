@@ -17,6 +17,7 @@ from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.pictures import picture_names
 from feelvos_tf.video.segment import Summary, segment_video
 from feelvos_tf.video.segment_output import PROGRAM
+from feelvos_tf.video.tracker import Segmenter
 
 _CLIP = "clip/"
 _DEMO = {"demo": True}  # what masks are made from, beside the masks given
@@ -26,7 +27,7 @@ _SIZE = {"num_frames": 24, "height": 192, "width": 320, "num_objects": 3, "late_
 
 def run_demo(
     output: str | os.PathLike[str],
-    make_segmenter: Callable,
+    make_segmenter: Callable[[], Segmenter],
     *,
     progress: bool = True,
     say: Callable[[str], None] = print,

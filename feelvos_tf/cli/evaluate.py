@@ -29,8 +29,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from absl import app as absl_app
 from absl import flags
@@ -39,6 +39,11 @@ from feelvos_tf import checkpoint_file, presets
 from feelvos_tf.cli import app, memory_flag
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import datasets, protocols
+
+if TYPE_CHECKING:
+    from feelvos_tf.evaluation.baselines import NearestNeighbor
+    from feelvos_tf.evaluation.video_runs import Method
+    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 MAX_WORKERS = 6
 
@@ -207,7 +212,7 @@ def _checkpoint() -> str:
     return _CHECKPOINT.value or str(presets.checkpoint())
 
 
-def _method():
+def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
     """What tells the method from others, and a function that makes it (and loads TensorFlow)."""
     if _BASELINE.value == "first_mask":
         from feelvos_tf.evaluation.baselines import FirstMask
@@ -224,14 +229,14 @@ def _method():
     return method, lambda: _segmenter(path, {**given, "memory": memory})
 
 
-def _nearest_neighbor(path: str):
+def _nearest_neighbor(path: str) -> NearestNeighbor:
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.evaluation.baselines import NearestNeighbor
 
     return NearestNeighbor(load_model(path))
 
 
-def _segmenter(path: str, options: Mapping[str, Any]):
+def _segmenter(path: str, options: Mapping[str, Any]) -> VideoSegmenter:
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 

@@ -81,14 +81,17 @@ _NUM_OBJECTS = flags.DEFINE_integer(
 def main(argv: list[str]) -> None:
     """Exports as the flags say."""
     del argv
-    sizes = (_HEIGHT.value, _WIDTH.value, _NUM_OBJECTS.value)
-    if len({size is None for size in sizes}) > 1:
+    height, width, num_objects = _HEIGHT.value, _WIDTH.value, _NUM_OBJECTS.value
+    if len({size is None for size in (height, width, num_objects)}) > 1:
         raise absl_app.UsageError("--height, --width and --num_objects go together")
     # TensorFlow takes seconds to load, and an export more.
     check_new_folder(_OUTPUT.value)
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.export import FixedShape, export_model
 
+    fixed = None
+    if height is not None and width is not None and num_objects is not None:
+        fixed = FixedShape(height, width, num_objects)
     checkpoint = pathlib.Path(_CHECKPOINT.value or presets.checkpoint())
     export_model(
         load_model(checkpoint),
@@ -99,7 +102,7 @@ def main(argv: list[str]) -> None:
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
         memory=memory_flag.chosen(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
-        fixed=None if sizes[0] is None else FixedShape(*sizes),
+        fixed=fixed,
     )
     print(f"wrote {_OUTPUT.value}", flush=True)
 

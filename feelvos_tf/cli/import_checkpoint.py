@@ -20,6 +20,8 @@ that the other commands need.
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from absl import app as absl_app
 from absl import flags
@@ -28,6 +30,9 @@ from feelvos_tf import settings
 from feelvos_tf.cli import app
 from feelvos_tf.config import BACKBONES, OUTPUT_STRIDES, ModelConfig
 from feelvos_tf.errors import InputError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _SEED = 0  # of the heads' initial values: the same import gives the same file
 
@@ -90,7 +95,7 @@ def main(argv: list[str]) -> None:
     print(f"wrote {_OUTPUT.value} ({megabytes:.1f} MB)")
 
 
-def _count(variables, names) -> str:
+def _count(variables: Mapping[str, tf.Variable], names: Collection[str]) -> str:
     parameters = sum(variables[name].shape.num_elements() for name in names)
     return f"{len(names)} variables, {parameters:,} parameters"
 
@@ -122,7 +127,7 @@ def _config() -> ModelConfig:
         raise InputError(f"{_CONFIG.value}: {error}") from error
 
 
-def _value(flag):
+def _value(flag: flags.FlagHolder[Any]) -> Any:
     if flag is _OUTPUT_STRIDE:
         return int(flag.value)
     if flag is _ATROUS_RATES:

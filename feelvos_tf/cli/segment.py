@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import functools
 import os
+from typing import TYPE_CHECKING
 
 from absl import app as absl_app
 from absl import flags
@@ -50,6 +51,9 @@ from feelvos_tf import checkpoint_file, presets
 from feelvos_tf.cli import app, demo, memory_flag
 from feelvos_tf.config import Memory
 from feelvos_tf.video.segment import Summary, segment_video
+
+if TYPE_CHECKING:
+    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 _VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
 _MASK = flags.DEFINE_string(
@@ -149,9 +153,10 @@ def main(argv: list[str]) -> None:
             demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
         )
         return
-    for flag in (_VIDEO, _MASK):
-        if not flag.value:
-            raise absl_app.UsageError(f"give --{flag.name} (or --demo alone); see --help")
+    video, mask = _VIDEO.value, _MASK.value
+    if not video or not mask:
+        lacking = _MASK if video else _VIDEO
+        raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
     settings = {
         **checkpoint_file.identity(checkpoint),
         "max_side": _MAX_SIDE.value,
@@ -163,8 +168,8 @@ def main(argv: list[str]) -> None:
     del settings["checkpoint"]  # a file that was moved is still the same
     _conclude(
         segment_video(
-            _VIDEO.value,
-            _MASK.value,
+            video,
+            mask,
             _OUTPUT.value,
             make_segmenter,
             settings=settings,
@@ -184,7 +189,7 @@ def main(argv: list[str]) -> None:
     )
 
 
-def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None):
+def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> VideoSegmenter:
     """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter

@@ -83,6 +83,7 @@ def main(argv: list[str]) -> None:
     if _PRINT_CONFIG.value:
         print(run.as_yaml(params), end="", flush=True)
         return
+    assert _MODEL_DIR.value  # else there is --print_config
     run.run_experiment(params, _MODE.value, _MODEL_DIR.value, say=lambda s: print(s, flush=True))
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import pathlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from absl import logging
@@ -16,7 +16,7 @@ from PIL import Image
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.video import read_image, read_mask
-from feelvos_tf.video.images import describe_size
+from feelvos_tf.video.images import describe_size, size_of
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
@@ -105,7 +105,9 @@ def drop_bad(
     return kept
 
 
-def _check_video(video: Video, look) -> list[Problem]:
+def _check_video(
+    video: Video, look: Callable[[pathlib.Path, bool], tuple[int, int]]
+) -> list[Problem]:
     problems = []
     expected = None
     for index, (frame, mask) in enumerate(zip(video.frames, video.masks)):
@@ -113,7 +115,7 @@ def _check_video(video: Video, look) -> list[Problem]:
             for path in (frame, mask):
                 if path is None:
                     continue
-                size = look(path, is_mask=path is mask)
+                size = look(path, path is mask)
                 expected = expected or size
                 if size != expected:
                     raise InputError(
@@ -130,7 +132,7 @@ def _decoded_size(path: pathlib.Path, is_mask: bool) -> tuple[int, int]:
         size = _size(path, is_mask=True)
         read_mask(path, size=size)
         return size
-    return read_image(path).shape[:2]
+    return size_of(read_image(path))
 
 
 def _size(path: pathlib.Path, is_mask: bool) -> tuple[int, int]:
@@ -170,6 +172,7 @@ def count_objects(video: Video) -> dict[int, int]:
     counts: dict[int, int] = {}
     for index in video.annotated:
         labels = video.read_labels(index)
+        assert labels is not None  # the frame is annotated
         for value in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)):
             if value not in (0, 255):
                 counts[int(value)] = counts.get(int(value), 0) + 1

@@ -119,7 +119,14 @@ def _split_names(root: pathlib.Path, split: str, year: str) -> list[str]:
     return [check_name(name, first_release, "video") for name in names]
 
 
-def _read_davis(root, split, year, resolution, is_wanted: Callable, objects: bool) -> list[Video]:
+def _read_davis(
+    root: pathlib.Path,
+    split: str,
+    year: str,
+    resolution: str,
+    is_wanted: Callable[[str], bool],
+    objects: bool,
+) -> list[Video]:
     videos = []
     for name in filter(is_wanted, _split_names(root, split, year)):
         frames = root / "JPEGImages" / resolution / name
@@ -136,7 +143,9 @@ def _read_davis(root, split, year, resolution, is_wanted: Callable, objects: boo
     return videos
 
 
-def _read_youtube_vos(root, split, is_wanted: Callable, objects: bool) -> list[Video]:
+def _read_youtube_vos(
+    root: pathlib.Path, split: str, is_wanted: Callable[[str], bool], objects: bool
+) -> list[Video]:
     folder = root / split if split and (root / split).is_dir() else root
     meta_file = folder / "meta.json"
     try:
@@ -198,7 +207,9 @@ def _listed(root: pathlib.Path, split: str, found: list[str]) -> list[str]:
     return names
 
 
-def _read_folder(root, split, is_wanted: Callable, objects: bool) -> list[Video]:
+def _read_folder(
+    root: pathlib.Path, split: str, is_wanted: Callable[[str], bool], objects: bool
+) -> list[Video]:
     frames, masks = _frame_and_mask_folders(root)
     folders = sorted((child.name for child in frames.iterdir() if child.is_dir()), key=natural_key)
     videos = []
@@ -208,7 +219,9 @@ def _read_folder(root, split, is_wanted: Callable, objects: bool) -> list[Video]
     return videos
 
 
-def _read_stills(root, split, is_wanted: Callable, objects: bool) -> list[Video]:
+def _read_stills(
+    root: pathlib.Path, split: str, is_wanted: Callable[[str], bool], objects: bool
+) -> list[Video]:
     frames, masks = _frame_and_mask_folders(root)
     images = {path.stem: path for path in images_in(frames)}
     mask_files = {path.stem: path for path in images_in(masks)}

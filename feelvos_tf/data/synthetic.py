@@ -181,7 +181,14 @@ def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return y, x
 
 
-def _draw_objects(rng, count, late, num_frames, aspect, background_hue) -> list[_Object]:
+def _draw_objects(
+    rng: np.random.Generator,
+    count: int,
+    late: int,
+    num_frames: int,
+    aspect: np.ndarray,
+    background_hue: float,
+) -> list[_Object]:
     """Draws all properties of all objects; the first places lie apart from each other."""
     objects = []
     # Objects share the area: many are small, few are large, one does not fill the frame.
@@ -245,7 +252,15 @@ def _position(thing: _Object, time: int, half: np.ndarray) -> np.ndarray:
     return point
 
 
-def _paint(thing: _Object, label: int, time: int, grid_y, grid_x, canvas, mask) -> None:
+def _paint(
+    thing: _Object,
+    label: int,
+    time: int,
+    grid_y: np.ndarray,
+    grid_x: np.ndarray,
+    canvas: np.ndarray,
+    mask: np.ndarray,
+) -> None:
     """Draws one object over `canvas` and `mask`, both changed in place."""
     side = min(mask.shape)
     half = np.array(mask.shape) / side / 2
@@ -302,7 +317,7 @@ def _span(grid: np.ndarray, center: float, reach: float) -> slice:
 class _Background:
     """A large textured plane under a camera that pans, turns and zooms slowly."""
 
-    def __init__(self, rng, hue: float, height: int, width: int):
+    def __init__(self, rng: np.random.Generator, hue: float, height: int, width: int) -> None:
         coarse, fine = smooth_noise(rng, 256, 5), smooth_noise(rng, 256, 24)
         value = 0.7 * coarse + 0.3 * fine
         dark = rgb(hue, rng.uniform(0.25, 0.45), rng.uniform(0.28, 0.42))

@@ -97,37 +97,37 @@ def _step(values: np.ndarray) -> np.ndarray:
     return 0.5 + 0.5 * np.tanh(4 * values)
 
 
-def _stripes(rng) -> np.ndarray:
+def _stripes(rng: np.random.Generator) -> np.ndarray:
     y, x = _axes()
     bend = rng.uniform(0.3, 0.9)
     return _step(np.sin(rng.integers(4, 7) * x + bend * np.sin(rng.integers(1, 3) * y)))
 
 
-def _dots(rng) -> np.ndarray:
+def _dots(rng: np.random.Generator) -> np.ndarray:
     y, x = _axes()
     number = rng.integers(4, 6)
     return _step(0.55 - np.cos(number * y) * np.cos(number * x))
 
 
-def _checks(rng) -> np.ndarray:
+def _checks(rng: np.random.Generator) -> np.ndarray:
     y, x = _axes()
     number = rng.integers(3, 5)
     return _step(2 * np.sin(number * y) * np.sin(number * x))
 
 
-def _marble(rng) -> np.ndarray:
+def _marble(rng: np.random.Generator) -> np.ndarray:
     y, x = _axes()
     noise = smooth_noise(rng, _SIZE, 4)
     return 0.5 + 0.5 * np.sin(3 * x + y + 9 * noise)
 
 
-def _rings(rng) -> np.ndarray:
+def _rings(rng: np.random.Generator) -> np.ndarray:
     y, x = _axes()
     radius = np.sqrt(2 - np.cos(y) - np.cos(x))
     return _step(np.sin(rng.integers(7, 10) * radius))
 
 
-def _scales(rng) -> np.ndarray:
+def _scales(rng: np.random.Generator) -> np.ndarray:
     y, x = _axes()
     number = rng.integers(3, 5)
     return _step(np.sin(2 * number * y + 2.2 * np.abs(np.sin(number * x))) - 0.1)

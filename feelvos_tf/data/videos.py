@@ -34,7 +34,7 @@ class Video:
     first_frame: dict[int, int] = dataclasses.field(default_factory=dict)
     binary: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Results go to a folder of this name.
         check_name(self.name, "Video.name", "video")
         if len(self.frames) != len(self.masks):

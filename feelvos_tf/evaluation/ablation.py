@@ -12,6 +12,8 @@ A row can be evaluated in two ways, and they do not measure the same thing:
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -47,7 +49,7 @@ class NeutralInputs(Feelvos):
       InputError: the row needs what the trained network was built without.
     """
 
-    def __init__(self, trained: Feelvos, config: ModelConfig):
+    def __init__(self, trained: Feelvos, config: ModelConfig) -> None:
         tf.keras.Model.__init__(self, name="feelvos_neutral_inputs")
         lacking = [
             what
@@ -79,7 +81,14 @@ class NeutralInputs(Feelvos):
         self.deeplab, self.embedding, self.head = trained.deeplab, trained.embedding, trained.head
         self._trained = trained
 
-    def segment(self, features, global_distance, previous_mask, previous_distance, num_objects):
+    def segment(
+        self,
+        features: tf.Tensor,
+        global_distance: tf.Tensor | None,
+        previous_mask: tf.Tensor | None,
+        previous_distance: tf.Tensor | None,
+        num_objects: int | tf.Tensor,
+    ) -> tf.Tensor:
         """As `Feelvos.segment`, with "no match" and empty masks for what the row leaves out."""
         shape = tf.concat([tf.shape(features)[:2], [num_objects]], axis=0)
         if not self.config.first_frame_matching:
@@ -95,9 +104,9 @@ class NeutralInputs(Feelvos):
 
 def run_ablation(
     task: Task,
-    checkpoint,
+    checkpoint: str | os.PathLike[str] | None,
     trained: Mapping[str, str],
-    output,
+    output: str | os.PathLike[str],
     *,
     rerun: bool = False,
     pictures: bool = False,
@@ -127,13 +136,15 @@ def run_ablation(
     unknown = [name for name in trained if name not in names]
     if unknown:
         raise InputError(f"ablation has no row {unknown[0]!r}, expected {', '.join(names)}")
-    without = [name for name in names if name not in trained]
-    if checkpoint is None and without:
-        raise InputError(
-            f"row {without[0]} of the ablation has no checkpoint; give one for it or "
-            "one of the full network for all"
-        )
-    paths = {row: trained.get(row.name, checkpoint) for row in ABLATION_ROWS}
+    paths: dict[AblationRow, str | os.PathLike[str]] = {}
+    for row in ABLATION_ROWS:
+        path = trained.get(row.name, checkpoint)
+        if path is None:
+            raise InputError(
+                f"row {row.name} of the ablation has no checkpoint; give one for it or "
+                "one of the full network for all"
+            )
+        paths[row] = path
     # All of them before the first run, so that a wrong file is told before hours of work.
     loaded = {path: load_model(path) for path in dict.fromkeys(map(str, paths.values()))}
     models = {
@@ -148,7 +159,7 @@ def run_ablation(
             say(f"ablation: {row.name} with {path}")
             outcomes[row.name] = evaluate_method(
                 task,
-                lambda model=models[row]: VideoSegmenter(model, memory=None),
+                functools.partial(VideoSegmenter, models[row], memory=None),
                 {"ablation": row.name, **identity(path)},
                 Path(output) / row.name,
                 rerun=rerun,
@@ -168,7 +179,9 @@ def table_names(split: str) -> tuple[str, str, str]:
     return f"ablation-{split}.md", f"ablation-{split}.csv", f"ablation-{split}.json"
 
 
-def _row_network(row: AblationRow, path, model: Feelvos, own: bool) -> Feelvos:
+def _row_network(
+    row: AblationRow, path: str | os.PathLike[str], model: Feelvos, own: bool
+) -> Feelvos:
     """The network that plays a row: the model itself where it fits, else fed neutral values."""
     if row.fits(model.config):
         return model
@@ -187,7 +200,9 @@ def _switches(config: ModelConfig) -> str:
     )
 
 
-def _write_table(output, split, outcomes, forms) -> None:
+def _write_table(
+    output: Path, split: str, outcomes: Mapping[str, Outcome], forms: Mapping[str, str]
+) -> None:
     columns = (
         "Row",
         "First frame",

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from feelvos_tf.errors import InputError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from feelvos_tf.modeling.feelvos import Feelvos
 
 
 class FirstMask:
@@ -13,20 +21,19 @@ class FirstMask:
     What a method must beat to have seen motion at all.
     """
 
-    def __init__(self):
-        self._labels = None
+    _labels: np.ndarray  # uint8 [H, W], from `reset` on
 
-    def reset(self, frame, mask) -> None:
+    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
         """Starts a video; `frame` is ignored, `mask` is integer [H, W]."""
         del frame
         self._labels = np.array(mask, dtype=np.uint8)
 
-    def step(self, frame) -> np.ndarray:
+    def step(self, frame: np.ndarray) -> np.ndarray:
         """Returns the given masks, uint8 [H, W]."""
         del frame
         return self._labels.copy()
 
-    def add_objects(self, mask) -> None:
+    def add_objects(self, mask: np.ndarray) -> None:
         """Pastes objects, integer [H, W] with 0 elsewhere, over the others."""
         mask = np.asarray(mask)
         self._labels = np.where(mask > 0, mask, self._labels).astype(np.uint8)
@@ -47,12 +54,13 @@ class NearestNeighbor:
         [B, h, w, C], such as a `feelvos_tf.build_model` result.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Feelvos) -> None:
         self._model = model
-        self._references = []  # (embedding [h, w, C], labels [H, W] whose objects it gives)
-        self._embedding = None
+        # (embedding [h, w, C], labels [H, W] whose objects it gives)
+        self._references: list[tuple[tf.Tensor, np.ndarray]] = []
+        self._embedding: tf.Tensor  # of the frame before, from `reset` on
 
-    def reset(self, frame, mask) -> None:
+    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
         """Starts a video.
 
         Args:
@@ -70,7 +78,7 @@ class NearestNeighbor:
         self._embedding = self._embed(frame)
         self._references = [(self._embedding, mask)]
 
-    def step(self, frame) -> np.ndarray:
+    def step(self, frame: np.ndarray) -> np.ndarray:
         """Returns the labels of the next frame, uint8 [H, W]."""
         import tensorflow as tf
 
@@ -85,21 +93,21 @@ class NearestNeighbor:
         full = resize.resize_bilinear(distances[tf.newaxis], frame.shape[:2])[0]
         return np.array(ids, np.uint8)[tf.argmin(full, axis=-1).numpy()]
 
-    def add_objects(self, mask) -> None:
+    def add_objects(self, mask: np.ndarray) -> None:
         """Brings in objects in the frame just stepped; integer [H, W], 0 where there is none.
 
         Their pixels there join the references; the others' stay those of their own frame.
         """
         self._references.append((self._embedding, np.asarray(mask)))
 
-    def _embed(self, frame):
+    def _embed(self, frame: np.ndarray) -> tf.Tensor:
         return self._model.embed(np.asarray(frame, np.float32)[np.newaxis])[1][0]
 
     def _ids(self) -> list[int]:
         found = {int(i) for _, mask in self._references for i in np.unique(mask)}
         return sorted(found | {0})
 
-    def _distances(self, query, ids):
+    def _distances(self, query: tf.Tensor, ids: Sequence[int]) -> tf.Tensor:
         """Squared distances to the nearest reference pixel of each id, float32 [h, w, N]."""
         import tensorflow as tf
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from feelvos_tf.data.layouts import read_dataset
+from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, plots, protocols, reports, scoring, video_runs
 from feelvos_tf.evaluation.results_folder import PROGRAM, RunFolder
@@ -31,7 +33,7 @@ class Task:
 
     dataset: str
     split: str
-    videos: Sequence
+    videos: Sequence[Video]
     categories: Mapping[str, Mapping[int, str]] = dataclasses.field(default_factory=dict)
     seen: frozenset[str] | None = None
 
@@ -52,7 +54,13 @@ class Outcome:
 
 
 def read_task(
-    dataset: str, root, split: str, *, only=None, resolution: str = "480p", seen_classes=None
+    dataset: str,
+    root: str | os.PathLike[str],
+    split: str,
+    *,
+    only: str | os.PathLike[str] | None = None,
+    resolution: str = "480p",
+    seen_classes: str | os.PathLike[str] | None = None,
 ) -> Task:
     """Reads what is to be evaluated on.
 
@@ -95,9 +103,9 @@ def read_task(
 
 def evaluate_method(
     task: Task,
-    make_segmenter: Callable,
+    make_segmenter: Callable[[], video_runs.Method],
     method: Mapping[str, Any],
-    output,
+    output: str | os.PathLike[str],
     *,
     rerun: bool = False,
     pictures: bool = True,
@@ -151,8 +159,8 @@ def evaluate_method(
 
 def evaluate_results(
     task: Task,
-    results,
-    output,
+    results: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
     workers: int,
     pictures: bool = True,
@@ -208,7 +216,16 @@ def _report_names(task: Task, pictures: bool, pack: bool) -> list[str]:
     return names
 
 
-def _report(task, done, failures, identity, masks, output, pictures, pack) -> Outcome:
+def _report(
+    task: Task,
+    done: Sequence[SequenceScores],
+    failures: Mapping[str, str],
+    identity: Mapping[str, Any],
+    masks: Path,
+    output: Path,
+    pictures: bool,
+    pack: bool,
+) -> Outcome:
     files = reports.write_reports(output, task.split, done, failures, identity, task.seen)
     if pictures:
         files += plots.write_plots(output / plots.FOLDER, done)
@@ -231,7 +248,7 @@ class Progress:
       say: takes the line.
     """
 
-    def __init__(self, total: int, say: Callable[[str], None]):
+    def __init__(self, total: int, say: Callable[[str], None]) -> None:
         self._total, self._say = total, say
         self._count = 0
         self._j: list[float] = []

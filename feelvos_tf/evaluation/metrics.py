@@ -9,6 +9,7 @@ is needed: a disk is dilated by unions of shifted rows.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,9 @@ class Statistics(NamedTuple):
     decay: float
 
 
-def region_similarity(truth, prediction, void=None) -> float:
+def region_similarity(
+    truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None
+) -> float:
     """J, the intersection over union of two masks.
 
     Args:
@@ -49,7 +52,12 @@ def region_similarity(truth, prediction, void=None) -> float:
     return float(np.count_nonzero(truth & prediction) / union) if union else 1.0
 
 
-def boundary_accuracy(truth, prediction, void=None, tolerance=BOUNDARY_TOLERANCE) -> float:
+def boundary_accuracy(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    void: np.ndarray | None = None,
+    tolerance: float = BOUNDARY_TOLERANCE,
+) -> float:
     """F, the harmonic mean of the precision and recall of a mask's boundary pixels.
 
     A boundary pixel counts as found when the other boundary has a pixel within
@@ -88,7 +96,7 @@ def boundary_accuracy(truth, prediction, void=None, tolerance=BOUNDARY_TOLERANCE
     return float(2 * precision * recall / (precision + recall))
 
 
-def boundary_map(mask) -> np.ndarray:
+def boundary_map(mask: np.ndarray) -> np.ndarray:
     """Boundary pixels of a mask, one pixel wide, half a pixel towards the origin.
 
     A pixel is one where the mask differs between it and its neighbor to the right, below, or
@@ -108,7 +116,7 @@ def boundary_map(mask) -> np.ndarray:
     return boundary
 
 
-def dilate_disk(mask, radius: int) -> np.ndarray:
+def dilate_disk(mask: np.ndarray, radius: int) -> np.ndarray:
     """Dilation by the disk of all offsets with dx^2 + dy^2 <= radius^2.
 
     Args:
@@ -135,7 +143,7 @@ def dilate_disk(mask, radius: int) -> np.ndarray:
     return result
 
 
-def statistics(values) -> Statistics:
+def statistics(values: Sequence[float]) -> Statistics:
     """Mean, recall and decay of one object's values over its frames, in their order.
 
     Recall is the share of frames above 0.5. Decay is the mean of the first quarter less that of
@@ -151,21 +159,23 @@ def statistics(values) -> Statistics:
     Raises:
       InputError: there is no value.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 1 or not values.size:
-        raise InputError(f"values have shape {list(values.shape)}, expected one of 1 frame or more")
+    series = np.asarray(values, dtype=np.float64)
+    if series.ndim != 1 or not series.size:
+        raise InputError(f"values have shape {list(series.shape)}, expected one of 1 frame or more")
     # The official tool adds 1e-10 against halves being rounded to even; keep its very indices.
-    borders = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
-    first = values[borders[0] : borders[1] + 1]
-    last = values[borders[3] : borders[4] + 1]
+    borders = (np.round(np.linspace(1, len(series), 5) + 1e-10) - 1).astype(int)
+    first = series[borders[0] : borders[1] + 1]
+    last = series[borders[3] : borders[4] + 1]
     return Statistics(
-        mean=float(np.mean(values)),
-        recall=float(np.mean(values > RECALL_THRESHOLD)),
+        mean=float(np.mean(series)),
+        recall=float(np.mean(series > RECALL_THRESHOLD)),
         decay=float(np.mean(first) - np.mean(last)),
     )
 
 
-def _checked(truth, prediction, void):
+def _checked(
+    truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     truth, prediction = np.asarray(truth, dtype=bool), np.asarray(prediction, dtype=bool)
     if truth.ndim != 2 or truth.shape != prediction.shape:
         raise InputError(
@@ -183,7 +193,7 @@ def _checked(truth, prediction, void):
     return truth, prediction
 
 
-def _bounding_box(mask):
+def _bounding_box(mask: np.ndarray) -> tuple[slice, slice] | None:
     """Slices around a mask's pixels with a margin of one, or None where it has none.
 
     Beyond the margin neither boundaries nor matches can lie, and a margin of background does not

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, protocols
-from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.evaluation.scoring import SequenceScores, read_truth
 from feelvos_tf.files import replaced_when_done
-from feelvos_tf.video.images import read_image
+from feelvos_tf.video.images import read_image, size_of
 from feelvos_tf.video.masks import read_mask
 from feelvos_tf.video.overlay import contact_sheet, overlay
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FOLDER = "plots"
 SEQUENCES_A_PAGE = 24
@@ -28,7 +34,7 @@ def worst_frames_name(split: str) -> str:
     return f"worst_frames-{split}.png"
 
 
-def write_plots(folder, sequences: Sequence[SequenceScores]) -> list[Path]:
+def write_plots(folder: str | os.PathLike[str], sequences: Sequence[SequenceScores]) -> list[Path]:
     """Draws J and F over time and their distribution.
 
     Args:
@@ -61,7 +67,7 @@ def check_installed() -> None:
     _figure(1, 1)
 
 
-def _figure(width: float, height: float):
+def _figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -72,12 +78,12 @@ def _figure(width: float, height: float):
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     with replaced_when_done(path) as temporary:
         figure.savefig(temporary, format="png", dpi=90)
 
 
-def _over_time(sequences):
+def _over_time(sequences: Sequence[SequenceScores]) -> Figure:
     rows, columns = math.ceil(len(sequences) / _COLUMNS), min(_COLUMNS, len(sequences))
     figure = _figure(3.6 * columns, 2.2 * rows + 0.4)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
@@ -105,7 +111,7 @@ def _over_time(sequences):
     return figure
 
 
-def _distribution(sequences):
+def _distribution(sequences: Sequence[SequenceScores]) -> Figure:
     objects = [o for s in sequences for o in s.objects]
     figure = _figure(10, 3.6)
     by_frame, by_object = figure.subplots(1, 2)
@@ -143,22 +149,26 @@ def worst_frames(
     Returns:
       (sequence, frame, J, F), worst first.
     """
-    found = []
+    found: list[tuple[str, str, float, float]] = []
     for sequence in sequences:
         values: dict[str, list[tuple[float, float]]] = {}
         for scores in sequence.objects:
-            for frame, *pair in zip(scores.frames, scores.j, scores.f):
-                values.setdefault(frame, []).append(tuple(pair))
-        means = [
-            (sequence.name, frame, *map(float, np.mean(pairs, axis=0)))
-            for frame, pairs in values.items()
-        ]
+            for frame, j, f in zip(scores.frames, scores.j, scores.f):
+                values.setdefault(frame, []).append((j, f))
+        means = []
+        for frame, pairs in values.items():
+            mean_j, mean_f = np.mean(pairs, axis=0)
+            means.append((sequence.name, frame, float(mean_j), float(mean_f)))
         found += sorted(means, key=lambda entry: entry[2] + entry[3])[:each]
     return sorted(found, key=lambda entry: entry[2] + entry[3])[:count]
 
 
 def write_worst_frames(
-    path, videos: Sequence, sequences: Sequence[SequenceScores], masks, protocol: str
+    path: str | os.PathLike[str],
+    videos: Sequence[Video],
+    sequences: Sequence[SequenceScores],
+    masks: str | os.PathLike[str],
+    protocol: str,
 ) -> Path | None:
     """Draws the worst frames as a sheet, truth on the left and prediction on the right.
 
@@ -178,9 +188,9 @@ def write_worst_frames(
         video = by_name[name]
         index = [p.stem for p in video.frames].index(frame)
         image = read_image(video.frames[index])
-        truth = protocols.protocol_labels(video.read_labels(index), protocol)
+        truth = read_truth(video, index, protocol)
         labels = protocols.protocol_labels(
-            read_mask(Path(masks) / name / f"{frame}.png", truth.shape), protocol
+            read_mask(Path(masks) / name / f"{frame}.png", size_of(truth)), protocol
         )
         images += [overlay(image, truth), overlay(image, labels)]
         captions += [f"{name} {frame} truth", f"result, J {100 * j:.1f} F {100 * f:.1f}"]

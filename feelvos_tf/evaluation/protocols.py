@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import read_text
 
@@ -47,7 +49,7 @@ class Plan:
         return tuple(sorted(i for i, first in self.given.items() if first == index))
 
 
-def plan_video(video, protocol: str) -> Plan:
+def plan_video(video: Video, protocol: str) -> Plan:
     """Lays out what a protocol gives and scores of a video.
 
     Args:
@@ -86,7 +88,7 @@ def plan_video(video, protocol: str) -> Plan:
     return Plan(given, {i: tuple(given) for i in inner})
 
 
-def _plan_each_object(video):
+def _plan_each_object(video: Video) -> Plan:
     given = {i: video.first_frame[i] for i in sorted(video.first_frame)}
     for i, first in given.items():
         if video.masks[first] is None:
@@ -104,7 +106,7 @@ def _plan_each_object(video):
     return Plan(given, scored)
 
 
-def _only_given_masks(video, given):
+def _only_given_masks(video: Video, given: Mapping[int, int]) -> bool:
     """Whether the masks at hand are just the ones given to the method, as in a valid split.
 
     A mask that brings an object in holds the ones before it only in a dataset with full masks.
@@ -112,7 +114,7 @@ def _only_given_masks(video, given):
     return all(mask is None or index in given.values() for index, mask in enumerate(video.masks))
 
 
-def protocol_labels(mask, protocol: str) -> np.ndarray:
+def protocol_labels(mask: np.ndarray, protocol: str) -> np.ndarray:
     """A mask as the protocol sees it.
 
     Args:
@@ -125,7 +127,7 @@ def protocol_labels(mask, protocol: str) -> np.ndarray:
     return (mask > 0).astype(np.uint8) if protocol == "davis2016" else mask
 
 
-def keep_ids(labels, ids: Collection[int]) -> np.ndarray:
+def keep_ids(labels: np.ndarray, ids: Collection[int]) -> np.ndarray:
     """Sets every pixel of other ids to background; uint8 [H, W] to uint8 [H, W]."""
     return np.where(np.isin(labels, list(ids)), labels, 0).astype(np.uint8)
 
@@ -135,7 +137,7 @@ def object_name(sequence: str, object_id: int) -> str:
     return f"{sequence}_{object_id}"
 
 
-def read_categories(path) -> dict[str, dict[int, str]]:
+def read_categories(path: str | os.PathLike[str]) -> dict[str, dict[int, str]]:
     """Reads the category of each object from a YouTube-VOS meta.json.
 
     Args:
@@ -166,7 +168,7 @@ def read_categories(path) -> dict[str, dict[int, str]]:
         ) from error
 
 
-def read_seen_categories(path) -> frozenset[str]:
+def read_seen_categories(path: str | os.PathLike[str]) -> frozenset[str]:
     """Reads the categories that training had, a name a line or those of a training meta.json.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics
 from feelvos_tf.evaluation.scoring import ObjectScores, SequenceScores
@@ -77,7 +79,7 @@ def submission_name(split: str) -> str:
 
 
 def write_reports(
-    folder,
+    folder: str | os.PathLike[str],
     split: str,
     sequences: Sequence[SequenceScores],
     failures: Mapping[str, str],
@@ -132,7 +134,7 @@ def write_reports(
     return written
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence]) -> None:
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Writes a table; floats get the five digits of the official tool."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -151,13 +153,19 @@ def _described(sequence: SequenceScores) -> dict[str, Any]:
     return values
 
 
-def _markdown(split, sequences, failures, run, summary) -> str:
+def _markdown(
+    split: str,
+    sequences: Sequence[SequenceScores],
+    failures: Mapping[str, str],
+    run: Mapping[str, Any],
+    summary: Mapping[str, float],
+) -> str:
     lines = [f"# Evaluation on {run.get('dataset', 'a dataset')}, split {split}", ""]
     lines += [f"- {key}: {value}" for key, value in run.items()]
-    speeds = [s for s in sequences if s.frames_per_second]
+    speeds = [s.frames_per_second for s in sequences if s.frames_per_second]
     if speeds:
-        memory = max(s.peak_memory or 0 for s in speeds) / 1e9
-        mean = np.mean([s.frames_per_second for s in speeds])
+        memory = max(s.peak_memory or 0 for s in sequences if s.frames_per_second) / 1e9
+        mean = np.mean(speeds)
         lines.append(
             f"- speed: {mean:.2f} frames/s (mean over sequences), peak memory {memory:.2f} GB"
         )
@@ -195,7 +203,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(columns)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-def write_submission(path, videos: Sequence, masks, protocol: str) -> None:
+def write_submission(
+    path: str | os.PathLike[str],
+    videos: Sequence[Video],
+    masks: str | os.PathLike[str],
+    protocol: str,
+) -> None:
     """Packs results as the benchmarks' servers expect them.
 
     DAVIS takes VIDEO/FRAME.png, YouTube-VOS Annotations/VIDEO/FRAME.png. The same masks give the

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols
 from feelvos_tf.evaluation.scoring import SequenceScores
@@ -40,7 +41,9 @@ class RunFolder:
         this program did not write are where its own belong.
     """
 
-    def __init__(self, output: OutputFolder, identity: Mapping[str, Any], *, rerun: bool = False):
+    def __init__(
+        self, output: OutputFolder, identity: Mapping[str, Any], *, rerun: bool = False
+    ) -> None:
         self.masks = output.path / _MASKS
         self._marks = output.path / _MARKS
         self._output = output
@@ -57,7 +60,7 @@ class RunFolder:
             for mark in self._marks.glob("*.json"):
                 mark.unlink()
 
-    def finished(self, video, plan: protocols.Plan) -> SequenceScores | None:
+    def finished(self, video: Video, plan: protocols.Plan) -> SequenceScores | None:
         """Scores of a sequence that needs no run, or None.
 
         It is finished when its mark fits the video and every mask is there.

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
+from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import metrics, protocols
+from feelvos_tf.video.images import size_of
 from feelvos_tf.video.masks import read_mask
+
+# Arguments of `score_result_folder`.
+_Job = tuple[Video, str, str, Optional[Mapping[int, str]]]
 
 
 @dataclasses.dataclass
@@ -72,7 +78,9 @@ class SequenceScores:
         return cls(**{**values, "objects": objects})
 
 
-def score_frame(truth, labels, object_ids: Iterable[int]) -> dict[int, tuple[float, float]]:
+def score_frame(
+    truth: np.ndarray, labels: np.ndarray, object_ids: Iterable[int]
+) -> dict[int, tuple[float, float]]:
     """J and F of each object in one frame.
 
     Args:
@@ -97,7 +105,12 @@ def score_frame(truth, labels, object_ids: Iterable[int]) -> dict[int, tuple[flo
     return scores
 
 
-def score_sequence(video, plan: protocols.Plan, by_frame, categories=None) -> list[ObjectScores]:
+def score_sequence(
+    video: Video,
+    plan: protocols.Plan,
+    by_frame: Mapping[int, Mapping[int, tuple[float, float]]],
+    categories: Mapping[int, str] | None = None,
+) -> list[ObjectScores]:
     """Turns scores by frame into scores by object.
 
     Args:
@@ -121,12 +134,19 @@ def score_sequence(video, plan: protocols.Plan, by_frame, categories=None) -> li
     return [scores for scores in objects.values() if scores.frames]
 
 
-def read_truth(video, index: int, protocol: str) -> np.ndarray:
+def read_truth(video: Video, index: int, protocol: str) -> np.ndarray:
     """Reads the true ids of a frame as the protocol sees them; uint8 [H, W]."""
-    return protocols.protocol_labels(video.read_labels(index), protocol)
+    labels = video.read_labels(index)
+    assert labels is not None  # a plan gives and scores frames with masks only
+    return protocols.protocol_labels(labels, protocol)
 
 
-def score_result_folder(video, folder, protocol: str, categories=None) -> SequenceScores:
+def score_result_folder(
+    video: Video,
+    folder: str | os.PathLike[str],
+    protocol: str,
+    categories: Mapping[int, str] | None = None,
+) -> SequenceScores:
     """Scores the result files of one video.
 
     Args:
@@ -155,7 +175,7 @@ def score_result_folder(video, folder, protocol: str, categories=None) -> Sequen
     for index, object_ids in plan.scored.items():
         truth = read_truth(video, index, protocol)
         path = folder / f"{video.frames[index].stem}.png"
-        labels = protocols.protocol_labels(read_mask(path, truth.shape), protocol)
+        labels = protocols.protocol_labels(read_mask(path, size_of(truth)), protocol)
         check_result_ids(path, labels, plan)
         by_frame[index] = score_frame(truth, labels, object_ids)
     return SequenceScores(
@@ -163,7 +183,7 @@ def score_result_folder(video, folder, protocol: str, categories=None) -> Sequen
     )
 
 
-def check_result_names(video, plan: protocols.Plan, folder: Path) -> None:
+def check_result_names(video: Video, plan: protocols.Plan, folder: Path) -> None:
     """Raises InputError where files of scored frames are missing or those of no frame exist."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected the results of {video.name}")
@@ -186,7 +206,9 @@ def _and_others(names: Sequence[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
-def check_result_ids(path, labels, plan: protocols.Plan) -> None:
+def check_result_ids(
+    path: str | os.PathLike[str], labels: np.ndarray, plan: protocols.Plan
+) -> None:
     """Raises InputError where labels hold an id that the method was never given."""
     known = {0, *plan.given}
     unknown = [int(i) for i in np.flatnonzero(np.bincount(labels.ravel())) if i not in known]
@@ -197,15 +219,15 @@ def check_result_ids(path, labels, plan: protocols.Plan) -> None:
         )
 
 
-def check_results(folder) -> None:
+def check_results(folder: str | os.PathLike[str]) -> None:
     """Raises InputError where a folder of results does not exist."""
     if not Path(folder).is_dir():
         raise InputError(f"{folder}: no such folder, expected results as VIDEO/FRAME.png")
 
 
 def score_results(
-    videos: Sequence,
-    folder,
+    videos: Sequence[Video],
+    folder: str | os.PathLike[str],
     protocol: str,
     *,
     workers: int,
@@ -243,7 +265,7 @@ def score_results(
     return done, failures
 
 
-def _each(jobs, workers: int) -> Iterator[SequenceScores | str]:
+def _each(jobs: Sequence[_Job], workers: int) -> Iterator[SequenceScores | str]:
     if workers <= 1:
         yield from map(_score_job, jobs)
         return
@@ -256,7 +278,7 @@ def _each(jobs, workers: int) -> Iterator[SequenceScores | str]:
         pool.shutdown(cancel_futures=True)
 
 
-def _score_job(job) -> SequenceScores | str:
+def _score_job(job: _Job) -> SequenceScores | str:
     """Scores one video, or says why it cannot be scored; runs in a process of its own."""
     try:
         return score_result_folder(*job)

@@ -1,8 +1,6 @@
 """Runs a method over a dataset, frame by frame, and scores it on the way.
 
-A method is anything that behaves like `feelvos_tf.streaming.segmenter.VideoSegmenter`:
-`reset(frame, mask)` starts a video, `step(frame)` returns its labels, `add_objects(mask)` brings
-in objects in the frame just stepped. One frame is in memory at a time, whatever a video's length.
+One frame is in memory at a time, whatever a video's length.
 """
 
 from __future__ import annotations
@@ -11,21 +9,36 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols, scoring
 from feelvos_tf.evaluation.results_folder import RunFolder
 from feelvos_tf.evaluation.scoring import SequenceScores
 from feelvos_tf.process_memory import peak_memory
-from feelvos_tf.video.images import describe_size, read_image
+from feelvos_tf.video.images import describe_size, read_image, size_of
 from feelvos_tf.video.masks import write_mask
 
 
+class Method(Protocol):
+    """Anything that behaves like `feelvos_tf.streaming.segmenter.VideoSegmenter`."""
+
+    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
+        """Starts a video."""
+
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        """Returns the labels of the next frame."""
+
+    def add_objects(self, mask: np.ndarray) -> object:
+        """Brings in objects in the frame just stepped."""
+
+
 def run_videos(
-    videos: Sequence,
-    make_segmenter: Callable,
+    videos: Sequence[Video],
+    make_segmenter: Callable[[], Method],
     protocol: str,
     output: RunFolder,
     *,
@@ -47,18 +60,19 @@ def run_videos(
     Returns:
       The scores by sequence, and for each failed sequence its name and the reason in one line.
     """
-    segmenter = None
-    done, failures = [], {}
+    segmenter: Method | None = None
+    done: list[SequenceScores] = []
+    failures: dict[str, str] = {}
     for video in videos:
         try:
             plan = protocols.plan_video(video, protocol)
             scores = output.finished(video, plan)
-            fresh = scores is None
         except InputError as error:
             failures[video.name] = str(error)
             failed(video.name, str(error))
             continue
-        if fresh:
+        fresh = scores is None
+        if scores is None:
             if segmenter is None:
                 segmenter = make_segmenter()
             try:
@@ -90,10 +104,10 @@ def _reason(error: Exception, name: str, output: RunFolder) -> str:
 
 
 def run_video(
-    video,
+    video: Video,
     plan: protocols.Plan,
     protocol: str,
-    segmenter,
+    segmenter: Method,
     folder: Path,
     categories: Mapping[int, str] | None = None,
 ) -> SequenceScores:
@@ -120,21 +134,22 @@ def run_video(
     by_frame, step_seconds = {}, []
     for index, path in enumerate(video.frames):
         image = read_image(path)
-        size = image.shape[:2]
+        size = size_of(image)
         new = plan.new_objects(index)
         truth = None
         if new or index in plan.scored:
             truth = scoring.read_truth(video, index, protocol)
             if truth.shape != size:
                 raise InputError(
-                    f"{video.masks[index]}: mask of {describe_size(truth.shape)}, "
+                    f"{video.masks[index]}: mask of {describe_size(size_of(truth))}, "
                     f"expected {describe_size(size)} like {path.name}"
                 )
-        given = protocols.keep_ids(truth, new) if new else None
+        given = protocols.keep_ids(truth, new) if new and truth is not None else None
         start = time.perf_counter()
         if index < plan.start:
             labels = np.zeros(size, np.uint8)
         elif index == plan.start:
+            assert given is not None  # a plan starts where a mask is given
             segmenter.reset(image, given)
             labels = given
         else:
@@ -150,7 +165,7 @@ def run_video(
         if index > plan.start:
             step_seconds.append(time.perf_counter() - start)
         write_mask(folder / f"{path.stem}.png", labels)
-        if index in plan.scored:
+        if truth is not None and index in plan.scored:
             by_frame[index] = scoring.score_frame(truth, labels, plan.scored[index])
     timed = step_seconds[1:]  # a network's first step includes its compilation
     return SequenceScores(

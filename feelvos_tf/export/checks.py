@@ -8,7 +8,7 @@ checked, and all that follows depends on the check.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -16,7 +16,7 @@ import tensorflow as tf
 Check = tuple[tf.Tensor, Callable[[], tf.Tensor]]
 
 
-def without_shape(tensor):
+def without_shape(tensor: tf.Tensor) -> tf.Tensor:
     """Returns the tensor with unknown static shape, for graph optimizers too; copies nothing."""
     handle = tf.raw_ops.EmptyTensorList(
         element_shape=-1, max_num_elements=1, element_dtype=tensor.dtype
@@ -27,13 +27,18 @@ def without_shape(tensor):
     )[1]
 
 
-def size_of(tensor, axis):
+def size_of(tensor: tf.Tensor, axis: int) -> tf.Tensor:
     """Returns a dimension as int32 scalar, -1 where the tensor has no such axis."""
     shape = tf.concat([tf.shape(tensor), tf.fill([axis + 1], -1)], axis=0)
     return shape[axis]
 
 
-def has_shape(name: str, tensor, expected: Sequence, words: str | None = None) -> Check:
+def has_shape(
+    name: str,
+    tensor: tf.Tensor,
+    expected: Sequence[int | tf.Tensor | None],
+    words: str | None = None,
+) -> Check:
     """A check that a tensor has the expected shape and holds something.
 
     Args:
@@ -53,7 +58,7 @@ def has_shape(name: str, tensor, expected: Sequence, words: str | None = None) -
     found = tf.concat([shape, tf.fill([rank], -1)], axis=0)[:rank]
     fits = tf.reduce_all((wanted == -1) | (found == wanted)) & (tf.size(shape) == rank)
 
-    def message():
+    def message() -> tf.Tensor:
         if words is not None:
             return tf.strings.format(f"{name} is {{}}, expected {words}", shape)
         text = tf.strings.format(f"{name} is {{}}, expected {{}}", (shape, wanted))
@@ -62,7 +67,7 @@ def has_shape(name: str, tensor, expected: Sequence, words: str | None = None) -
     return fits & (tf.size(tensor) > 0), message
 
 
-def holds(condition, text: str, *values) -> Check:
+def holds(condition: bool | tf.Tensor, text: str, *values: int | tf.Tensor | Size) -> Check:
     """A check of anything.
 
     Args:
@@ -71,7 +76,7 @@ def holds(condition, text: str, *values) -> Check:
       *values: tensors; a `Size` among them reads like 854x480.
     """
 
-    def message():
+    def message() -> tf.Tensor:
         numbers = []
         for value in values:
             numbers += [value.pixels[1], value.pixels[0]] if isinstance(value, Size) else [value]
@@ -90,7 +95,7 @@ class Size(NamedTuple):
     pixels: tf.Tensor
 
 
-def after(checks: Sequence[Check], tensors):
+def after(checks: Sequence[Check], tensors: Any) -> Any:
     """Returns the tensors, which are only computed once all checks hold.
 
     The first that does not hold ends the computation with tf.errors.InvalidArgumentError.
@@ -101,7 +106,7 @@ def after(checks: Sequence[Check], tensors):
     """
     conditions = tf.stack([condition for condition, _ in checks])
 
-    def fail():
+    def fail() -> tf.Tensor:
         messages = tf.stack([message() for _, message in checks])
         first = tf.boolean_mask(messages, ~conditions)[0]
         with tf.control_dependencies([tf.raw_ops.Assert(condition=False, data=[first])]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -72,7 +72,7 @@ PURPOSES = {
 }
 
 
-def describe(functions: Mapping, settings: Mapping[str, Any]) -> dict[str, Any]:
+def describe(functions: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what signatures.json holds.
 
     Args:
@@ -104,7 +104,7 @@ def describe(functions: Mapping, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tensor(name, spec, signature):
+def _tensor(name: str, spec: tf.TensorSpec, signature: str) -> dict[str, Any]:
     """Type, shape and meaning of one input or output."""
     shape = list(_SHAPES[name])
     if name == "image" and signature == "embed":
@@ -150,7 +150,7 @@ def readme(description: Mapping[str, Any]) -> str:
     )
 
 
-def _section(name, entry, state):
+def _section(name: str, entry: Mapping[str, Any], state: Collection[str]) -> str:
     own_inputs = {key: value for key, value in entry["inputs"].items() if key not in state}
     outputs = {
         key: value for key, value in entry["outputs"].items() if key not in state or key == "labels"
@@ -163,7 +163,7 @@ def _section(name, entry, state):
     )
 
 
-def _rows(tensors):
+def _rows(tensors: Mapping[str, Mapping[str, Any]]) -> str:
     lines = ["| name | type | shape | meaning |", "|---|---|---|---|"]
     for name, entry in tensors.items():
         shape = ", ".join(str(size) for size in entry["shape"])

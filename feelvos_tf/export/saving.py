@@ -99,7 +99,7 @@ def export_model(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check_fixed(fixed, max_side):
+def _check_fixed(fixed: FixedShape | None, max_side: int | None) -> None:
     if fixed is None:
         return
     for name, value in fixed._asdict().items():

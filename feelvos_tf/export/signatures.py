@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -40,11 +41,11 @@ class Signatures:
         steps: StreamingSteps,
         ignore_label: int | None = None,
         fixed: FixedShape | None = None,
-    ):
+    ) -> None:
         self._steps = steps
         self._ignore_label = ignore_label
         self._fixed = fixed
-        self._size = [fixed.height, fixed.width] if fixed else [None, None]
+        self._size: list[int | None] = [fixed.height, fixed.width] if fixed else [None, None]
         self._num_channels = fixed.num_objects + 1 if fixed else None
         self._advance = (
             tf.function(steps.advance, jit_compile=True, autograph=False)
@@ -52,12 +53,12 @@ class Signatures:
             else steps.advance
         )
 
-    def functions(self) -> dict:
+    def functions(self) -> dict[str, Any]:
         """Traces the functions; returns tf ConcreteFunctions by name."""
         image = tf.TensorSpec([*self._size, 3], tf.uint8, "image")
         mask = tf.TensorSpec(self._size, tf.uint8, "mask")
 
-        def traced(function, *specs):
+        def traced(function: Callable[..., Any], *specs: tf.TensorSpec) -> Any:
             return tf.function(
                 function, input_signature=specs, autograph=False
             ).get_concrete_function()
@@ -75,13 +76,13 @@ class Signatures:
         )
         return functions
 
-    def _state_specs(self, begun):
+    def _state_specs(self, begun: Any) -> dict[str, tf.TensorSpec]:
         if self._fixed is not None:
             outputs = begun.structured_outputs
             return {name: outputs[name] for name in State._fields if name in outputs}
         return states.specs(self._steps)
 
-    def _initialize(self, image, mask):
+    def _initialize(self, image: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
         image = self._checked_image(checks.without_shape(image))
         mask = self._checked_mask(checks.without_shape(mask), image)
         objects = self._ids_in(mask)
@@ -107,29 +108,31 @@ class Signatures:
         labels = tf.where(known, mask, tf.zeros_like(mask))
         return State.of(ids, labels, video).by_name()
 
-    def _step(self, image, *state):
-        image, state = self._checked_state(image, State(*state))
-        result = self._advance(self._sized(image), state.video, state.object_ids)
-        labels = tf.cast(tf.gather(state.object_ids, result.channels), tf.uint8)
+    def _step(self, image: tf.Tensor, *state: tf.Tensor) -> dict[str, tf.Tensor]:
+        image, last = self._checked_state(image, State(*state))
+        result = self._advance(self._sized(image), last.video, last.object_ids)
+        labels = tf.cast(tf.gather(last.object_ids, result.channels), tf.uint8)
         best = tf.reduce_max(result.full_logits, axis=-1, keepdims=True)
         # The largest softmax without the rest: exp(0) over the sum.
         probability = 1.0 / tf.reduce_sum(tf.exp(result.full_logits - best), axis=-1)
-        following = State.of(state.object_ids, labels, result.state)
+        following = State.of(last.object_ids, labels, result.state)
         return {
             **following.by_name(),
             "confidences": tf.cast(tf.round(255.0 * probability), tf.uint8),
         }
 
-    def _add_objects(self, image, mask, *state):
-        image, state = self._checked_state(image, State(*state))
+    def _add_objects(
+        self, image: tf.Tensor, mask: tf.Tensor, *state: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        image, last = self._checked_state(image, State(*state))
         mask = self._checked_mask(checks.without_shape(mask), image)
         new = self._ids_in(mask)
-        tracked = tf.reduce_any(new[:, tf.newaxis] == state.object_ids[tf.newaxis], axis=1)
-        num_known = tf.size(state.object_ids)
+        tracked = tf.reduce_any(new[:, tf.newaxis] == last.object_ids[tf.newaxis], axis=1)
+        num_known = tf.size(last.object_ids)
         embedding = self._steps.embed(self._sized(image)[tf.newaxis])[1][0]
-        largest = tf.reduce_max(tf.abs(state.previous_embedding))
-        difference = tf.reduce_max(tf.abs(embedding - state.previous_embedding))
-        mask, new, state = checks.after(
+        largest = tf.reduce_max(tf.abs(last.previous_embedding))
+        difference = tf.reduce_max(tf.abs(embedding - last.previous_embedding))
+        mask, new, last = checks.after(
             [
                 checks.holds(tf.size(new) > 0, "the mask holds no new object"),
                 checks.holds(
@@ -144,15 +147,15 @@ class Signatures:
                     "belongs; objects are added to that one",
                 ),
             ],
-            (mask, new, state),
+            (mask, new, last),
         )
         mask = tf.where(label_ops.ids_to_channels(mask, new) >= 0, mask, tf.zeros_like(mask))
-        ids = tf.concat([state.object_ids, new], axis=0)
-        video = self._steps.extend(mask, state.video, ids, num_known)
-        labels = tf.where(mask > 0, mask, state.labels)
+        ids = tf.concat([last.object_ids, new], axis=0)
+        video = self._steps.extend(mask, last.video, ids, num_known)
+        labels = tf.where(mask > 0, mask, last.labels)
         return State.of(ids, labels, video).by_name()
 
-    def _embed(self, image):
+    def _embed(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         image = checks.without_shape(image)
         rank = tf.rank(image)
         size = tf.concat([[-1] * 3, tf.shape(image)], axis=0)[-3:]
@@ -180,11 +183,11 @@ class Signatures:
             )
         }
 
-    def _checked_image(self, image):
+    def _checked_image(self, image: tf.Tensor) -> tf.Tensor:
         rule = checks.has_shape("image", image, [*self._size, 3], f"[{self._words()}, 3]")
         return self._sized(checks.after([rule], image))
 
-    def _checked_mask(self, mask, image):
+    def _checked_mask(self, mask: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         """The mask, if it is as large as the image."""
         size = tf.shape(image)[:2]
         mask = checks.after([checks.has_shape("mask", mask, [None, None], "[H, W]")], mask)
@@ -203,7 +206,7 @@ class Signatures:
         mask.set_shape(self._size)
         return mask
 
-    def _checked_state(self, image, state):
+    def _checked_state(self, image: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
         """Image and state, if the state is one that a call has returned for such frames."""
         static = {name: tensor.shape for name, tensor in state.by_name().items()}
         image = self._checked_image(checks.without_shape(image))
@@ -264,7 +267,7 @@ class Signatures:
             tensor.set_shape(static[name])
         return self._sized(image), state
 
-    def _room(self, num_objects, size):
+    def _room(self, num_objects: tf.Tensor, size: tf.Tensor) -> checks.Check:
         pixels = tf.reduce_prod(self._steps.small_size(size))
         return checks.holds(
             num_objects <= pixels,
@@ -274,7 +277,7 @@ class Signatures:
             pixels,
         )
 
-    def _ids_in(self, mask):
+    def _ids_in(self, mask: tf.Tensor) -> tf.Tensor:
         """Ids of the objects in a mask, int32, ascending."""
         ids = tf.sort(tf.unique(tf.reshape(tf.cast(mask, tf.int32), [-1]))[0])
         wanted = ids != 0
@@ -282,14 +285,14 @@ class Signatures:
             wanted &= ids != self._ignore_label
         return tf.boolean_mask(ids, wanted)
 
-    def _sized(self, image):
+    def _sized(self, image: tf.Tensor) -> tf.Tensor:
         image.set_shape([*self._size, 3])
         return image
 
-    def _is_fixed_size(self, size):
+    def _is_fixed_size(self, size: tf.Tensor) -> bool | tf.Tensor:
         return True if self._fixed is None else tf.reduce_all(size[:2] == self._size)
 
-    def _words(self):
+    def _words(self) -> str:
         return ", ".join(
             "HW"[i] if size is None else str(size) for i, size in enumerate(self._size)
         )

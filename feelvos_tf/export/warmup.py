@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +24,7 @@ _SIZE = (97, 129)  # of the frames where the export takes any
 
 
 def write_warmup(
-    folder: pathlib.Path, functions: Mapping, fixed: FixedShape | None, model_name: str
+    folder: pathlib.Path, functions: Mapping[str, Any], fixed: FixedShape | None, model_name: str
 ) -> None:
     """Runs every function once and writes the requests that did it.
 
@@ -44,7 +45,9 @@ def write_warmup(
             writer.write(record)
 
 
-def example_requests(functions: Mapping, fixed: FixedShape | None) -> list:
+def example_requests(
+    functions: Mapping[str, Any], fixed: FixedShape | None
+) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns pairs of a function's name and its inputs, an array by each name."""
     height, width = fixed[:2] if fixed else _SIZE
     num_objects = fixed.num_objects if fixed else 1
@@ -52,10 +55,10 @@ def example_requests(functions: Mapping, fixed: FixedShape | None) -> list:
     mask = np.arange(height * width) * (num_objects + 1) // (height * width)
     mask = mask.reshape(height, width).astype(np.uint8)
 
-    def call(name, **inputs):
+    def call(name: str, **inputs: np.ndarray) -> dict[str, tf.Tensor]:
         return functions[name](**{key: tf.constant(value) for key, value in inputs.items()})
 
-    def state(outputs):
+    def state(outputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         return {name: outputs[name].numpy() for name in State._fields if name in outputs}
 
     requests = [("initialize", {"image": image, "mask": mask})]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
 
 from feelvos_tf.config import ModelConfig
@@ -25,7 +27,7 @@ def build_backbone(config: ModelConfig) -> tf.keras.layers.Layer:
 class ASPP(tf.keras.layers.Layer):
     """Image pooling, 1x1 and dilated branches, concatenated in that order and projected."""
 
-    def __init__(self, filters, atrous_rates, name="aspp"):
+    def __init__(self, filters: int, atrous_rates: Sequence[int], name: str = "aspp") -> None:
         super().__init__(name=name)
         self.pooling = ConvUnit("image_pooling", filters, norm_epsilon=_EPSILON)
         self.branches = [ConvUnit("aspp0", filters, norm_epsilon=_EPSILON)] + [
@@ -34,7 +36,7 @@ class ASPP(tf.keras.layers.Layer):
         ]
         self.projection = ConvUnit("concat_projection", filters, norm_epsilon=_EPSILON)
 
-    def call(self, features, training=False):
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps [B, h, w, C] to [B, h, w, filters]."""
         pooled = self.pooling(
             tf.reduce_mean(features, axis=(1, 2), keepdims=True), training=training
@@ -48,7 +50,7 @@ class ASPP(tf.keras.layers.Layer):
 class Decoder(tf.keras.layers.Layer):
     """Joins ASPP features with the projected low-level end point at stride 4."""
 
-    def __init__(self, filters, name="decoder"):
+    def __init__(self, filters: int, name: str = "decoder") -> None:
         super().__init__(name=name)
         self.projection = ConvUnit(
             "decoder/feature_projection0", _LOW_LEVEL_FILTERS, norm_epsilon=_EPSILON
@@ -58,7 +60,13 @@ class Decoder(tf.keras.layers.Layer):
             for i in range(2)
         ]
 
-    def call(self, features, low_level, size, training=False):
+    def call(
+        self,
+        features: tf.Tensor,
+        low_level: tf.Tensor,
+        size: Sequence[int | tf.Tensor],
+        training: bool = False,
+    ) -> tf.Tensor:
         """Maps both feature maps to [B, size[0], size[1], filters]."""
         low_level = self.projection(low_level, training=training)
         joined = [
@@ -74,13 +82,18 @@ class Decoder(tf.keras.layers.Layer):
 class DeepLab(tf.keras.layers.Layer):
     """Images -> decoder features at stride 4, of size scale_dimension(H, 1 / 4)."""
 
-    def __init__(self, config: ModelConfig, name="deeplab"):
+    def __init__(self, config: ModelConfig, name: str = "deeplab") -> None:
         super().__init__(name=name)
         self.backbone = build_backbone(config)
         self.aspp = ASPP(config.aspp_filters, config.atrous_rates)
         self.decoder = Decoder(config.decoder_filters)
 
-    def call(self, images, training=False, dropout=None):
+    def call(
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        dropout: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """Maps RGB images [B, H, W, 3] in 0..255 to features [B, h, w, decoder_filters].
 
         `dropout`, if given, is a function applied to the output of the ASPP.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -37,14 +38,19 @@ class Feelvos(tf.keras.Model):
 
     recommended_memory: Memory | None = None
 
-    def __init__(self, config: ModelConfig, name="feelvos"):
+    def __init__(self, config: ModelConfig, name: str = "feelvos") -> None:
         super().__init__(name=name)
         self.config = config
         self.deeplab = DeepLab(config)
         self.embedding = embedding_head(config.embedding_dim)
         self.head = SegmentationHead(config)
 
-    def embed(self, images, training=False, dropout=None):
+    def embed(
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        dropout: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes what depends on single frames alone.
 
         Args:
@@ -59,7 +65,14 @@ class Feelvos(tf.keras.Model):
         features = self.deeplab(images, training=training, dropout=dropout)
         return features, self.embedding(features)
 
-    def match_previous(self, query, previous, previous_labels, num_objects, implementation="auto"):
+    def match_previous(
+        self,
+        query: tf.Tensor,
+        previous: tf.Tensor,
+        previous_labels: tf.Tensor,
+        num_objects: int | tf.Tensor,
+        implementation: str = "auto",
+    ) -> tf.Tensor | None:
         """Distances to the previous frame as the config wants them, or None.
 
         Args:
@@ -82,7 +95,14 @@ class Feelvos(tf.keras.Model):
             query, previous, previous_labels, num_objects, self.config.window, implementation
         )
 
-    def segment(self, features, global_distance, previous_mask, previous_distance, num_objects):
+    def segment(
+        self,
+        features: tf.Tensor,
+        global_distance: tf.Tensor | None,
+        previous_mask: tf.Tensor | None,
+        previous_distance: tf.Tensor | None,
+        num_objects: int | tf.Tensor,
+    ) -> tf.Tensor:
         """Computes the logits of one frame.
 
         Args:
@@ -113,13 +133,13 @@ class Feelvos(tf.keras.Model):
 
     def segment_next(
         self,
-        features,
-        embedding,
-        global_distance,
+        features: tf.Tensor,
+        embedding: tf.Tensor,
+        global_distance: tf.Tensor | None,
         previous: FrameState,
-        num_channels,
-        implementation="auto",
-    ):
+        num_channels: int | tf.Tensor,
+        implementation: str = "auto",
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Computes the logits of a frame from those before it: one turn of the recurrence.
 
         Args:
@@ -142,7 +162,9 @@ class Feelvos(tf.keras.Model):
         )
         return logits, previous_distance
 
-    def follow(self, embedding, logits, size):
+    def follow(
+        self, embedding: tf.Tensor, logits: tf.Tensor, size: Sequence[int] | tf.Tensor
+    ) -> tuple[FrameState, tf.Tensor, tf.Tensor]:
         """Decides the labels of a frame: the other half of the recurrence.
 
         Args:
@@ -165,7 +187,7 @@ class Feelvos(tf.keras.Model):
             mask = label_ops.one_hot_mask(labels, logits.shape[-1] or tf.shape(logits)[-1])
         return FrameState(embedding, labels, mask), channels, full
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> tf.Tensor:
         """Segments the last frame of each triplet.
 
         Args:
@@ -186,11 +208,11 @@ class Feelvos(tf.keras.Model):
         frames = tf.ensure_shape(frames, [None, *images.shape[2:]])
         features, embeddings = self.embed(frames, training=training)
 
-        def frame(tensor, i):
+        def frame(tensor: tf.Tensor, i: int) -> tf.Tensor:
             split = tf.reshape(tensor, tf.concat([shape[:2], tf.shape(tensor)[1:]], axis=0))
             return tf.ensure_shape(split[:, i], [None, *tensor.shape[1:]])
 
-        def segment(triplet):
+        def segment(triplet: tuple[tf.Tensor, ...]) -> tf.Tensor:
             features, reference, previous, query, reference_labels, previous_labels = triplet
             global_distance = None
             if self.config.first_frame_matching:

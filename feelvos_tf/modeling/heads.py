@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from feelvos_tf.config import ModelConfig
@@ -19,11 +22,13 @@ class NoisyIdentity(tf.keras.initializers.Initializer):
       depthwise: whether the kernel is [k, k, channels, 1] instead of [k, k, in, out].
     """
 
-    def __init__(self, stddev=0.03, depthwise=False):
+    def __init__(self, stddev: float = 0.03, depthwise: bool = False) -> None:
         self.stddev = stddev
         self.depthwise = depthwise
 
-    def __call__(self, shape, dtype=None, **kwargs):
+    def __call__(
+        self, shape: Sequence[int], dtype: tf.DType | None = None, **kwargs: Any
+    ) -> tf.Tensor:
         noise = tf.random.truncated_normal(shape, stddev=self.stddev, dtype=dtype or tf.float32)
         channels = tf.ones([shape[2], 1]) if self.depthwise else tf.eye(shape[2], shape[3])
         center = tf.pad(
@@ -32,7 +37,7 @@ class NoisyIdentity(tf.keras.initializers.Initializer):
         )
         return noise + center
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"stddev": self.stddev, "depthwise": self.depthwise}
 
 
@@ -56,7 +61,7 @@ class SegmentationHead(tf.keras.layers.Layer):
       config: head_layers, head_kernel_size, head_filters and num_object_channels are used.
     """
 
-    def __init__(self, config: ModelConfig, name="segmentation_head"):
+    def __init__(self, config: ModelConfig, name: str = "segmentation_head") -> None:
         super().__init__(name=name)
         self.num_object_channels = config.num_object_channels
         self.convs = [
@@ -74,7 +79,7 @@ class SegmentationHead(tf.keras.layers.Layer):
             initializer=tf.keras.initializers.TruncatedNormal(stddev=0.01),
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         """Creates the first layer's weights, which `call` uses in parts."""
         channels = input_shape[-1] + self.num_object_channels
         first = self.convs[0]
@@ -82,7 +87,7 @@ class SegmentationHead(tf.keras.layers.Layer):
         first.pointwise.conv.build([None, None, None, channels])
         super().build(input_shape)
 
-    def call(self, features, objects):
+    def call(self, features: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
         """Computes the logits of all objects of one frame.
 
         Args:
@@ -98,12 +103,12 @@ class SegmentationHead(tf.keras.layers.Layer):
             outputs = conv(outputs)
         return tf.transpose(self.logits(outputs)[..., 0], [1, 2, 0])
 
-    def _first(self, features, objects):
+    def _first(self, features: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
         depthwise, pointwise = self.convs[0].depthwise, self.convs[0].pointwise
         kernel, weights = depthwise.kernel, pointwise.kernel
         bias, shared = depthwise.conv.bias, features.shape[-1]
 
-        def part(inputs, channels):
+        def part(inputs: tf.Tensor, channels: slice) -> tf.Tensor:
             filtered = (
                 tf.nn.depthwise_conv2d(inputs, kernel[:, :, channels], [1, 1, 1, 1], "SAME")
                 + bias[channels]

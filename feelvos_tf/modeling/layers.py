@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 # The released code's moving averages; they matter only where batch norm is trained.
@@ -29,17 +32,17 @@ class ConvUnit(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        name,
-        filters=None,
-        kernel_size=1,
-        stride=1,
-        rate=1,
-        norm_epsilon=None,
-        activation=tf.nn.relu,
-        explicit_padding=False,
-        initializer="glorot_uniform",
-        **kwargs,
-    ):
+        name: str,
+        filters: int | None = None,
+        kernel_size: int = 1,
+        stride: int = 1,
+        rate: int = 1,
+        norm_epsilon: float | None = None,
+        activation: Callable[[tf.Tensor], tf.Tensor] | None = tf.nn.relu,
+        explicit_padding: bool = False,
+        initializer: str | tf.keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.depthwise = filters is None
         self.padding = 0
@@ -70,7 +73,7 @@ class ConvUnit(tf.keras.layers.Layer):
         """The convolution's weights: [k, k, in, filters], or [k, k, in, 1] where depthwise."""
         return self.conv.depthwise_kernel if self.depthwise else self.conv.kernel
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Applies the unit: [B, H, W, in] -> [B, ceil(H / stride), ceil(W / stride), out]."""
         if self.padding:
             side = [self.padding, self.padding]
@@ -95,18 +98,18 @@ class SeparableUnit(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        name,
-        filters,
-        kernel_size=3,
-        stride=1,
-        rate=1,
-        norm_epsilon=None,
-        activation=tf.nn.relu,
-        explicit_padding=False,
-        depthwise_initializer=None,
-        pointwise_initializer=None,
-        **kwargs,
-    ):
+        name: str,
+        filters: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        rate: int = 1,
+        norm_epsilon: float | None = None,
+        activation: Callable[[tf.Tensor], tf.Tensor] | None = tf.nn.relu,
+        explicit_padding: bool = False,
+        depthwise_initializer: tf.keras.initializers.Initializer | None = None,
+        pointwise_initializer: tf.keras.initializers.Initializer | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         normal = tf.keras.initializers.TruncatedNormal
         self.depthwise = ConvUnit(
@@ -127,6 +130,6 @@ class SeparableUnit(tf.keras.layers.Layer):
             initializer=pointwise_initializer or normal(stddev=0.06),
         )
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Applies both units: [B, H, W, in] -> [B, ceil(H / stride), ceil(W / stride), filters]."""
         return self.pointwise(self.depthwise(inputs, training=training), training=training)

@@ -34,7 +34,9 @@ def scaled(channels: int, multiplier: float) -> int:
 class InvertedResidual(tf.keras.layers.Layer):
     """Expand by 1x1, filter depthwise, project by 1x1; add the input where shapes allow."""
 
-    def __init__(self, name, inputs, filters, expansion, stride, rate):
+    def __init__(
+        self, name: str, inputs: int, filters: int, expansion: int, stride: int, rate: int
+    ) -> None:
         super().__init__(name=name)
         unit = {"norm_epsilon": _EPSILON, "activation": tf.nn.relu6}
         self.expand = None
@@ -44,7 +46,7 @@ class InvertedResidual(tf.keras.layers.Layer):
         self.project = ConvUnit(f"{name}/project", filters, norm_epsilon=_EPSILON, activation=None)
         self.residual = stride == 1 and inputs == filters
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the block's output and what its depthwise convolution gave."""
         expanded = inputs if self.expand is None else self.expand(inputs, training=training)
         filtered = self.filter(expanded, training=training)
@@ -63,7 +65,9 @@ class MobileNetV2(tf.keras.layers.Layer):
       depth_multiplier: factor on all channels.
     """
 
-    def __init__(self, output_stride, depth_multiplier=1.0, name="MobilenetV2"):
+    def __init__(
+        self, output_stride: int, depth_multiplier: float = 1.0, name: str = "MobilenetV2"
+    ) -> None:
         super().__init__(name=name)
         channels = scaled(32, depth_multiplier)
         self.stem = ConvUnit(
@@ -98,7 +102,7 @@ class MobileNetV2(tf.keras.layers.Layer):
             )
             channels = filters
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps float images [B, H, W, 3] in -1..1 to the two feature maps."""
         features = self.stem(images, training=training)
         end_point = None

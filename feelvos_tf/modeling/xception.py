@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit
@@ -22,7 +24,15 @@ class XceptionModule(tf.keras.layers.Layer):
         before each separable convolution.
     """
 
-    def __init__(self, name, depths, shortcut, stride, rate, inner_activation):
+    def __init__(
+        self,
+        name: str,
+        depths: Sequence[int],
+        shortcut: str,
+        stride: int,
+        rate: int,
+        inner_activation: bool,
+    ) -> None:
         super().__init__(name=name)
         self.relu_before = not inner_activation
         self.convs = [
@@ -48,7 +58,7 @@ class XceptionModule(tf.keras.layers.Layer):
                 activation=None,
             )
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the module's output and that of its second convolution."""
         residual, second = inputs, None
         for i, conv in enumerate(self.convs):
@@ -74,7 +84,7 @@ class Xception65(tf.keras.layers.Layer):
       output_stride: 8 or 16.
     """
 
-    def __init__(self, output_stride, name="xception_65"):
+    def __init__(self, output_stride: int, name: str = "xception_65") -> None:
         super().__init__(name=name)
         entry = f"{name}/entry_flow"
         self.stem = [
@@ -117,7 +127,7 @@ class Xception65(tf.keras.layers.Layer):
                 )
             )
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps float images [B, H, W, 3] in -1..1 to the two feature maps."""
         features = images
         for conv in self.stem:

@@ -7,6 +7,8 @@ objects in the order of their ids.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from feelvos_tf.ops import resize
@@ -14,7 +16,7 @@ from feelvos_tf.ops import resize
 NO_OBJECT = -1  # channel of a pixel that belongs to nothing, an ignored one for instance
 
 
-def ids_to_channels(ids, object_ids):
+def ids_to_channels(ids: tf.Tensor, object_ids: tf.Tensor) -> tf.Tensor:
     """Replaces ids by channels.
 
     Args:
@@ -33,12 +35,14 @@ def ids_to_channels(ids, object_ids):
     return tf.where(inside, tf.gather(table, tf.clip_by_value(ids, 0, 255)), NO_OBJECT)
 
 
-def one_hot_mask(labels, num_objects):
+def one_hot_mask(labels: tf.Tensor, num_objects: int | tf.Tensor) -> tf.Tensor:
     """Returns float32 [..., num_objects]: 1 in the channel of each pixel's label, else 0."""
     return tf.one_hot(labels, num_objects, dtype=tf.float32)
 
 
-def shrink(labels, size, num_objects):
+def shrink(
+    labels: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tensor, num_objects: int | tf.Tensor
+) -> tf.Tensor:
     """Shrinks a label map by the nearest pixel and keeps every object.
 
     Nearest resizing can lose an object smaller than the stride; the original then aborts or
@@ -63,7 +67,7 @@ def shrink(labels, size, num_objects):
     rows = tf.range(h)[:, tf.newaxis]
     columns = tf.range(w)[tf.newaxis, :]
 
-    def keep(i, small):
+    def keep(i: tf.Tensor, small: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         points = tf.where(tf.equal(labels, lost[i]))
         center = _center_pixel(points)
         y = _small_coordinate(center[0], full[0], h)
@@ -87,7 +91,7 @@ def shrink(labels, size, num_objects):
     return small
 
 
-def shrink_by_nearest(labels, size):
+def shrink_by_nearest(labels: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tensor) -> tf.Tensor:
     """Shrinks a label map as the released code does it; small objects may vanish.
 
     Args:
@@ -100,7 +104,7 @@ def shrink_by_nearest(labels, size):
     return resize.resize_nearest(labels[tf.newaxis, :, :, tf.newaxis], size)[0, :, :, 0]
 
 
-def _counts(labels, num_objects):
+def _counts(labels: tf.Tensor, num_objects: int | tf.Tensor) -> tf.Tensor:
     """Pixels of each channel, int32 [num_objects]."""
     flat = tf.reshape(labels, [-1])
     inside = (flat >= 0) & (flat < num_objects)
@@ -109,7 +113,7 @@ def _counts(labels, num_objects):
     )
 
 
-def _center_pixel(points):
+def _center_pixel(points: tf.Tensor) -> tf.Tensor:
     """The point [2] of `points` [P, 2] nearest to their mean."""
     points = tf.cast(points, tf.float32)
     mean = tf.reduce_mean(points, axis=0)
@@ -117,7 +121,7 @@ def _center_pixel(points):
     return points[nearest]
 
 
-def _small_coordinate(coordinate, full, small):
+def _small_coordinate(coordinate: tf.Tensor, full: tf.Tensor, small: tf.Tensor) -> tf.Tensor:
     """Maps a pixel's coordinate to the small map, corners aligned."""
     scale = tf.cast(small - 1, tf.float32) / tf.cast(tf.maximum(full - 1, 1), tf.float32)
     return tf.cast(tf.round(coordinate * scale), tf.int32)

@@ -19,7 +19,14 @@ def is_available() -> bool:
 
 
 @tf.function(autograph=False)
-def search(query, previous, labels, num_objects, window, with_winners):
+def search(
+    query: tf.Tensor,
+    previous: tf.Tensor,
+    labels: tf.Tensor,
+    num_objects: int | tf.Tensor,
+    window: int,
+    with_winners: bool,
+) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Squared distances to the nearest pixel of each object within the window.
 
     Args and returns: as in `local_shifted.search`.
@@ -47,7 +54,7 @@ def search(query, previous, labels, num_objects, window, with_winners):
     # The op averages over channels.
     correlation *= tf.cast(tf.shape(query)[-1], tf.float32)
 
-    def neighborhoods(image, outside):
+    def neighborhoods(image: tf.Tensor, outside: float) -> tf.Tensor:
         """[H, W] -> [H, W, side^2], the offsets in the op's order."""
         padded = tf.pad(image, [[window, window]] * 2, constant_values=outside)
         patches = tf.image.extract_patches(
@@ -65,7 +72,7 @@ def search(query, previous, labels, num_objects, window, with_winners):
     volume += tf.reduce_sum(query * query, axis=-1, keepdims=True)
     volume = tf.maximum(volume, 0.0)
 
-    def of_object(n):
+    def of_object(n: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         own = tf.where(near_labels == n, volume, float("inf"))
         best = tf.reduce_min(own, axis=-1)
         if not with_winners:

@@ -10,7 +10,14 @@ import tensorflow as tf
 
 
 @tf.function(autograph=False)
-def search(query, previous, labels, num_objects, window, with_winners):
+def search(
+    query: tf.Tensor,
+    previous: tf.Tensor,
+    labels: tf.Tensor,
+    num_objects: int | tf.Tensor,
+    window: int,
+    with_winners: bool,
+) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Squared distances to the nearest pixel of each object within the window.
 
     Args:
@@ -36,7 +43,9 @@ def search(query, previous, labels, num_objects, window, with_winners):
     )
     rows, columns = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
 
-    def compare(offset, distances, winners):
+    def compare(
+        offset: tf.Tensor, distances: tf.Tensor, winners: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         top, left = offset // side, offset % side
         shifted = tf.slice(padded, [top, left, 0], tf.shape(query))
         mask = tf.slice(masks, [top, left, 0], tf.shape(distances))

@@ -19,7 +19,14 @@ _TILES_PER_STEP = 2
 
 
 @tf.function(autograph=False)
-def search(query, previous, labels, num_objects, window, with_winners):
+def search(
+    query: tf.Tensor,
+    previous: tf.Tensor,
+    labels: tf.Tensor,
+    num_objects: int | tf.Tensor,
+    window: int,
+    with_winners: bool,
+) -> tuple[tf.Tensor | None, tf.Tensor | None]:
     """Squared distances to the nearest pixel of each object within the window.
 
     Args and returns: as in `local_shifted.search`.
@@ -29,7 +36,7 @@ def search(query, previous, labels, num_objects, window, with_winners):
     labels = tf.pad(labels, tiling.border, constant_values=-1)
     outside = _outside_window(tiling.up, tiling.left)
 
-    def step(i):
+    def step(i: tf.Tensor) -> tf.Tensor:
         product = tiling.product(i) + outside
         near = tiling.neighborhoods(labels, i)
         if with_winners:
@@ -58,7 +65,7 @@ def search(query, previous, labels, num_objects, window, with_winners):
     return tf.where(result >= ABSENT / 2, float("inf"), tf.maximum(result + norm, 0.0)), None
 
 
-def bare_product(query, previous, window):
+def bare_product(query: tf.Tensor, previous: tf.Tensor, window: int) -> tf.Tensor:
     """The matrix products of `search` and nothing else: the floor of its time.
 
     Args:
@@ -81,7 +88,7 @@ def bare_product(query, previous, window):
 class _Tiling:
     """A frame cut into tiles, _TILES_PER_STEP of them at a time."""
 
-    def __init__(self, query, previous, window):
+    def __init__(self, query: tf.Tensor, previous: tf.Tensor, window: int) -> None:
         height, width = self.height, self.width = _size(query)
         self.up = window if not isinstance(height, int) else min(window, height - 1)
         self.left = window if not isinstance(width, int) else min(window, width - 1)
@@ -104,17 +111,17 @@ class _Tiling:
         norm = tf.reduce_sum(previous * previous, axis=-1, keepdims=True)
         self.keys = tf.pad(tf.concat([previous, norm], axis=-1), [*self.border, [0, 0]])
 
-    def _indices(self, i):
+    def _indices(self, i: tf.Tensor) -> tf.Tensor:
         """The tiles of step i; the last step repeats the last tile where it has none left."""
         last = self.rows * self.columns - 1
         return tf.minimum(i * _TILES_PER_STEP + tf.range(_TILES_PER_STEP), last)
 
-    def corners(self, i):
+    def corners(self, i: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Top and left pixel of each tile of step i, int32 [tiles] each."""
         indices = self._indices(i)
         return indices // self.columns * _TILE[0], indices % self.columns * _TILE[1]
 
-    def neighborhoods(self, image, i):
+    def neighborhoods(self, image: tf.Tensor, i: tf.Tensor) -> tf.Tensor:
         """Cuts what each tile of step i can see from a padded image: [tiles, keys, ...]."""
         tops, lefts = self.corners(i)
         rest = image.shape.as_list()[2:]
@@ -132,12 +139,12 @@ class _Tiling:
             ]
         )
 
-    def product(self, i):
+    def product(self, i: tf.Tensor) -> tf.Tensor:
         """|q - p|^2 - |q|^2 of the tiles of step i: float32 [tiles, keys, pixels of a tile]."""
         keys = self.neighborhoods(self.keys, i)
         return tf.matmul(keys, tf.gather(self.tiles, self._indices(i)), transpose_b=True)
 
-    def assemble(self, results):
+    def assemble(self, results: tf.Tensor) -> tf.Tensor:
         """Puts [steps, tiles, objects, pixels of a tile] together to [H, W, objects]."""
         tile_h, tile_w = _TILE
         objects, count = tf.shape(results)[2], self.rows * self.columns
@@ -150,16 +157,16 @@ class _Tiling:
         return results[: self.height, : self.width]
 
 
-def _size(image):
+def _size(image: tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:
     """Height and width, integers where static."""
     dynamic = tf.shape(image)
     return tuple(dynamic[i] if image.shape[i] is None else image.shape[i] for i in range(2))
 
 
-def _outside_window(up, left):
+def _outside_window(up: int | tf.Tensor, left: int | tf.Tensor) -> tf.Tensor:
     """float32 [keys, pixels of a tile]: 0 where the key lies in the pixel's window, else ABSENT."""
 
-    def distance(keys, pixels, reach):
+    def distance(keys: int | tf.Tensor, pixels: int, reach: int | tf.Tensor) -> tf.Tensor:
         offset = tf.range(keys)[:, tf.newaxis] - tf.range(pixels)[tf.newaxis, :]
         return (offset < 0) | (offset > 2 * reach)
 
@@ -171,7 +178,7 @@ def _outside_window(up, left):
     return tf.reshape(outside, [key_h * key_w, tile_h * tile_w])
 
 
-def _minima(product, labels, num_objects):
+def _minima(product: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tensor) -> tf.Tensor:
     """Minimum over each object's keys: [tiles, keys, pixels] -> [tiles, num_objects, pixels]."""
     tiles, pixels = product.shape[0], product.shape[2]
     segments = tf.where(labels >= 0, labels + tf.range(tiles)[:, tf.newaxis] * num_objects, -1)
@@ -181,10 +188,18 @@ def _minima(product, labels, num_objects):
     return tf.reshape(minima, [tiles, num_objects, pixels])
 
 
-def _winners(product, labels, num_objects, tops, lefts, key_w, width):
+def _winners(
+    product: tf.Tensor,
+    labels: tf.Tensor,
+    num_objects: int | tf.Tensor,
+    tops: tf.Tensor,
+    lefts: tf.Tensor,
+    key_w: int | tf.Tensor,
+    width: int | tf.Tensor,
+) -> tf.Tensor:
     """Nearest key of each object as y * width + x: -> int32 [tiles, num_objects, pixels]."""
 
-    def of_object(n):
+    def of_object(n: tf.Tensor) -> tf.Tensor:
         own = tf.where((labels == n)[:, :, tf.newaxis], product, ABSENT)
         best = tf.argmin(own, axis=1, output_type=tf.int32)
         y = tops[:, tf.newaxis] + best // key_w

@@ -11,6 +11,8 @@ jit_compile=True where shapes and `num_objects` are static.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from feelvos_tf.errors import InputError
@@ -30,12 +32,18 @@ _LOCAL_SEARCHES = {
 LOCAL_IMPLEMENTATIONS = ("auto", *_LOCAL_SEARCHES)
 
 
-def squash(distances):
+def squash(distances: tf.Tensor) -> tf.Tensor:
     """Maps squared distances 0..inf to 0..1 by 2 * sigmoid(d) - 1, which is tanh(d / 2)."""
     return tf.tanh(0.5 * distances)
 
 
-def global_matching(query, reference, reference_labels, num_objects, k=1):
+def global_matching(
+    query: tf.Tensor,
+    reference: tf.Tensor,
+    reference_labels: tf.Tensor,
+    num_objects: int | tf.Tensor,
+    k: int = 1,
+) -> tf.Tensor:
     """Distance of every query pixel to the nearest reference pixel of each object.
 
     Args:
@@ -65,7 +73,13 @@ def global_matching(query, reference, reference_labels, num_objects, k=1):
     return tf.ensure_shape(result, [*query.shape[:-1], flat.shape[-1]])
 
 
-def global_distances(query, reference, reference_labels, num_objects, k=1):
+def global_distances(
+    query: tf.Tensor,
+    reference: tf.Tensor,
+    reference_labels: tf.Tensor,
+    num_objects: int | tf.Tensor,
+    k: int = 1,
+) -> tf.Tensor:
     """Squared distances behind `global_matching`.
 
     Args:
@@ -83,11 +97,13 @@ def global_distances(query, reference, reference_labels, num_objects, k=1):
     labels = tf.cast(reference_labels, tf.int32)
 
     @tf.custom_gradient
-    def distances(query, reference):
+    def distances(
+        query: tf.Tensor, reference: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
         prepared = sorted_reference.prepare(reference, labels, num_objects)
         result = reference_search.nearest(query, prepared, num_objects, k)
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             winners, weights = reference_search.nearest_winners(query, prepared, num_objects, k)
             coefficients = upstream[:, :, tf.newaxis] * weights
             width = tf.shape(upstream)[1] * k
@@ -103,7 +119,14 @@ def global_distances(query, reference, reference_labels, num_objects, k=1):
     return distances(tf.cast(query, tf.float32), tf.cast(reference, tf.float32))
 
 
-def local_matching(query, previous, previous_labels, num_objects, window, implementation="auto"):
+def local_matching(
+    query: tf.Tensor,
+    previous: tf.Tensor,
+    previous_labels: tf.Tensor,
+    num_objects: int | tf.Tensor,
+    window: int,
+    implementation: str = "auto",
+) -> tf.Tensor:
     """Distance of every pixel to the nearest pixel of each object close by in the previous frame.
 
     Args:
@@ -132,10 +155,12 @@ def local_matching(query, previous, previous_labels, num_objects, window, implem
     labels = tf.cast(previous_labels, tf.int32)
 
     @tf.custom_gradient
-    def distances(query, previous):
+    def distances(
+        query: tf.Tensor, previous: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
         result, _ = search(query, previous, labels, num_objects, window, with_winners=False)
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             _, winners = search(query, previous, labels, num_objects, window, with_winners=True)
             channels = query.shape[-1]
             width = tf.shape(upstream)[-1]
@@ -153,7 +178,9 @@ def local_matching(query, previous, previous_labels, num_objects, window, implem
     return squash(distances(tf.cast(query, tf.float32), tf.cast(previous, tf.float32)))
 
 
-def _winner_gradients(query, keys, winners, coefficients):
+def _winner_gradients(
+    query: tf.Tensor, keys: tf.Tensor, winners: tf.Tensor, coefficients: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Gradients of sum(coefficients * |query - keys[winners]|^2).
 
     One winner a step: a step holds one gathered [Q, C], however many objects there are.
@@ -170,7 +197,9 @@ def _winner_gradients(query, keys, winners, coefficients):
     num_keys = tf.shape(keys)[0]
     gathered = tf.pad(keys, [[0, 1], [0, 0]])  # there may be no key at all
 
-    def step(i, d_query, d_keys):
+    def step(
+        i: tf.Tensor, d_query: tf.Tensor, d_keys: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         index = winners[:, i]
         difference = query - tf.gather(gathered, tf.maximum(index, 0))
         pull = 2.0 * coefficients[:, i, tf.newaxis] * difference

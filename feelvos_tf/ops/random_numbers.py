@@ -7,13 +7,15 @@ step it stands for. Integer arithmetic is the same everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 # Added before mixing, which leaves 0 as it is.
 _OFFSET = 0x9E3779B9
 
 
-def uniform(shape, seed):
+def uniform(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Draws numbers that depend on nothing but the seed and their place.
 
     Args:
@@ -32,7 +34,7 @@ def uniform(shape, seed):
     return tf.reshape(tf.cast(leading, tf.float32) * 2.0**-24, shape)
 
 
-def _mix(x):
+def _mix(x: tf.Tensor) -> tf.Tensor:
     """The finalizer of MurmurHash3: a bijection of uint32, each bit depends on all others."""
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
         x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, shift)) * factor

@@ -8,6 +8,8 @@ depends on the number of objects.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from feelvos_tf.ops.sorted_reference import ABSENT, SLOTS, Reference
@@ -25,7 +27,9 @@ _PARTS = 4
 
 
 @tf.function(autograph=False)
-def nearest(query, prepared: Reference, num_objects, k=1):
+def nearest(
+    query: tf.Tensor, prepared: Reference, num_objects: int | tf.Tensor, k: int = 1
+) -> tf.Tensor:
     """Squared distance of each query to the nearest (mean of k nearest) pixel of each object.
 
     Args:
@@ -41,7 +45,7 @@ def nearest(query, prepared: Reference, num_objects, k=1):
         distances = _smallest(query, prepared, num_objects)
     else:
 
-        def search(product):
+        def search(product: tf.Tensor) -> tf.Tensor:
             distances, _ = _k_smallest(product, prepared.objects, num_objects, k)
             absent = distances[..., 0] >= ABSENT / 2
             mean = tf.reduce_mean(_repeat_farthest(distances), axis=-1)
@@ -57,7 +61,9 @@ def nearest(query, prepared: Reference, num_objects, k=1):
 
 
 @tf.function(autograph=False)
-def nearest_winners(query, prepared: Reference, num_objects, k=1):
+def nearest_winners(
+    query: tf.Tensor, prepared: Reference, num_objects: int | tf.Tensor, k: int = 1
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The reference pixels behind `nearest`.
 
     Args: as in `nearest`.
@@ -68,7 +74,7 @@ def nearest_winners(query, prepared: Reference, num_objects, k=1):
         where the object has a pixel, else they are 0.
     """
 
-    def search(product):
+    def search(product: tf.Tensor) -> tf.Tensor:
         distances, rows = _k_smallest(product, prepared.objects, num_objects, k)
         pixels = tf.gather(prepared.pixels, rows)
         return tf.where(distances < ABSENT / 2, pixels, -1)
@@ -83,7 +89,7 @@ def nearest_winners(query, prepared: Reference, num_objects, k=1):
     return winners, (valid + farthest * (k - count)) / k
 
 
-def _smallest(query, prepared, num_objects):
+def _smallest(query: tf.Tensor, prepared: Reference, num_objects: int | tf.Tensor) -> tf.Tensor:
     """The smallest entry of each object in the product of keys and queries.
 
     The product is made and reduced block by block, of columns as of queries: its rate does not
@@ -104,8 +110,8 @@ def _smallest(query, prepared, num_objects):
         tf.gather(prepared.objects, starts[:, tf.newaxis] + tf.range(width)), [blocks * width]
     )
 
-    def chunk(rows):
-        def block(start):
+    def chunk(rows: tf.Tensor) -> tf.Tensor:
+        def block(start: tf.Tensor) -> tf.Tensor:
             part = tf.slice(keys, [0, start, 0], [SLOTS, width, channels])
             product = tf.matmul(tf.reshape(part, [SLOTS * width, channels]), rows, transpose_b=True)
             return tf.reduce_min(tf.reshape(product, [SLOTS, width, tf.shape(rows)[0]]), axis=0)
@@ -117,7 +123,9 @@ def _smallest(query, prepared, num_objects):
     return tf.map_fn(chunk, _chunks(query, _BLOCK_QUERIES), parallel_iterations=1)
 
 
-def _over_products(search, query, prepared, dtype):
+def _over_products(
+    search: Callable[[tf.Tensor], tf.Tensor], query: tf.Tensor, prepared: Reference, dtype: tf.DType
+) -> tf.Tensor:
     """Maps `search` over the products [SLOTS, columns, q] of all keys with a chunk of queries.
 
     Returns:
@@ -126,7 +134,7 @@ def _over_products(search, query, prepared, dtype):
     num_keys = prepared.keys.shape[0] or tf.shape(prepared.keys)[0]
     multiples = _at_least_one(_PRODUCT_ENTRIES // num_keys // _QUERIES_MULTIPLE)
 
-    def chunk(rows):
+    def chunk(rows: tf.Tensor) -> tf.Tensor:
         product = tf.matmul(prepared.keys, rows, transpose_b=True)
         return search(tf.reshape(product, [SLOTS, -1, tf.shape(rows)[0]]))
 
@@ -138,7 +146,7 @@ def _over_products(search, query, prepared, dtype):
     )
 
 
-def _chunks(query, largest):
+def _chunks(query: tf.Tensor, largest: int | tf.Tensor) -> tf.Tensor:
     """Queries [Q, C] as factors [chunks, q, C + 1] of the product with keys, q at most `largest`.
 
     The last chunk is padded with zero queries.
@@ -153,7 +161,9 @@ def _chunks(query, largest):
     return tf.reshape(lifted, [chunks, size, query.shape[-1] + 1])
 
 
-def _k_smallest(product, objects, num_objects, k):
+def _k_smallest(
+    product: tf.Tensor, objects: tf.Tensor, num_objects: int | tf.Tensor, k: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The k smallest entries of each object and query, with their rows among the keys.
 
     A pyramid of minima is searched from the top: the k smallest entries of a level lie below the
@@ -188,7 +198,14 @@ def _k_smallest(product, objects, num_objects, k):
 
     query_index = tf.range(num_queries)[:, tf.newaxis]
 
-    def descend(level, fan, above, rows, num_rows, first=0):
+    def descend(
+        level: tf.Tensor,
+        fan: int,
+        above: tf.Tensor,
+        rows: tf.Tensor,
+        num_rows: int | tf.Tensor,
+        first: int | tf.Tensor = 0,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The k smallest of the `fan` entries below each of `rows`, one of every num_rows."""
         below = tf.reshape(
             rows[..., tf.newaxis] + num_rows * tf.range(fan), [num_objects, num_queries, k * fan]
@@ -206,21 +223,21 @@ def _k_smallest(product, objects, num_objects, k):
     return descend(product, SLOTS // _PARTS, values, rows, _PARTS * num_columns)
 
 
-def _repeat_farthest(distances):
+def _repeat_farthest(distances: tf.Tensor) -> tf.Tensor:
     """Replaces ABSENT entries by the largest real one along the last axis."""
     real = distances < ABSENT / 2
     farthest = tf.reduce_max(tf.where(real, distances, -ABSENT), axis=-1, keepdims=True)
     return tf.where(real, distances, farthest)
 
 
-def _divide_up(value, divisor):
+def _divide_up(value: int | tf.Tensor, divisor: int | tf.Tensor) -> int | tf.Tensor:
     return (value + divisor - 1) // divisor
 
 
-def _at_least_one(value):
+def _at_least_one(value: int | tf.Tensor) -> int | tf.Tensor:
     return max(value, 1) if isinstance(value, int) else tf.maximum(value, 1)
 
 
-def _with_objects(result, query, num_objects):
+def _with_objects(result: tf.Tensor, query: tf.Tensor, num_objects: int | tf.Tensor) -> tf.Tensor:
     static = num_objects if isinstance(num_objects, int) else None
     return tf.ensure_shape(result, [query.shape[0], static])

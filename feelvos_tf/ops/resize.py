@@ -7,10 +7,12 @@ feature maps by up to half a stride.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
-def scale_dimension(dimension, scale: float):
+def scale_dimension(dimension: int | tf.Tensor, scale: float) -> int | tf.Tensor:
     """Returns the size of a feature map: int((dimension - 1) * scale + 1).
 
     Args:
@@ -25,11 +27,11 @@ def scale_dimension(dimension, scale: float):
     return tf.cast((tf.cast(dimension, tf.float32) - 1.0) * scale + 1.0, tf.int32)
 
 
-def resize_bilinear(images, size):
+def resize_bilinear(images: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tensor) -> tf.Tensor:
     """Resizes [B, H, W, C] of any number type to float32 [B, size[0], size[1], C]."""
     return tf.raw_ops.ResizeBilinear(images=images, size=size, align_corners=True)
 
 
-def resize_nearest(images, size):
+def resize_nearest(images: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tensor) -> tf.Tensor:
     """Resizes [B, H, W, C] to [B, size[0], size[1], C] by the nearest pixel; the type stays."""
     return tf.raw_ops.ResizeNearestNeighbor(images=images, size=size, align_corners=True)

@@ -34,7 +34,7 @@ class Reference(NamedTuple):
     objects: tf.Tensor
 
 
-def prepare(reference, labels, num_objects) -> Reference:
+def prepare(reference: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tensor) -> Reference:
     """Sorts reference pixels by object.
 
     Args:
@@ -83,7 +83,9 @@ def prepare(reference, labels, num_objects) -> Reference:
     return Reference(keys, pixels, objects)
 
 
-def extend(prepared: Reference, reference, labels, num_objects) -> Reference:
+def extend(
+    prepared: Reference, reference: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tensor
+) -> Reference:
     """Adds pixels to a prepared reference.
 
     Args:
@@ -108,7 +110,9 @@ def extend(prepared: Reference, reference, labels, num_objects) -> Reference:
     )
 
 
-def subsample(labels, num_objects, most, seed):
+def subsample(
+    labels: tf.Tensor, num_objects: int | tf.Tensor, most: int, seed: int | tf.Tensor
+) -> tf.Tensor:
     """Drops random pixels of every object that has more than `most`.
 
     The released code trains with at most 1024 pixels of an object.

@@ -11,6 +11,7 @@ padding, as in the sorted reference. So a stream is never traced again while its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -59,7 +60,12 @@ def state_spec(memory: Memory, embedding_dim: int) -> MemoryState:
     )
 
 
-def empty(memory: Memory, size, num_channels, embedding_dim: int) -> MemoryState:
+def empty(
+    memory: Memory,
+    size: Sequence[int | tf.Tensor],
+    num_channels: int | tf.Tensor,
+    embedding_dim: int,
+) -> MemoryState:
     """The memory of a video that begins.
 
     Args:
@@ -79,7 +85,12 @@ def empty(memory: Memory, size, num_channels, embedding_dim: int) -> MemoryState
     )
 
 
-def extend(state: MemoryState, memory: Memory, size, num_channels) -> MemoryState:
+def extend(
+    state: MemoryState,
+    memory: Memory,
+    size: Sequence[int | tf.Tensor],
+    num_channels: int | tf.Tensor,
+) -> MemoryState:
     """Makes room for new objects.
 
     Background is forgotten: the new objects may have been seen as background.
@@ -102,7 +113,9 @@ def extend(state: MemoryState, memory: Memory, size, num_channels) -> MemoryStat
     return state._replace(keys=_with_columns(keys, columns, 2), objects=_padded(objects, columns))
 
 
-def distances(query, state: MemoryState, num_channels, k: int = 1):
+def distances(
+    query: tf.Tensor, state: MemoryState, num_channels: int | tf.Tensor, k: int = 1
+) -> tf.Tensor:
     """Squared distance to the nearest remembered pixel of each channel, frame by frame.
 
     Args:
@@ -116,7 +129,7 @@ def distances(query, state: MemoryState, num_channels, k: int = 1):
     """
     frames = state.objects.shape[0]
 
-    def search():
+    def search() -> tf.Tensor:
         keys = tf.reshape(tf.transpose(state.keys, [1, 0, 2, 3]), [-1, state.keys.shape[-1]])
         # Each frame's objects are objects of their own.
         first = num_channels * tf.range(frames)[:, tf.newaxis]
@@ -126,13 +139,15 @@ def distances(query, state: MemoryState, num_channels, k: int = 1):
         found = reference_search.nearest(query, reference, frames * num_channels, k)
         return tf.reshape(found, [-1, frames, num_channels])
 
-    def nothing():
+    def nothing() -> tf.Tensor:
         return tf.fill([tf.shape(query)[0], frames, num_channels], float("inf"))
 
     return tf.cond(tf.reduce_any(state.frames > 0), search, nothing)
 
 
-def remember(state: MemoryState, memory: Memory, embedding, probabilities) -> MemoryState:
+def remember(
+    state: MemoryState, memory: Memory, embedding: tf.Tensor, probabilities: tf.Tensor
+) -> MemoryState:
     """Counts a step and, every so many, keeps its confident pixels.
 
     Args:
@@ -143,7 +158,7 @@ def remember(state: MemoryState, memory: Memory, embedding, probabilities) -> Me
     """
     steps = state.steps + 1
 
-    def keep():
+    def keep() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         packed = sorted_reference.prepare(
             tf.reshape(embedding, [-1, embedding.shape[-1]]),
             confident_labels(probabilities, memory, tf.stack([0, steps])),
@@ -163,11 +178,11 @@ def remember(state: MemoryState, memory: Memory, embedding, probabilities) -> Me
         )
 
     kept = tf.cond(steps % memory.every == 0, keep, lambda: state[:3])
-    kept = [tf.ensure_shape(new, old.shape) for new, old in zip(kept, state)]
-    return MemoryState(*kept, steps)
+    keys, objects, frames = (tf.ensure_shape(new, old.shape) for new, old in zip(kept, state))
+    return MemoryState(keys, objects, frames, steps)
 
 
-def confident_labels(probabilities, memory: Memory, seed):
+def confident_labels(probabilities: tf.Tensor, memory: Memory, seed: tf.Tensor) -> tf.Tensor:
     """The pixels of a frame that are kept, under their predicted channel.
 
     Args:
@@ -186,7 +201,9 @@ def confident_labels(probabilities, memory: Memory, seed):
     )
 
 
-def num_columns(memory: Memory, num_pixels, num_channels):
+def num_columns(
+    memory: Memory, num_pixels: int | tf.Tensor, num_channels: int | tf.Tensor
+) -> int | tf.Tensor:
     """Columns that the pixels kept of one frame fit in, whatever their channels."""
     each = -(-memory.max_pixels // SLOTS) * num_channels
     every = num_pixels // SLOTS + num_channels
@@ -195,7 +212,7 @@ def num_columns(memory: Memory, num_pixels, num_channels):
     return tf.minimum(each, every)
 
 
-def _with_columns(keys, columns, axis: int):
+def _with_columns(keys: tf.Tensor, columns: int | tf.Tensor, axis: int) -> tf.Tensor:
     """Keys cut or padded to a number of columns along an axis; what is cut off is padding."""
     found = tf.shape(keys)[axis]
     keys = tf.gather(keys, tf.range(tf.minimum(found, columns)), axis=axis)
@@ -205,7 +222,7 @@ def _with_columns(keys, columns, axis: int):
     return tf.concat([tf.pad(keys[..., :-1], missing), missing_norm], axis=-1)
 
 
-def _padded(objects, columns):
+def _padded(objects: tf.Tensor, columns: int | tf.Tensor) -> tf.Tensor:
     """Channels of columns [..., found] -> [..., columns], -1 where there is none."""
     found = tf.shape(objects)[-1]
     objects = objects[..., : tf.minimum(found, columns)]

@@ -8,7 +8,8 @@ previous frame and, where there is a memory, a bounded number of pixels of other
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 import tensorflow as tf
@@ -20,8 +21,9 @@ from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.ops import resize
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming import state as states
+from feelvos_tf.streaming.checked_input import checked_frame, checked_mask, dimensions
 from feelvos_tf.streaming.state import State
-from feelvos_tf.streaming.steps import StreamingSteps
+from feelvos_tf.streaming.steps import StreamingSteps, VideoState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,21 @@ class StepResult:
     previous_distance: np.ndarray | None
     previous_labels: np.ndarray
     reference_frame: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Video:
+    """What is kept of the video at hand.
+
+    Attributes:
+      ids: int32 [N], the id of each channel; the first is 0.
+      labels: uint8 [H, W], ids, of the frame before.
+      state: what the next frame is labeled with.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    state: VideoState
 
 
 class VideoSegmenter:
@@ -91,7 +108,7 @@ class VideoSegmenter:
         local_matching: str = "auto",
         memory: Memory | None | str = "auto",
         mixed_precision: str | None = None,
-    ):
+    ) -> None:
         if not isinstance(model, Feelvos):
             raise InputError(
                 f"the model is {shown(model)}, expected a network: load_model(path) "
@@ -108,16 +125,13 @@ class VideoSegmenter:
             memory=memories.resolve(memory, self.model),
         )
         self._ignore_label = ignore_label
-        self._size = None
-        self._ids = None
-        self._state = None
-        self._labels = None
+        self._video: _Video | None = None
         self._compile()
 
     @property
     def object_ids(self) -> list[int]:
         """The ids tracked, background left out, in the order of the channels."""
-        return [] if self._ids is None else [int(i) for i in self._ids[1:]]
+        return [] if self._video is None else [int(i) for i in self._video.ids[1:]]
 
     def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
         """Begins a video.
@@ -130,9 +144,9 @@ class VideoSegmenter:
           InputError: a wrong type or size, a mask without objects, or more objects than the
             frame has pixels at stride 4.
         """
-        frame = _checked_frame(frame)
+        frame = checked_frame(frame)
         size = frame.shape[:2]
-        mask = _checked_mask(mask, size)
+        mask = checked_mask(mask, size)
         ids = self._ids_in(mask)
         if not ids:
             raise InputError(
@@ -140,10 +154,15 @@ class VideoSegmenter:
                 + (" or ignored" if self._ignore_label else "")
             )
         self._check_room(len(ids), size)
-        self._size = size
-        self._ids = np.array([0, *ids], np.int32)
-        self._state = self._begin(frame, mask, self._ids)
-        self._labels = np.where(np.isin(mask, self._ids), mask, 0).astype(np.uint8)
+        channels = np.array([0, *ids], np.int32)
+        labels = np.where(np.isin(mask, channels), mask, 0).astype(np.uint8)
+        self._video = _Video(channels, labels, self._begin(frame, mask, channels))
+
+    @overload
+    def step(self, frame: np.ndarray, return_details: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def step(self, frame: np.ndarray, return_details: Literal[True]) -> StepResult: ...
 
     def step(self, frame: np.ndarray, return_details: bool = False) -> np.ndarray | StepResult:
         """Labels the next frame.
@@ -158,18 +177,19 @@ class VideoSegmenter:
         Raises:
           InputError: no video has begun, or the frame is not as described.
         """
-        frame = self._next_frame(frame)
-        previous_labels = self._state.frame.labels
-        self._state, labels, details = self._advance(frame, self._state, self._ids)
-        self._labels = labels.numpy()
+        before = self._begun()
+        frame = self._next_frame(frame, before)
+        state, channels, details = self._advance(frame, before.state, before.ids)
+        labels = channels.numpy()
+        self._video = dataclasses.replace(before, labels=labels, state=state)
         if not return_details:
-            return self._labels.copy()
+            return labels.copy()
         arrays = {name: value.numpy() for name, value in details.items()}
         return StepResult(
-            labels=self._labels.copy(),
-            object_ids=self._ids.copy(),
-            embeddings=self._state.frame.embedding.numpy(),
-            previous_labels=previous_labels.numpy(),
+            labels=labels.copy(),
+            object_ids=before.ids.copy(),
+            embeddings=state.frame.embedding.numpy(),
+            previous_labels=before.state.frame.labels.numpy(),
             global_distance=arrays.pop("global_distance", None),
             previous_distance=arrays.pop("previous_distance", None),
             reference_frame=arrays.pop("reference_frame", None),
@@ -189,24 +209,24 @@ class VideoSegmenter:
           InputError: no video has begun, a wrong type or size, an id tracked already, a mask
             without objects, or more objects than the frame has pixels at stride 4.
         """
-        self._check_begun()
-        mask = _checked_mask(mask, self._size)
+        video = self._begun()
+        mask = checked_mask(mask, video.labels.shape)
         new = self._ids_in(mask)
         if not new:
             raise InputError("the mask holds no new object")
         known = sorted(set(new) & set(self.object_ids))
         if known:
             raise InputError(
-                f"object {_listed(known)} is tracked already; "
+                f"object {', '.join(map(str, known))} is tracked already; "
                 "a mask of new objects may hold new ids only"
             )
-        self._check_room(len(self.object_ids) + len(new), self._size)
+        self._check_room(len(self.object_ids) + len(new), mask.shape)
         mask = np.where(np.isin(mask, new), mask, 0).astype(np.uint8)
-        ids = np.concatenate([self._ids, np.array(new, np.int32)])
-        self._state = self._extend(mask, self._state, ids, len(self._ids))
-        self._ids = ids
-        self._labels = np.where(mask > 0, mask, self._labels)
-        return self._labels.copy()
+        ids = np.concatenate([video.ids, np.array(new, np.int32)])
+        labels = np.where(mask > 0, mask, video.labels)
+        state = self._extend(mask, video.state, ids, len(video.ids))
+        self._video = _Video(ids, labels, state)
+        return labels.copy()
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything kept between frames, as plain arrays by name; see `streaming.state`.
@@ -218,8 +238,8 @@ class VideoSegmenter:
         Raises:
           InputError: no video has begun.
         """
-        self._check_begun()
-        return states.plain(State.of(self._ids, self._labels, self._state))
+        video = self._begun()
+        return states.plain(State.of(video.ids, video.labels, video.state))
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Goes on from what `state` gave, here or in one with the same network and options.
@@ -228,9 +248,11 @@ class VideoSegmenter:
           InputError: the state is none that a segmenter with these options gives.
         """
         found = states.checked(state, self._steps)
-        self._ids, self._labels = found.object_ids.copy(), found.labels.copy()
-        self._size = self._labels.shape
-        self._state = tf.nest.map_structure(tf.constant, found.video)
+        self._video = _Video(
+            found.object_ids.copy(),
+            found.labels.copy(),
+            tf.nest.map_structure(tf.constant, found.video),
+        )
 
     @property
     def labels_hold_all(self) -> bool:
@@ -262,24 +284,27 @@ class VideoSegmenter:
             raise InputError(
                 "a network with previous_mask='probabilities' cannot resume from labels"
             )
-        frame = self._next_frame(frame)
-        labels = _checked_mask(labels, self._size)
-        self._state = self._look(frame, labels, self._state, self._ids)
-        self._labels = labels.astype(np.uint8)
+        video = self._begun()
+        frame = self._next_frame(frame, video)
+        labels = checked_mask(labels, video.labels.shape)
+        state = self._look(frame, labels, video.state, video.ids)
+        self._video = dataclasses.replace(video, labels=labels, state=state)
 
-    def _compile(self):
+    def _compile(self) -> None:
         """Creates the compiled functions; sizes and number of objects are dynamic in all."""
         image = tf.TensorSpec([None, None, 3], tf.uint8)
         mask = tf.TensorSpec([None, None], tf.uint8)
         ids = tf.TensorSpec([None], tf.int32)
         state = self._steps.state_spec()
 
-        def advance(frame, state, ids):
+        def advance(
+            frame: tf.Tensor, state: VideoState, ids: tf.Tensor
+        ) -> tuple[VideoState, tf.Tensor, dict[str, tf.Tensor]]:
             result = self._steps.advance(frame, state, ids)
             labels = tf.cast(tf.gather(ids, result.channels), tf.uint8)
             return result.state, labels, result.details
 
-        def compiled(function, *signature):
+        def compiled(function: Callable[..., Any], *signature: Any) -> Callable[..., Any]:
             return tf.function(function, input_signature=signature, autograph=False)
 
         self._begin = compiled(self._steps.begin, image, mask, ids)
@@ -287,62 +312,32 @@ class VideoSegmenter:
         self._extend = compiled(self._steps.extend, mask, state, ids, tf.TensorSpec([], tf.int32))
         self._look = compiled(self._steps.look, image, mask, state, ids)
 
-    def _ids_in(self, mask):
+    def _ids_in(self, mask: np.ndarray) -> list[int]:
         ids = np.unique(mask)
         return [int(i) for i in ids if i != 0 and i != self._ignore_label]
 
-    def _check_begun(self):
-        if self._ids is None:
+    def _begun(self) -> _Video:
+        if self._video is None:
             raise InputError("no video has begun: call reset(frame, mask) first")
+        return self._video
 
-    def _next_frame(self, frame):
-        self._check_begun()
-        frame = _checked_frame(frame)
-        if frame.shape[:2] != self._size:
+    @staticmethod
+    def _next_frame(frame: np.ndarray, video: _Video) -> np.ndarray:
+        frame = checked_frame(frame)
+        if frame.shape[:2] != video.labels.shape:
             raise InputError(
-                f"the frame is {_dimensions(frame.shape)}, but the video's first "
-                f"frame is {_dimensions(self._size)}"
+                f"the frame is {dimensions(frame.shape)}, but the video's first "
+                f"frame is {dimensions(video.labels.shape)}"
             )
         return frame
 
-    def _check_room(self, num_objects, size):
+    def _check_room(self, num_objects: int, size: Sequence[int]) -> None:
         scale = min(1.0, (self._steps.max_side or max(size)) / max(size))
         h, w = (
             resize.scale_dimension(max(1, int(side * scale)), 1 / DECODER_STRIDE) for side in size
         )
         if num_objects > h * w:
             raise InputError(
-                f"{num_objects} objects do not fit a frame of {_dimensions(size)}, "
+                f"{num_objects} objects do not fit a frame of {dimensions(size)}, "
                 f"which has {h * w} pixels at stride {DECODER_STRIDE}"
             )
-
-
-def _checked_frame(frame):
-    frame = np.asarray(frame)
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-        raise InputError(
-            f"the frame is {frame.dtype} {list(frame.shape)}, expected uint8 [H, W, 3]"
-        )
-    return frame
-
-
-def _checked_mask(mask, size):
-    mask = np.asarray(mask)
-    if not np.issubdtype(mask.dtype, np.integer) and mask.dtype != np.bool_ or mask.ndim != 2:
-        raise InputError(f"the mask is {mask.dtype} {list(mask.shape)}, expected integers [H, W]")
-    if mask.shape != tuple(size):
-        raise InputError(
-            f"the mask is {_dimensions(mask.shape)}, but the frame is {_dimensions(size)}"
-        )
-    if mask.min() < 0 or mask.max() > 255:
-        outside = mask.min() if mask.min() < 0 else mask.max()
-        raise InputError(f"the mask holds id {outside}, expected 0 to 255")
-    return mask.astype(np.uint8)
-
-
-def _dimensions(size):
-    return f"{size[1]}x{size[0]} (width x height)"
-
-
-def _listed(ids):
-    return ", ".join(str(i) for i in ids)

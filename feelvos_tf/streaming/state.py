@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +48,7 @@ class State(NamedTuple):
     memory_steps: Any = None  # int32 scalar
 
     @classmethod
-    def of(cls, ids, labels, video: VideoState) -> State:
+    def of(cls, ids: Any, labels: Any, video: VideoState) -> State:
         """Gathers the state from what StreamingSteps hands back."""
         frame = video.frame
         return cls(
@@ -85,7 +85,12 @@ def specs(steps: StreamingSteps) -> dict[str, tf.TensorSpec]:
     ).by_name()
 
 
-def shapes(steps: StreamingSteps, ids_shape, size, columns) -> dict[str, list]:
+def shapes(
+    steps: StreamingSteps,
+    ids_shape: Sequence[int | tf.Tensor],
+    size: Sequence[int | tf.Tensor],
+    columns: int | tf.Tensor,
+) -> dict[str, Sequence[int | tf.Tensor]]:
     """The shape of every part by name.
 
     Args:
@@ -189,7 +194,7 @@ def checked(values: Mapping[str, np.ndarray], steps: StreamingSteps) -> State:
 def plain(state: State) -> dict[str, np.ndarray]:
     """The parts as plain arrays of their own, and the version."""
     arrays = {name: np.array(value) for name, value in state.by_name().items()}
-    return {_VERSION_KEY: np.int32(VERSION), **arrays}
+    return {_VERSION_KEY: np.array(VERSION, np.int32), **arrays}
 
 
 def save(path: str | os.PathLike[str], values: Mapping[str, np.ndarray]) -> None:

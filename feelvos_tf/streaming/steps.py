@@ -26,7 +26,7 @@ class VideoState(NamedTuple):
 
     reference: sorted_reference.Reference  # of the given frames
     frame: FrameState
-    memory: MemoryState | tuple  # () where there is no memory
+    memory: MemoryState | tuple[()]  # () where there is no memory
 
 
 class Advance(NamedTuple):
@@ -73,7 +73,7 @@ class StreamingSteps:
         max_reference_pixels: int | None = None,
         local_matching: str = "auto",
         memory: Memory | None = None,
-    ):
+    ) -> None:
         if max_side is not None:
             max_side = whole_number("max_side", max_side, 1)
         if max_reference_pixels is not None:
@@ -113,13 +113,13 @@ class StreamingSteps:
             () if self.memory is None else memories.state_spec(self.memory, dim),
         )
 
-    def small_size(self, size):
+    def small_size(self, size: tf.Tensor) -> tf.Tensor:
         """Size [h, w] at stride 4 of frames of a size, max_side heeded; both int32 [2]."""
         if self.max_side is not None:
             size = _reduced(size, self.max_side)
         return resize.scale_dimension(size, 1 / DECODER_STRIDE)
 
-    def embed(self, frames):
+    def embed(self, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes features and embeddings of frames.
 
         Args:
@@ -141,11 +141,11 @@ class StreamingSteps:
         features, embeddings = self._network(images)
         return features, tf.cast(embeddings, tf.float32)
 
-    def _embed_one(self, frame):
+    def _embed_one(self, frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         features, embeddings = self.embed(frame[tf.newaxis])
         return features[0], embeddings[0]
 
-    def begin(self, frame, mask, ids) -> VideoState:
+    def begin(self, frame: tf.Tensor, mask: tf.Tensor, ids: tf.Tensor) -> VideoState:
         """Begins a video.
 
         Args:
@@ -163,7 +163,7 @@ class StreamingSteps:
             self._thinned(tf.reshape(small, [-1]), num_channels),
             num_channels,
         )
-        memory = ()
+        memory: MemoryState | tuple[()] = ()
         if self.memory is not None:
             memory = memories.empty(self.memory, _size(small), num_channels, embedding.shape[-1])
         return VideoState(
@@ -172,7 +172,7 @@ class StreamingSteps:
             memory,
         )
 
-    def advance(self, frame, state: VideoState, ids) -> Advance:
+    def advance(self, frame: tf.Tensor, state: VideoState, ids: tf.Tensor) -> Advance:
         """Labels the next frame.
 
         Args:
@@ -200,10 +200,14 @@ class StreamingSteps:
         following, channels, full = self.model.follow(embedding, logits, tf.shape(frame)[:2])
         memory = state.memory
         if self.memory is not None:
-            memory = memories.remember(memory, self.memory, embedding, details["probabilities"])
+            memory = memories.remember(
+                _memory_of(state), self.memory, embedding, details["probabilities"]
+            )
         return Advance(VideoState(state.reference, following, memory), channels, full, details)
 
-    def _match_reference(self, embedding, state: VideoState, num_channels):
+    def _match_reference(
+        self, embedding: tf.Tensor, state: VideoState, num_channels: int | tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Distances to the given frames and the memory, and where the nearest pixel is from."""
         k = self.model.config.k_nearest_neighbors
         query = tf.reshape(embedding, [-1, embedding.shape[-1]])
@@ -211,17 +215,20 @@ class StreamingSteps:
         distances = reference_search.nearest(query, state.reference, num_channels, k)
         found = {}
         if self.memory is not None:
-            remembered = memories.distances(query, state.memory, num_channels, k)
+            memory = _memory_of(state)
+            remembered = memories.distances(query, memory, num_channels, k)
             nearest = tf.argmin(remembered, axis=1, output_type=tf.int32)
             least = tf.reduce_min(remembered, axis=1)
             found["reference_frame"] = tf.reshape(
-                tf.where(least < distances, tf.gather(state.memory.frames, nearest), 0), shape
+                tf.where(least < distances, tf.gather(memory.frames, nearest), 0), shape
             )
             distances = tf.minimum(distances, least)
         found["global_distance"] = tf.reshape(matching.squash(distances), shape)
         return found
 
-    def extend(self, mask, state: VideoState, ids, num_known) -> VideoState:
+    def extend(
+        self, mask: tf.Tensor, state: VideoState, ids: tf.Tensor, num_known: int | tf.Tensor
+    ) -> VideoState:
         """Adds objects to the frame labeled last.
 
         Args:
@@ -246,14 +253,16 @@ class StreamingSteps:
         mask = tf.where(new[:, :, tf.newaxis], label_ops.one_hot_mask(small, num_channels), mask)
         memory = state.memory
         if self.memory is not None:
-            memory = memories.extend(memory, self.memory, _size(small), num_channels)
+            memory = memories.extend(_memory_of(state), self.memory, _size(small), num_channels)
         return VideoState(
             reference,
             FrameState(previous.embedding, tf.where(new, small, previous.labels), mask),
             memory,
         )
 
-    def look(self, frame, labels, state: VideoState, ids) -> VideoState:
+    def look(
+        self, frame: tf.Tensor, labels: tf.Tensor, state: VideoState, ids: tf.Tensor
+    ) -> VideoState:
         """Takes a frame with known labels as the previous one.
 
         Args:
@@ -269,23 +278,29 @@ class StreamingSteps:
             frame=FrameState(embedding, small, label_ops.one_hot_mask(small, tf.size(ids)))
         )
 
-    def _thinned(self, labels, num_channels):
+    def _thinned(self, labels: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
         if self._max_reference_pixels is None:
             return labels
         return sorted_reference.subsample(labels, num_channels, self._max_reference_pixels, seed=0)
 
 
-def _reduced(size, max_side):
+def _memory_of(state: VideoState) -> MemoryState:
+    """The memory in a state of steps that have one."""
+    assert isinstance(state.memory, MemoryState)  # `begin` made it so
+    return state.memory
+
+
+def _reduced(size: tf.Tensor, max_side: int) -> tf.Tensor:
     """Size int32 [2] with the longer side at most max_side."""
     longest = tf.reduce_max(size)
     return tf.where(longest > max_side, tf.maximum(1, size * max_side // longest), size)
 
 
-def _num_channels(ids):
+def _num_channels(ids: tf.Tensor) -> int | tf.Tensor:
     """Number of channels, an integer where it is static."""
     return tf.size(ids) if ids.shape[0] is None else ids.shape[0]
 
 
-def _size(labels):
+def _size(labels: tf.Tensor) -> list[int | tf.Tensor]:
     """(h, w) of channels [h, w], integers where they are static."""
     return [labels.shape[axis] or tf.shape(labels)[axis] for axis in range(2)]

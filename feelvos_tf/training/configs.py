@@ -21,21 +21,26 @@ SYNTHETIC = "synthetic"
 FREEZABLE = ("none", "backbone", "deeplab")
 LOSSES = ("cross_entropy", "triplet")
 
-# The same fields with the same defaults; ModelConfig says what they mean and checks them.
-Network = dataclasses.make_dataclass(
-    "Network",
-    [
-        (
-            f.name,
-            List[int] if f.name == "atrous_rates" else type(f.default),  # noqa: UP006
-            dataclasses.field(default_factory=lambda f=f: list(f.default))
-            if isinstance(f.default, tuple)
-            else dataclasses.field(default=f.default),
-        )
-        for f in dataclasses.fields(ModelConfig)
-    ],
-    bases=(hyperparams.Config,),
-)
+
+@dataclasses.dataclass
+class Network(hyperparams.Config):
+    """The network; `feelvos_tf.config.ModelConfig` explains these fields and checks them."""
+
+    backbone: str = "mobilenet_v2"
+    depth_multiplier: float = 1.0
+    output_stride: int = 16
+    atrous_rates: List[int] = dataclasses.field(default_factory=lambda: [6, 12, 18])  # noqa: UP006
+    aspp_filters: int = 256
+    decoder_filters: int = 256
+    embedding_dim: int = 100
+    head_filters: int = 256
+    head_layers: int = 4
+    head_kernel_size: int = 7
+    window: int = 15
+    k_nearest_neighbors: int = 1
+    first_frame_matching: bool = True
+    previous_frame_matching: str = "local"
+    previous_mask: str = "labels"
 
 
 @dataclasses.dataclass
@@ -223,7 +228,7 @@ class FeelvosTask(cfg.TaskConfig):
     image_interval: int = 0
 
 
-def model_config(network) -> ModelConfig:
+def model_config(network: Network) -> ModelConfig:
     """The checked ModelConfig of an experiment's `Network`."""
     return ModelConfig.from_dict(network.as_dict())
 

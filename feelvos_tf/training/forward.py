@@ -12,7 +12,9 @@ from feelvos_tf.streaming.memory import confident_labels
 from feelvos_tf.training.losses import ABSENT_LOGIT
 
 
-def embed_clips(model: Feelvos, images, seeds, dropout: float, train_norm: bool):
+def embed_clips(
+    model: Feelvos, images: tf.Tensor, seeds: tf.Tensor, dropout: float, train_norm: bool
+) -> tuple[tf.Tensor, ...]:
     """Computes features and embeddings of every frame.
 
     Args:
@@ -29,7 +31,7 @@ def embed_clips(model: Feelvos, images, seeds, dropout: float, train_norm: bool)
     count = images.shape[1]
     frames = tf.reshape(images, [-1, *images.shape[2:]])
 
-    def drop(features):
+    def drop(features: tf.Tensor) -> tf.Tensor:
         shape = [count, *features.shape[1:]]
         draws = tf.map_fn(
             lambda seed: random_numbers.uniform(shape, seed),
@@ -47,17 +49,17 @@ def embed_clips(model: Feelvos, images, seeds, dropout: float, train_norm: bool)
 
 def segment_clips(
     model: Feelvos,
-    features,
-    embeddings,
-    labels,
-    valid,
-    seeds,
+    features: tf.Tensor,
+    embeddings: tf.Tensor,
+    labels: tf.Tensor,
+    valid: tf.Tensor,
+    seeds: tf.Tensor,
     *,
     max_reference_pixels: int | None = None,
     memory: Memory | None = None,
     static: bool = False,
     with_distances: bool = False,
-):
+) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Segments frames 2 to T-1 of each clip.
 
     Frame 2 gets the labels of frame 1 as given; each later frame gets the network's own result
@@ -86,18 +88,18 @@ def segment_clips(
     small = resize.resize_nearest(tf.reshape(labels[:, :2], [-1, *full_size, 1]), size)
     small = tf.reshape(small, [-1, 2, *size])
 
-    def pad(tensor, fill):
+    def pad(tensor: tf.Tensor, fill: float) -> tf.Tensor:
         missing = num_channels - tf.shape(tensor)[-1]
         padded = tf.pad(tensor, [[0, 0], [0, 0], [0, missing]], constant_values=fill)
         return tf.ensure_shape(padded, [*size, num_channels])
 
-    def segment(clip):
+    def segment(clip: tuple[tf.Tensor, ...]) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         features, embeddings, small, is_valid, seed = clip
         count = num_channels if static else tf.reduce_sum(tf.cast(is_valid, tf.int32))
         reference = tf.reshape(small[0], [-1])
         if max_reference_pixels is not None:
             reference = sorted_reference.subsample(reference, count, max_reference_pixels, seed)
-        remembered = []
+        remembered: list[tuple[tf.Tensor, tf.Tensor]] = []
         previous = FrameState(embeddings[1], small[1], label_ops.one_hot_mask(small[1], count))
         outputs, distances = [], []
         for t in range(2, num_frames):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Collection
 
+import numpy as np
 import tensorflow as tf
 
 from feelvos_tf import checkpoints
@@ -16,7 +18,7 @@ _HEADS = ("embedding/", "embedding_seg/", "logits/")
 _BACKBONES = ("MobilenetV2/", "xception_65/")
 
 
-def initialize(model: Feelvos, path: str | os.PathLike, parts: str = "all") -> str:
+def initialize(model: Feelvos, path: str | os.PathLike[str], parts: str = "all") -> str:
     """Gives a network weights from a file.
 
     Args:
@@ -60,7 +62,7 @@ def _wanted(name: str, parts: str) -> bool:
     return parts == "all" or not name.startswith(_HEADS)
 
 
-def _line(model, path, names) -> str:
+def _line(model: Feelvos, path: str, names: Collection[str]) -> str:
     every = checkpoints.named_variables(model)
     taken = sum(every[name].shape.num_elements() for name in names)
     total = sum(v.shape.num_elements() for v in every.values())
@@ -88,7 +90,7 @@ def _is_object_based(prefix: str) -> bool:
         raise InputError(f"{prefix}: not a readable TensorFlow checkpoint: {reason}") from error
 
 
-def _read_run(model: Feelvos, prefix: str):
+def _read_run(model: Feelvos, prefix: str) -> dict[str, np.ndarray]:
     """The network's weights in a checkpoint of the trainer, by name; `model` stays as it is."""
     variables = checkpoints.named_variables(model)
     before = {name: v.numpy() for name, v in variables.items()}

@@ -14,8 +14,8 @@ from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
-from feelvos_tf.training.configs import SYNTHETIC, Source, TrainData, ValidationData
-from feelvos_tf.triplets.clip_sources import RecordSource, TreeSource
+from feelvos_tf.training.configs import SYNTHETIC, Source, SyntheticClips, TrainData, ValidationData
+from feelvos_tf.triplets.clip_sources import ClipSource, RecordSource, TreeSource
 from feelvos_tf.triplets.stream import make_triplets
 
 _LIST = "ImageSets/2017"  # write_clip's layout
@@ -56,7 +56,7 @@ def _draw_clips(source: Source, root: pathlib.Path) -> None:
     names = [f"{source.split}{source.synthetic.seed + i}" for i in range(source.synthetic.count)]
     listed = root / _LIST / f"{source.split}.txt"
 
-    def are_drawn():
+    def are_drawn() -> bool:
         return listed.is_file() and listed.read_text().split() == names
 
     if are_drawn():
@@ -74,7 +74,9 @@ def _draw_clips(source: Source, root: pathlib.Path) -> None:
         ) from error
 
 
-def _write_clips(wanted, names, root, listed):
+def _write_clips(
+    wanted: SyntheticClips, names: Sequence[str], root: pathlib.Path, listed: pathlib.Path
+) -> None:
     listed.unlink(missing_ok=True)
     for i, name in enumerate(names):
         clip = synthetic.synthetic_clip(
@@ -90,7 +92,7 @@ def _write_clips(wanted, names, root, listed):
         partial.write_text("".join(f"{name}\n" for name in names))
 
 
-def open_sources(data: TrainData, run_folder: str) -> list:
+def open_sources(data: TrainData, run_folder: str) -> list[ClipSource]:
     """Opens the sources of training triplets.
 
     Raises:
@@ -98,7 +100,7 @@ def open_sources(data: TrainData, run_folder: str) -> list:
     """
     if not data.sources:
         raise InputError("no training data: task.train_data.sources is empty")
-    opened = []
+    opened: list[ClipSource] = []
     for source in data.sources:
         name, still = source.dataset, source.dataset == "stills"
         if source.records:
@@ -123,7 +125,7 @@ def open_sources(data: TrainData, run_folder: str) -> list:
     return opened
 
 
-def count_triplets(sources: Sequence, num_frames: int) -> int:
+def count_triplets(sources: Sequence[ClipSource], num_frames: int) -> int:
     """Different choices of frames: any reference with any run of consecutive frames."""
     total = 0
     for source in sources:
@@ -137,7 +139,7 @@ def count_triplets(sources: Sequence, num_frames: int) -> int:
 
 
 def training_clips(
-    sources: Sequence,
+    sources: Sequence[ClipSource],
     data: TrainData,
     *,
     start: int = 0,
@@ -157,7 +159,9 @@ def training_clips(
     return triplets.batch(batch_size, drop_remainder=True).prefetch(2)
 
 
-def triplet_names(sources: Sequence, data: TrainData, indices: Sequence[int]) -> list[str]:
+def triplet_names(
+    sources: Sequence[ClipSource], data: TrainData, indices: Sequence[int]
+) -> list[str]:
     """The names of triplets by their place in the stream."""
     names = []
     for index in indices:

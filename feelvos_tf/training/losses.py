@@ -6,7 +6,7 @@ clipping, gradient multipliers). Everything is computed in float32 and has stati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -21,7 +21,7 @@ _TRIPLET_SCALE = 3.0
 _FAR = 1e20
 
 
-def kept_share(step, share: float, steps: int):
+def kept_share(step: int | tf.Tensor, share: float, steps: int) -> tf.Tensor:
     """Share of the pixels that count in the hard-pixel cross entropy.
 
     Args:
@@ -38,7 +38,9 @@ def kept_share(step, share: float, steps: int):
     return ratio * share + (1.0 - ratio)
 
 
-def hard_pixel_cross_entropy(logits, labels, share):
+def hard_pixel_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, share: float | tf.Tensor
+) -> tf.Tensor:
     """Softmax cross entropy at full resolution, averaged over each frame's hardest pixels.
 
     The number of pixels kept is a share of all pixels, ignored ones included; the mean is over
@@ -66,7 +68,7 @@ def hard_pixel_cross_entropy(logits, labels, share):
     return tf.math.divide_no_nan(total, number)
 
 
-def triplet_loss(embeddings, labels, seed):
+def triplet_loss(embeddings: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Loss of an embedding for hard nearest-neighbor assignment (PML, Chen et al., CVPR 2018).
 
     256 random pixels of the reference are anchors. The nearest pixel of the later frames with
@@ -113,13 +115,15 @@ def is_decayed(name: str) -> bool:
     return name.endswith("/weights")
 
 
-def weight_decay(variables: Mapping[str, tf.Variable], rate: float):
+def weight_decay(variables: Mapping[str, tf.Variable], rate: float) -> tf.Tensor:
     """Returns rate * sum of 0.5 * w^2 over the decayed variables (by released name), float32."""
     norms = [tf.nn.l2_loss(v) for name, v in variables.items() if is_decayed(name)]
     return rate * tf.add_n(norms) if norms else tf.constant(0.0)
 
 
-def scale_bias_gradients(gradients, names, factor: float):
+def scale_bias_gradients(
+    gradients: Sequence[tf.Tensor | None], names: Sequence[str], factor: float
+) -> list[tf.Tensor | None]:
     """Multiplies gradients of biases, as the released code does (by 2) before it clips.
 
     Args:

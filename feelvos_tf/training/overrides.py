@@ -9,7 +9,7 @@ import collections.abc
 import difflib
 import math
 import typing
-from typing import Any
+from typing import Any, NoReturn
 
 from official.modeling import hyperparams
 
@@ -48,7 +48,9 @@ def override(params: hyperparams.Config, values: Any, source: str) -> None:
         raise InputError(f"{source}: {reason}") from error
 
 
-def _check_keys(values, config, source, prefix):
+def _check_keys(
+    values: dict[Any, Any], config: hyperparams.Config, source: str, prefix: str
+) -> None:
     hints = typing.get_type_hints(type(config))
     known = [key for key in config.__dict__ if key not in config.RESERVED_ATTR]
     for key, value in values.items():
@@ -72,7 +74,7 @@ def _check_keys(values, config, source, prefix):
             _check_value(value, hint, source, name)
 
 
-def _check_value(value, hint, source, name):
+def _check_value(value: Any, hint: Any, source: str, name: str) -> None:
     """Checks a value against a type as a dataclass declares it."""
     items = typing.get_args(hint)
     is_config = isinstance(hint, type) and issubclass(hint, hyperparams.Config)
@@ -91,11 +93,11 @@ def _check_value(value, hint, source, name):
         _refuse(value, hint, source, name)
 
 
-def _is_list(hint):
+def _is_list(hint: Any) -> bool:
     return typing.get_origin(hint) in (list, tuple, collections.abc.Sequence)
 
 
-def _fits(value, hint):
+def _fits(value: Any, hint: Any) -> bool:
     """Whether a value that is no list and no mapping is of a type."""
     if hint is Any:
         return True
@@ -108,14 +110,14 @@ def _fits(value, hint):
     return hint in _NAMES and isinstance(value, hint)
 
 
-def _refuse(value, hint, source, name):
+def _refuse(value: Any, hint: Any, source: str, name: str) -> NoReturn:
     advice = ""
     if isinstance(value, str) and "number" in _words(hint) and _is_number(value):
         advice = " (YAML takes 1e-5 for text; write 1.0e-5)"
     raise InputError(f"{source}: {name} is {shown(value)}, expected {_words(hint)}{advice}")
 
 
-def _words(hint):
+def _words(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Union:
         return " or ".join(_words(item) for item in typing.get_args(hint))
     if _is_list(hint):
@@ -123,7 +125,7 @@ def _words(hint):
     return _NAMES.get(hint, "keys and values")
 
 
-def _is_number(text):
+def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 import yaml
@@ -30,7 +30,10 @@ LAST_MODEL = "last_model.npz"
 
 
 def read_params(
-    experiment: str, config_files=(), override: str = "", tpu: str | None = None
+    experiment: str,
+    config_files: Iterable[str | os.PathLike[str]] = (),
+    override: str = "",
+    tpu: str | None = None,
 ) -> cfg.ExperimentConfig:
     """Puts an experiment's settings together.
 
@@ -74,7 +77,7 @@ def as_yaml(params: cfg.ExperimentConfig) -> str:
     return yaml.safe_dump(json.loads(json.dumps(params.as_dict())), sort_keys=False)
 
 
-def make_strategy(runtime) -> tf.distribute.Strategy:
+def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     """The strategy of the settings; workers find each other by TF_CONFIG or worker_hosts."""
     try:
         distribute_utils.configure_cluster(runtime.worker_hosts, runtime.task_index)
@@ -96,7 +99,7 @@ def run_experiment(
     *,
     strategy: tf.distribute.Strategy | None = None,
     say: Callable[[str], None] = print,
-):
+) -> Trainer:
     """Trains or evaluates; a run that was stopped goes on from its newest checkpoint.
 
     In `model_dir`: params.yaml (the settings in full), ckpt-* (newest last), train/ and
@@ -145,7 +148,14 @@ def run_experiment(
         tf.keras.mixed_precision.set_global_policy(before)
 
 
-def _run(params, mode, model_dir, kept, strategy, say):
+def _run(
+    params: cfg.ExperimentConfig,
+    mode: str,
+    model_dir: str,
+    kept: str,
+    strategy: tf.distribute.Strategy,
+    say: Callable[[str], None],
+) -> Trainer:
     chief = strategy.extended.should_checkpoint
     task = task_factory.get_task(params.task, logging_dir=model_dir)
     # Before the trainer asks for them: to an error raised in there gin adds words of its own.
@@ -205,7 +215,12 @@ def _run(params, mode, model_dir, kept, strategy, say):
     return trainer
 
 
-def _run_until_stopped(runner, trainer, model_dir, say):
+def _run_until_stopped(
+    runner: train_lib.OrbitExperimentRunner,
+    trainer: Trainer,
+    model_dir: str,
+    say: Callable[[str], None],
+) -> None:
     """Runs; Ctrl-C or SIGTERM first saves a checkpoint, and then does what it always does."""
     with trainer.signals as signals:
         try:
@@ -222,7 +237,7 @@ def _run_until_stopped(runner, trainer, model_dir, say):
             raise KeyboardInterrupt from None  # whatever the signal does, the run is over
 
 
-def _best_model(settings, model_dir, kept):
+def _best_model(settings: cfg.TrainerConfig, model_dir: str, kept: str) -> BestModel | None:
     """What keeps the best model in `kept`, None where the settings want none."""
     if not settings.best_checkpoint_export_subdir:
         return None

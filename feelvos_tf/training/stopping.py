@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Who stops a program may send the signal to it and once more to its group, as `timeout` does.
@@ -28,10 +31,10 @@ class StopSignals:
     receives signals, it does nothing.
     """
 
-    def __init__(self):
-        self.received = None
-        self._when = None
-        self._before = {}
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._when = 0.0  # it was received
+        self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
@@ -43,11 +46,11 @@ class StopSignals:
             }
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _take(self, number, frame):
+    def _take(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.received is None:
             self.received, self._when = number, now

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 from absl import logging
 from official.core import base_task, task_factory
 
 from feelvos_tf.checkpoints import named_variables
+from feelvos_tf.data.videos import Video
 from feelvos_tf.evaluation import protocols, reports, video_runs
 from feelvos_tf.evaluation.baselines import NearestNeighbor
-from feelvos_tf.modeling.feelvos import build_model
+from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.ops import resize
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.training import configs, forward, initialization, inputs, losses
+from feelvos_tf.triplets.clip_sources import ClipSource
 
 
 @task_factory.register_task_cls(configs.FeelvosTask)
@@ -30,23 +34,25 @@ class FeelvosTrainingTask(base_task.Task):
       initialized: a line that says where the weights came from.
     """
 
-    def __init__(self, params, logging_dir=None, name=None):
+    def __init__(
+        self, params: configs.FeelvosTask, logging_dir: str | None = None, name: str | None = None
+    ) -> None:
         super().__init__(params, logging_dir=logging_dir, name=name)
         self.position: list[int] = []
         self.num_pipelines = 1
         self.initialized = "weights as the released code initializes them"
-        self._sources = None
-        self._videos = None
+        self._sources: list[ClipSource] | None = None
+        self._videos: list[Video] | None = None
 
     @property
-    def sources(self) -> list:
+    def sources(self) -> list[ClipSource]:
         """The sources of triplets, opened when first asked for."""
         if self._sources is None:
             self._sources = inputs.open_sources(self.task_config.train_data, self.logging_dir)
         return self._sources
 
     @property
-    def videos(self) -> list:
+    def videos(self) -> list[Video]:
         """The videos to validate on; empty where there are none."""
         data = self.task_config.validation_data
         if self._videos is None:
@@ -57,7 +63,7 @@ class FeelvosTrainingTask(base_task.Task):
             )
         return self._videos
 
-    def open_data(self, train, evaluate):
+    def open_data(self, train: bool, evaluate: bool) -> None:
         """Opens the data of a run.
 
         Args:
@@ -72,7 +78,7 @@ class FeelvosTrainingTask(base_task.Task):
         if evaluate:
             _ = self.videos
 
-    def build_model(self):
+    def build_model(self) -> Feelvos:
         """Returns the network; frozen parts are not among its trainable variables."""
         model = build_model(configs.model_config(self.task_config.model))
         model.recommended_memory = self.task_config.validation_data.memory.memory()
@@ -87,13 +93,15 @@ class FeelvosTrainingTask(base_task.Task):
             model.deeplab.trainable = False
         return model
 
-    def initialize(self, model):
+    def initialize(self, model: Feelvos) -> None:
         """Loads `init_checkpoint`; called only where the run has no checkpoint of its own."""
         path = self.task_config.init_checkpoint
         if path:
             self.initialized = initialization.initialize(model, path, self.task_config.init_parts)
 
-    def build_inputs(self, params, input_context=None):
+    def build_inputs(
+        self, params: configs.TrainData, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Returns the training batches of one input pipeline (`params` is the TrainData)."""
         batch, shards, shard = params.global_batch_size, 1, 0
         if input_context is not None:
@@ -109,7 +117,9 @@ class FeelvosTrainingTask(base_task.Task):
             self.sources, params, start=start, num_shards=shards, shard=shard, batch_size=batch
         )
 
-    def compute_loss(self, model, batch, step):
+    def compute_loss(
+        self, model: Feelvos, batch: Mapping[str, tf.Tensor], step: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Computes what one replica adds to the loss.
 
         The sum of it over all replicas is the loss, whatever their number: each sums over its own
@@ -157,7 +167,7 @@ class FeelvosTrainingTask(base_task.Task):
         decay = losses.weight_decay(names, config.losses.weight_decay) / replicas
         return data + decay, {config.losses.kind: data, "weight_decay": decay}
 
-    def _cross_entropy(self, logits, labels, step):
+    def _cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """One mean a frame, averaged over the clip's frames, summed over clips."""
         config = self.task_config.losses
         share = losses.kept_share(step, config.hard_pixel_share, config.hard_pixel_steps)
@@ -168,7 +178,9 @@ class FeelvosTrainingTask(base_task.Task):
         )
         return tf.reduce_sum(means) / (labels.shape[1] - 2) / config.divisor
 
-    def _triplet_loss(self, embeddings, labels, seeds):
+    def _triplet_loss(
+        self, embeddings: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor
+    ) -> tf.Tensor:
         size, count = embeddings.shape[2:4], labels.shape[1]
         small = resize.resize_nearest(tf.reshape(labels, [-1, *labels.shape[2:], 1]), size)
         small = tf.reshape(small, [-1, count, *size])
@@ -180,12 +192,20 @@ class FeelvosTrainingTask(base_task.Task):
         )
         return tf.reduce_sum(each) / self.task_config.train_data.global_batch_size
 
-    def compute_gradients(self, model, optimizer, batch, step):
+    def compute_gradients(
+        self,
+        model: Feelvos,
+        optimizer: tf.keras.optimizers.Optimizer,
+        batch: Mapping[str, tf.Tensor],
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor | None]]:
         """Returns the loss (see `compute_loss`), its parts, and the gradients to apply."""
         scaled = isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
         variables = model.trainable_variables
 
-        def compute(batch, step):
+        def compute(
+            batch: Mapping[str, tf.Tensor], step: tf.Tensor
+        ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor | None]]:
             with tf.GradientTape() as tape:
                 total, parts = self.compute_loss(model, batch, step)
                 target = optimizer.get_scaled_loss(total) if scaled else total
@@ -206,7 +226,13 @@ class FeelvosTrainingTask(base_task.Task):
     # AutoGraph would rewrite the source code of every layer and of the optimizer, which takes
     # longer than tracing.
     @tf.autograph.experimental.do_not_convert
-    def train_step(self, inputs, model, optimizer, metrics=None):
+    def train_step(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        model: Feelvos,
+        optimizer: tf.keras.optimizers.Optimizer,
+        metrics: Sequence[tf.keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
         """One step of one replica; gradients are summed over replicas, then clipped.
 
         Args:
@@ -228,7 +254,7 @@ class FeelvosTrainingTask(base_task.Task):
             metric.update_state(parts[metric.name] * replicas)
         return {self.loss: total}
 
-    def build_metrics(self, training=True):
+    def build_metrics(self, training: bool = True) -> list[tf.keras.metrics.Metric]:
         """Means of the parts of the loss, for training only."""
         if not training:
             return []
@@ -237,14 +263,16 @@ class FeelvosTrainingTask(base_task.Task):
             for name in (self.task_config.losses.kind, "weight_decay")
         ]
 
-    def make_segmenter(self, model):
+    def make_segmenter(self, model: Feelvos) -> VideoSegmenter | NearestNeighbor:
         """What runs a video: the whole network, or nearest neighbors for the triplet loss."""
         if self.task_config.losses.kind == "triplet":
             return NearestNeighbor(model)
         data = self.task_config.validation_data
         return VideoSegmenter(model, max_side=data.max_side)
 
-    def validate_video(self, number: int, segmenter):
+    def validate_video(
+        self, number: int, segmenter: VideoSegmenter | NearestNeighbor
+    ) -> SequenceScores:
         """Runs and scores one of `videos`.
 
         Returns:
@@ -259,16 +287,20 @@ class FeelvosTrainingTask(base_task.Task):
         logging.info("validation: %s J&F %.3f", video.name, means.get("J&F-Mean", float("nan")))
         return scores
 
-    def aggregate_logs(self, state, step_logs):
+    def aggregate_logs(
+        self, state: list[SequenceScores] | None, step_logs: Mapping[str, SequenceScores]
+    ) -> list[SequenceScores]:
         """Collects the scores of one more video."""
         return [*(state or []), step_logs["scores"]]
 
-    def reduce_aggregated_logs(self, aggregated_logs, global_step=None):
+    def reduce_aggregated_logs(
+        self, aggregated_logs: Sequence[SequenceScores], global_step: tf.Tensor | None = None
+    ) -> dict[str, float]:
         """Returns J_and_F, J and F, means over objects in 0..1."""
         summary = reports.summarize(aggregated_logs)
         return {"J_and_F": summary["J&F-Mean"], "J": summary["J-Mean"], "F": summary["F-Mean"]}
 
-    def describe(self, model, replicas: int) -> list[str]:
+    def describe(self, model: Feelvos, replicas: int) -> list[str]:
         """What a person should know at the start, a line each."""
         config, network = self.task_config, self.task_config.model
         data = config.train_data

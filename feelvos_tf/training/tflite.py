@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _CONV, _DEPTHWISE = 3, 4
 _ASPP = ("aspp0", "image_pooling", "concat_projection")
 
 
-def read_convolutions(path: str | os.PathLike) -> list[tuple[bool, np.ndarray, np.ndarray]]:
+def read_convolutions(path: str | os.PathLike[str]) -> list[tuple[bool, np.ndarray, np.ndarray]]:
     """Reads the convolutions of a file in the order of execution.
 
     Returns:
@@ -60,7 +61,7 @@ def read_convolutions(path: str | os.PathLike) -> list[tuple[bool, np.ndarray, n
     return convolutions
 
 
-def _dequantized(model, tensor) -> np.ndarray:
+def _dequantized(model: Any, tensor: Any) -> np.ndarray:
     """The values of a constant: scale * (q - zero_point), of the tensor or of each channel."""
     raw = model.Buffers(tensor.Buffer()).DataAsNumpy()
     values = np.frombuffer(raw.tobytes(), _DTYPES[tensor.Type()]).reshape(tensor.ShapeAsNumpy())
@@ -85,7 +86,7 @@ def backbone_units(backbone: MobileNetV2) -> list[ConvUnit]:
     return units
 
 
-def read_tflite(model: Feelvos, path: str | os.PathLike, parts: str) -> dict[str, np.ndarray]:
+def read_tflite(model: Feelvos, path: str | os.PathLike[str], parts: str) -> dict[str, np.ndarray]:
     """Reads what a file has for a network.
 
     Args:
@@ -128,7 +129,8 @@ def read_tflite(model: Feelvos, path: str | os.PathLike, parts: str) -> dict[str
     return values
 
 
-def _unit_values(unit: ConvUnit, kernel, bias) -> dict[str, np.ndarray]:
+def _unit_values(unit: ConvUnit, kernel: np.ndarray, bias: np.ndarray) -> dict[str, np.ndarray]:
+    assert unit.norm is not None  # those of the backbone and the ASPP have one
     leaf = "depthwise_weights" if unit.depthwise else "weights"
     norm = {
         "gamma": np.ones_like(bias),

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from official.core import base_trainer, train_utils
+from official.core import config_definitions as cfg
 
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
+from feelvos_tf.evaluation.baselines import NearestNeighbor
+from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.training import inputs
 from feelvos_tf.training.stopping import StopSignals
+from feelvos_tf.training.task import FeelvosTrainingTask
 
 BEST_MODEL = "best_model.npz"
 
 
-class Figures(dict):
+class Figures(dict[str, Any]):
     """Results of a loop, a name and a value each, that print as a person would write them.
 
     Orbit puts the pretty-printed results at the end of its line, braces, quotes and all.
@@ -29,7 +37,7 @@ class Figures(dict):
         )
 
 
-def _short(value) -> str:
+def _short(value: object) -> str:
     value = np.asarray(value)
     if value.ndim or not np.issubdtype(value.dtype, np.number):
         return str(value)
@@ -43,8 +51,15 @@ class Trainer(base_trainer.Trainer):
     """
 
     def __init__(
-        self, config, task, model, optimizer, train=True, evaluate=True, checkpoint_exporter=None
-    ):
+        self,
+        config: cfg.ExperimentConfig,
+        task: FeelvosTrainingTask,
+        model: Feelvos,
+        optimizer: tf.keras.optimizers.Optimizer,
+        train: bool = True,
+        evaluate: bool = True,
+        checkpoint_exporter: BestModel | None = None,
+    ) -> None:
         validation = tf.data.Dataset.range(len(task.videos)) if evaluate else None
         super().__init__(
             config,
@@ -70,12 +85,12 @@ class Trainer(base_trainer.Trainer):
             self._waited = self._local(tf.zeros([], tf.float64))
             self._bad_step = self._local(-tf.ones([], tf.int64))
             self._bad_triplets = self._local(tf.zeros([0], tf.int64), shape=[None])
-        self._loop_start, self._loop_step = None, None
-        self._segmenter = None
+        self._loop_start, self._loop_step = 0.0, 0  # of the loop that runs
+        self._segmenter: VideoSegmenter | NearestNeighbor | None = None
         self.signals = StopSignals()  # none are received before the run begins
 
     @staticmethod
-    def _local(value, shape=None):
+    def _local(value: tf.Tensor, shape: Sequence[int | None] | None = None) -> tf.Variable:
         return tf.Variable(
             value,
             trainable=False,
@@ -83,14 +98,14 @@ class Trainer(base_trainer.Trainer):
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
 
-    def train_loop_begin(self):
+    def train_loop_begin(self) -> None:
         """See base class."""
         self.signals.check()  # here, where the summaries of the loop before are written
         super().train_loop_begin()
         self._waited.assign(0.0)
         self._loop_start, self._loop_step = time.monotonic(), int(self.global_step.numpy())
 
-    def train_step(self, iterator):
+    def train_step(self, iterator: Iterator[Any]) -> None:
         """See base class; called in the cross-replica context."""
         begin = tf.timestamp()
         with tf.control_dependencies([begin]):
@@ -99,7 +114,7 @@ class Trainer(base_trainer.Trainer):
             self._waited.assign_add(tf.timestamp() - begin)
         step = tf.identity(self.global_step)
 
-        def replica_step(batch):
+        def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
             logs = self.task.train_step(
                 {**batch, "step": step}, self.model, self.optimizer, self.train_metrics
             )
@@ -127,7 +142,7 @@ class Trainer(base_trainer.Trainer):
             )
         )
 
-    def train_loop_end(self):
+    def train_loop_end(self) -> Figures:
         """See base class; adds the share of time spent waiting for data and the time left."""
         if self._bad_step.numpy() >= 0:
             raise InputError(self._explain_bad_step())
@@ -150,31 +165,32 @@ class Trainer(base_trainer.Trainer):
             f"{', '.join(names) or 'of another worker'}; {kept}"
         )
 
-    def eval_begin(self):
+    def eval_begin(self) -> None:
         """See base class."""
         super().eval_begin()
         if self._segmenter is None:
             self._segmenter = self.task.make_segmenter(self.model)
 
-    def eval_end(self, aggregated_logs=None):
+    def eval_end(self, aggregated_logs: Sequence[SequenceScores] | None = None) -> Figures:
         """See base class."""
         return Figures(super().eval_end(aggregated_logs))
 
-    def swap_averages(self):
+    def swap_averages(self) -> None:
         """Puts averaged weights in the place of the last ones, or these back."""
         swap = getattr(self.optimizer, "swap_weights", None)
         if swap is not None:
             swap()
 
-    def eval_step(self, iterator):
+    def eval_step(self, iterator: Iterator[Any]) -> dict[str, SequenceScores]:
         """Runs and scores one whole video, without graph: a video is a loop over its frames."""
         if self.signals.received is not None:
             self.swap_averages()  # back, since the end of the evaluation will not be reached
             self.signals.check()
+        assert self._segmenter is not None  # see eval_begin
         return {"scores": self.task.validate_video(int(next(iterator)), self._segmenter)}
 
 
-def _make_slots(optimizer, variables):
+def _make_slots(optimizer: tf.keras.optimizers.Optimizer, variables: Sequence[tf.Variable]) -> None:
     """Makes what the optimizer keeps for each variable; to be called in the strategy's scope.
 
     Left to the first step, it makes them while that is traced, and TensorFlow then traces the
@@ -192,11 +208,17 @@ class BestModel(train_utils.BestCheckpointExporter):
     statistics of batch norm.
     """
 
-    def __init__(self, folder: str, metric: str, comparison: str):
+    def __init__(self, folder: str, metric: str, comparison: str) -> None:
         super().__init__(folder, metric, comparison)
         self.path = os.path.join(folder, BEST_MODEL)
 
-    def maybe_export_checkpoint(self, checkpoint, eval_logs, global_step, write_logs=True):
+    def maybe_export_checkpoint(
+        self,
+        checkpoint: tf.train.Checkpoint,
+        eval_logs: Mapping[str, Any],
+        global_step: int,
+        write_logs: bool = True,
+    ) -> bool:
         """See base class."""
         better = super().maybe_export_checkpoint(checkpoint, eval_logs, global_step, write_logs)
         if better:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
+from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import resize
 from feelvos_tf.training import forward, inputs
+from feelvos_tf.training.task import FeelvosTrainingTask
+from feelvos_tf.training.trainer import Trainer
 from feelvos_tf.video.overlay import contact_sheet, overlay
 
 _TRIPLET = 1_000_003  # an index that training hardly reaches
@@ -21,14 +26,14 @@ class TripletPictures:
       folder: of the summaries.
     """
 
-    def __init__(self, task, trainer, folder: str):
+    def __init__(self, task: FeelvosTrainingTask, trainer: Trainer, folder: str) -> None:
         self._task, self._trainer, self._folder = task, trainer, folder
         self._interval = task.task_config.image_interval
-        self._drawn = None
-        self._writer = None
-        self._clip = None
+        self._drawn: int | None = None  # step of the last picture
+        self._writer: tf.summary.SummaryWriter | None = None
+        self._clip: Mapping[str, tf.Tensor] = {}
 
-    def __call__(self, output) -> None:
+    def __call__(self, output: object) -> None:
         """Draws if the interval has passed since the last time."""
         del output
         step = int(self._trainer.global_step.numpy())
@@ -46,7 +51,7 @@ class TripletPictures:
         self._writer.flush()
 
 
-def picture(model, clip) -> np.ndarray:
+def picture(model: Feelvos, clip: Mapping[str, tf.Tensor]) -> np.ndarray:
     """Draws reference, previous and current frame, truth, prediction and distances.
 
     Args:

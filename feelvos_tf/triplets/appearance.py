@@ -15,7 +15,7 @@ from feelvos_tf.triplets.draws import Draws
 _FLICKER = 0.3
 
 
-def shade(images, strength: float, draws: Draws):
+def shade(images: tf.Tensor, strength: float, draws: Draws) -> tf.Tensor:
     """Lights a clip unevenly: brighter toward one side, and a little different in every frame.
 
     Args:
@@ -41,7 +41,7 @@ def shade(images, strength: float, draws: Draws):
     return tf.clip_by_value(images * gain, 0.0, 255.0)
 
 
-def blur(images, max_deviation: float, draws: Draws):
+def blur(images: tf.Tensor, max_deviation: float, draws: Draws) -> tf.Tensor:
     """Blurs the reference and the frames after it, each by its own Gaussian or not at all.
 
     Args:
@@ -68,7 +68,7 @@ def blur(images, max_deviation: float, draws: Draws):
     return tf.concat(parts, axis=0)
 
 
-def _gaussian(images, deviation, radius: int):
+def _gaussian(images: tf.Tensor, deviation: tf.Tensor, radius: int) -> tf.Tensor:
     """Blurs [T, H, W, C] by a Gaussian cut off at `radius`; the border repeats itself."""
     taps = tf.exp(-0.5 * (tf.range(-radius, radius + 1, dtype=tf.float32) / deviation) ** 2)
     taps /= tf.reduce_sum(taps)

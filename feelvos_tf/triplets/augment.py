@@ -32,7 +32,13 @@ class Window(NamedTuple):
     flip: tf.Tensor
 
 
-def draw_window(draws: Draws, size, crop_size, scale_range, flip_probability: float) -> Window:
+def draw_window(
+    draws: Draws,
+    size: tf.Tensor,
+    crop_size: tuple[int, int],
+    scale_range: tuple[float, float],
+    flip_probability: float,
+) -> Window:
     """Draws scale, crop and flip for frames of `size` (int32 [2]); see Window."""
     low, high = scale_range
     size = tf.cast(size, tf.float32)
@@ -42,7 +48,9 @@ def draw_window(draws: Draws, size, crop_size, scale_range, flip_probability: fl
     return Window(scaled, offset, draws.chance("flip", flip_probability))
 
 
-def _source_indices(length, scaled, offset, crop):
+def _source_indices(
+    length: tf.Tensor, scaled: tf.Tensor, offset: tf.Tensor, crop: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the nearest source index of each crop position and whether the frame covers it.
 
     Rounds as the nearest-neighbor resize with aligned corners does: ties away from zero.
@@ -53,7 +61,7 @@ def _source_indices(length, scaled, offset, crop):
     return tf.minimum(nearest, length - 1), place < scaled
 
 
-def crop_labels(labels, window: Window, crop_size):
+def crop_labels(labels: tf.Tensor, window: Window, crop_size: tuple[int, int]) -> tf.Tensor:
     """Scales, pads with 255, cuts and flips labels.
 
     Args:
@@ -77,7 +85,9 @@ def crop_labels(labels, window: Window, crop_size):
     return tf.ensure_shape(cut, [None, *crop_size])
 
 
-def crop_images(images, window: Window, crop_size, colors=None):
+def crop_images(
+    images: tf.Tensor, window: Window, crop_size: tuple[int, int], colors: tf.Tensor | None = None
+) -> tf.Tensor:
     """Scales, recolors, pads with 127.5, cuts and flips images.
 
     Args:
@@ -106,12 +116,12 @@ def crop_images(images, window: Window, crop_size, colors=None):
     return tf.ensure_shape(cut, [None, *crop_size, 3])
 
 
-def draw_colors(draws: Draws, strength: float):
+def draw_colors(draws: Draws, strength: float) -> tf.Tensor:
     """Draws float32 [3]: factors of brightness, contrast and saturation in 1 +- strength."""
     return draws.uniform("colors", 1.0 - strength, 1.0 + strength, shape=(3,))
 
 
-def jitter_colors(images, colors):
+def jitter_colors(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
     """Changes brightness, then contrast about the clip's mean, then saturation; keeps 0..255."""
     images = images * colors[0]
     mean = tf.reduce_mean(images)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -18,8 +19,8 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.triplets import tfrecords
 
 
-class TreeSource:
-    """Videos of image files; frames without a mask are left out.
+class ClipSource(Protocol):
+    """What triplets are drawn from.
 
     Attributes:
       name: for logs and for the names of triplets.
@@ -29,28 +30,51 @@ class TreeSource:
       lengths: int array, number of usable frames of each video.
     """
 
-    def __init__(
-        self, name: str, videos: Sequence[Video], *, weight: float = 1.0, still: bool = False
-    ):
-        self.name, self.weight, self.still = name, weight, still
-        self.names = [video.name for video in videos]
-        usable = [video.annotated for video in videos]
-        self.lengths = np.array([len(indices) for indices in usable], np.int64)
-        without = sum(len(video.frames) for video in videos) - int(self.lengths.sum())
-        if without:
-            logging.warning("%s: %d frames have no mask, not used for training", name, without)
-        chosen = [(video, i) for video, indices in zip(videos, usable) for i in indices]
-        self._frames = tf.constant([os.fspath(video.frames[i]) for video, i in chosen], tf.string)
-        self._masks = tf.constant([os.fspath(video.masks[i]) for video, i in chosen], tf.string)
-        self._starts = tf.constant(np.cumsum(self.lengths) - self.lengths, tf.int64)
-        self._binary = tf.constant([video.binary for video in videos], tf.bool)
+    name: str
+    still: bool
+    weight: float
+    names: list[str]
+    lengths: np.ndarray
 
-    def fetch(self, video, frames):
+    def fetch(self, video: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads the encoded frames `frames` (int32 [T]) of a video (int64 scalar index).
 
         Returns:
           string [T] and string [T], the contents of the image and mask files.
         """
+
+    def describe(self, video: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+        """Returns string [2 * T], what to call the images and masks that `fetch` reads."""
+
+    def is_binary(self, video: tf.Tensor) -> tf.Tensor:
+        """Returns a bool scalar: whether all ids but 0 are one object."""
+
+
+class TreeSource:
+    """Videos of image files; frames without a mask are left out. See ClipSource."""
+
+    def __init__(
+        self, name: str, videos: Sequence[Video], *, weight: float = 1.0, still: bool = False
+    ) -> None:
+        self.name, self.weight, self.still = name, weight, still
+        self.names = [video.name for video in videos]
+        self.lengths = np.array([len(video.annotated) for video in videos], np.int64)
+        without = sum(len(video.frames) for video in videos) - int(self.lengths.sum())
+        if without:
+            logging.warning("%s: %d frames have no mask, not used for training", name, without)
+        chosen = [
+            (os.fspath(frame), os.fspath(mask))
+            for video in videos
+            for frame, mask in zip(video.frames, video.masks)
+            if mask is not None
+        ]
+        self._frames = tf.constant([frame for frame, _ in chosen], tf.string)
+        self._masks = tf.constant([mask for _, mask in chosen], tf.string)
+        self._starts = tf.constant(np.cumsum(self.lengths) - self.lengths, tf.int64)
+        self._binary = tf.constant([video.binary for video in videos], tf.bool)
+
+    def fetch(self, video: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See ClipSource.fetch."""
         rows = tf.gather(self._starts, video) + tf.cast(frames, tf.int64)
         count = frames.shape[0]
         images, masks = tf.gather(self._frames, rows), tf.gather(self._masks, rows)
@@ -59,18 +83,18 @@ class TreeSource:
             tf.stack([tf.io.read_file(masks[i]) for i in range(count)]),
         )
 
-    def describe(self, video, frames):
-        """Returns string [2 * T], what to call the images and masks that `fetch` reads."""
+    def describe(self, video: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+        """See ClipSource.describe."""
         rows = tf.gather(self._starts, video) + tf.cast(frames, tf.int64)
         return tf.concat([tf.gather(self._frames, rows), tf.gather(self._masks, rows)], axis=0)
 
-    def is_binary(self, video):
-        """Returns a bool scalar: whether all ids but 0 are one object."""
+    def is_binary(self, video: tf.Tensor) -> tf.Tensor:
+        """See ClipSource.is_binary."""
         return tf.gather(self._binary, video)
 
 
 class RecordSource:
-    """Videos of TFRecord files in the layout of tfrecords.py; attributes as of TreeSource."""
+    """Videos of TFRecord files in the layout of tfrecords.py. See ClipSource."""
 
     def __init__(
         self,
@@ -80,7 +104,7 @@ class RecordSource:
         weight: float = 1.0,
         still: bool = False,
         max_bad_share: float = 0.01,
-    ):
+    ) -> None:
         self.name, self.weight, self.still = name, weight, still
         entries = tfrecords.index_shards(pattern, max_bad_share=max_bad_share)
         if not entries:
@@ -92,8 +116,8 @@ class RecordSource:
             [(entry.offset, entry.length, entry.rest) for entry in entries], tf.int64
         )
 
-    def fetch(self, video, frames):
-        """See TreeSource.fetch."""
+    def fetch(self, video: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See ClipSource.fetch."""
         span = tf.gather(self._spans, video)
         data = tf.data.FixedLengthRecordDataset(
             tf.gather(self._paths, video)[tf.newaxis],
@@ -104,8 +128,8 @@ class RecordSource:
         images, masks = tfrecords.parse_video(data)
         return tf.gather(images, frames), tf.gather(masks, frames)
 
-    def describe(self, video, frames):
-        """See TreeSource.describe."""
+    def describe(self, video: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+        """See ClipSource.describe."""
         start = tf.strings.join(
             [tf.gather(self._paths, video), ": video ", tf.gather(tf.constant(self.names), video)]
         )
@@ -118,7 +142,7 @@ class RecordSource:
             axis=0,
         )
 
-    def is_binary(self, video):
+    def is_binary(self, video: tf.Tensor) -> tf.Tensor:
         """Always false: masks are packed with the ids that they stand for."""
         del video
         return tf.constant(False)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from feelvos_tf.triplets import decode
+from feelvos_tf.triplets.clip_sources import ClipSource
 
 
-def read_clip(source, video, frames):
+def read_clip(
+    source: ClipSource, video: tf.Tensor, frames: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Reads and decodes frames of a video, or names what cannot be read.
 
     Args:
@@ -21,11 +27,11 @@ def read_clip(source, video, frames):
     """
     count = frames.shape[0]
 
-    def read(video, frames):
+    def read(video: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         images, masks = decode.decode_clip(*source.fetch(video, frames), count)
         return images, masks, tf.constant(True)
 
-    def report(video, frames):
+    def report(video: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, bool]:
         names = source.describe(video, frames)
         unread = _unreadable(source, video, frames, names)
         listed = tf.strings.reduce_join(unread, separator="; ")
@@ -39,11 +45,13 @@ def read_clip(source, video, frames):
     return images, tf.where(binary, tf.minimum(masks, 1), masks), readable
 
 
-def _unreadable(source, video, frames, names):
+def _unreadable(
+    source: ClipSource, video: tf.Tensor, frames: tf.Tensor, names: tf.Tensor
+) -> tf.Tensor:
     """Returns the names of those files that fail one by one; all where each alone is fine."""
 
-    def fails(kind, decoder):
-        def read(video, frame):
+    def fails(kind: int, decoder: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        def read(video: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
             return tf.size(decoder(source.fetch(video, frame[tf.newaxis])[kind][0])) < 0
 
         each = tf.data.Dataset.from_tensor_slices(frames)
@@ -54,7 +62,9 @@ def _unreadable(source, video, frames, names):
     return tf.boolean_mask(names, failed | ~tf.reduce_any(failed))
 
 
-def attempt(function, instead, *arguments):
+def attempt(
+    function: Callable[..., Any], instead: Callable[..., Any], *arguments: tf.Tensor
+) -> Any:
     """Returns function(*arguments), or instead(*arguments) where running it fails.
 
     The graph has no exceptions; a one-element dataset that ignores its errors, with the substitute

@@ -33,7 +33,7 @@ _CUT_REACH = 0.4
 _GROWTH_RADIUS = 5  # largest, of growing and of shrinking
 
 
-def damage_labels(labels, max_objects: int, draws: Draws):
+def damage_labels(labels: tf.Tensor, max_objects: int, draws: Draws) -> tf.Tensor:
     """Damages each object of a label map on its own and stacks them in random order of depth.
 
     Args:
@@ -68,7 +68,7 @@ def damage_labels(labels, max_objects: int, draws: Draws):
     return tf.where(nearest > 0, found, unlabeled)
 
 
-def _cut(masks, draws: Draws):
+def _cut(masks: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Takes what lies beyond a random line from some of the objects, bool [N, H, W]."""
     count = masks.shape[0]
     top, bottom = _extent(tf.reduce_any(masks, axis=2))
@@ -79,7 +79,7 @@ def _cut(masks, draws: Draws):
     # Width of the bounding box in the direction of the line's normal.
     reach = tf.abs(down) * (bottom - top) + tf.abs(across) * (right - left)
 
-    def column(values):
+    def column(values: tf.Tensor) -> tf.Tensor:
         return values[:, tf.newaxis, tf.newaxis]
 
     rows = tf.range(masks.shape[1], dtype=tf.float32)[tf.newaxis, :, tf.newaxis]
@@ -91,7 +91,7 @@ def _cut(masks, draws: Draws):
     return masks & ~(column(is_cut) & (ahead > column(place * reach)))
 
 
-def _transforms(masks, draws: Draws):
+def _transforms(masks: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Returns float32 [N, 8]: for each output pixel (x, y) of each object its input pixel."""
     count = masks.shape[0]
     size = tf.cast(tf.shape(masks)[1:], tf.float32)
@@ -127,7 +127,7 @@ def _transforms(masks, draws: Draws):
     )
 
 
-def _extent(hits):
+def _extent(hits: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """Returns float32 [N], first and last true position of bool [N, L]; 0 and 0 for none."""
     numbers = tf.cast(hits, tf.int32)
     first = tf.argmax(numbers, axis=1)
@@ -136,7 +136,7 @@ def _extent(hits):
     return tuple(tf.where(found, tf.cast(x, tf.float32), 0.0) for x in (first, last))
 
 
-def _covered(masks):
+def _covered(masks: tf.Tensor) -> tf.Tensor:
     """Returns float32 [N, H, W], how many pixels of the disk around each pixel are 1 in `masks`.
 
     A disk is one run of pixels in each of its rows, and a run is the difference of two running
@@ -155,7 +155,7 @@ def _covered(masks):
     return covered
 
 
-def _disk():
+def _disk() -> np.ndarray:
     """Returns bool [2 * radius + 1, 2 * radius + 1]."""
     reach = np.arange(-_GROWTH_RADIUS, _GROWTH_RADIUS + 1)
     return reach[:, np.newaxis] ** 2 + reach**2 <= _GROWTH_RADIUS**2

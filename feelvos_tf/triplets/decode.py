@@ -31,21 +31,21 @@ _CHECKSUM_CHANGE = _palette_to_gray_checksum()
 _CHARACTERS = [bytes([value]) for value in range(256)]
 
 
-def _big_endian(data):
+def _big_endian(data: tf.Tensor) -> tf.Tensor:
     return tf.bitcast(tf.reverse(tf.io.decode_raw(data, tf.uint8), [0]), tf.int32)
 
 
-def _without_palette(data, header):
+def _without_palette(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
     """Returns the PNG with its palette taken out, so that its pixels decode as plain indices.
 
     tf.io.decode_png turns a palette's indices into colors, which no longer tell the ids: most of a
     palette may be black. The pixel data is the same in both color types; only the header differs.
     """
 
-    def is_other(position):
+    def is_other(position: tf.Tensor) -> tf.Tensor:
         return tf.not_equal(tf.strings.substr(data, position + 4, 4), b"IDAT")
 
-    def skip(position):
+    def skip(position: tf.Tensor) -> tuple[tf.Tensor]:
         # Clipped, so that a damaged length cannot lead backwards; past the end substr fails.
         length = _big_endian(tf.strings.substr(data, position, 4))
         return (position + 12 + tf.clip_by_value(length, 0, 2**30),)
@@ -64,7 +64,7 @@ def _without_palette(data, header):
     return tf.strings.join([start, tf.strings.substr(data, pixels, -1)])
 
 
-def decode_mask(data):
+def decode_mask(data: tf.Tensor) -> tf.Tensor:
     """Decodes a mask PNG to the ids it stores.
 
     Args:
@@ -89,7 +89,7 @@ def decode_mask(data):
     return tf.cond(depth < 8, lambda: mask // tf.cast(spread, tf.uint8), lambda: mask)
 
 
-def decode_frame(data):
+def decode_frame(data: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG or PNG frame; returns uint8 [H, W, 3] RGB, equal to what Pillow reads."""
     return tf.cond(
         tf.io.is_jpeg(data),
@@ -98,7 +98,7 @@ def decode_frame(data):
     )
 
 
-def decode_clip(frames, masks, count: int):
+def decode_clip(frames: tf.Tensor, masks: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes the frames and masks of one clip, which must all have one size.
 
     Args:

@@ -11,7 +11,7 @@ IGNORE = 255
 STRIDE = 4
 
 
-def count_ids(labels):
+def count_ids(labels: tf.Tensor) -> tf.Tensor:
     """Returns int32 [256], how many stride-4 pixels each id has in int32 labels [H, W]."""
     height, width = labels.shape
     size = [resize.scale_dimension(side, 1 / STRIDE) for side in (height, width)]
@@ -19,7 +19,9 @@ def count_ids(labels):
     return tf.math.bincount(tf.reshape(small, [-1]), minlength=256, maxlength=256)
 
 
-def remap_to_reference(labels, max_objects: int, min_pixels: int):
+def remap_to_reference(
+    labels: tf.Tensor, max_objects: int, min_pixels: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Renumbers a clip's objects 1, 2, ... in the order of their ids in the reference frame.
 
     The objects are those that have a pixel in the reference at stride 4; every other id, of any

@@ -19,7 +19,9 @@ _ELSEWHERE = 0.25
 _MISTAKEN = 0.25
 
 
-def lose_objects(labels, num_objects, max_objects: int, probability: float, draws: Draws):
+def lose_objects(
+    labels: tf.Tensor, num_objects: tf.Tensor, max_objects: int, probability: float, draws: Draws
+) -> tf.Tensor:
     """Loses each object of a label map with some probability.
 
     Args:

@@ -15,7 +15,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.triplets import tfrecords
 from feelvos_tf.video import read_image
-from feelvos_tf.video.images import describe_size
+from feelvos_tf.video.images import describe_size, size_of
 
 
 def shard_name(split: str, number: int, count: int) -> str:
@@ -38,12 +38,17 @@ def pack_video(video: Video) -> tf.train.SequenceExample:
     Raises:
       InputError: a file is unreadable, sizes differ, or no frame has a mask.
     """
-    images, masks, size = [], [], None
+    images, masks = [], []
+    size: tuple[int, int] | None = None
     for index in video.annotated:
         labels = video.read_labels(index)
-        shape = read_image(video.frames[index]).shape[:2]
+        assert labels is not None  # the frame is annotated
+        shape = size_of(read_image(video.frames[index]))
         size = size or shape
-        for path, found in ((video.frames[index], shape), (video.masks[index], labels.shape)):
+        for path, found in (
+            (video.frames[index], shape),
+            (video.masks[index], size_of(labels)),
+        ):
             if found != size:
                 raise InputError(
                     f"{path}: {describe_size(found)}, expected "

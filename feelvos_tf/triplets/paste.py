@@ -34,7 +34,14 @@ class _Layer(NamedTuple):
     area: tf.Tensor
 
 
-def paste_object(images, labels, donor_images, donor_labels, draws: Draws, path: float = 0.0):
+def paste_object(
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    donor_images: tf.Tensor,
+    donor_labels: tf.Tensor,
+    draws: Draws,
+    path: float = 0.0,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Pastes one object of a donor clip into a clip, in all frames.
 
     The object keeps the motion that it has in its own clip, or follows a path of its own. It lies
@@ -62,7 +69,7 @@ def paste_object(images, labels, donor_images, donor_labels, draws: Draws, path:
     existing = tf.where(labels == IGNORE, 0, labels)
     new_id = tf.reduce_max(existing) + 1
 
-    def with_object():
+    def with_object() -> tuple[tf.Tensor, tf.Tensor]:
         chosen = tf.gather(candidates, draws.integer("object", tf.size(candidates)))
         alpha = tf.cast(donor_labels == tf.cast(chosen, tf.int32), tf.float32)
         in_front = draws.chance("in_front", 0.5)
@@ -81,7 +88,9 @@ def paste_object(images, labels, donor_images, donor_labels, draws: Draws, path:
     return tf.cond(room, with_object, lambda: (images, labels))
 
 
-def _in_its_own_motion(images, alpha, allowed, draws: Draws) -> _Layer:
+def _in_its_own_motion(
+    images: tf.Tensor, alpha: tf.Tensor, allowed: tf.Tensor, draws: Draws
+) -> _Layer:
     """The object as it moves in its own clip: alpha float32 [T, H, W], where it is."""
     height, width = allowed.shape[1:]
     shifts = tf.stack(
@@ -96,19 +105,21 @@ def _in_its_own_motion(images, alpha, allowed, draws: Draws) -> _Layer:
     return _Layer(blend * cut[..., :3], blend, mask, tf.reduce_sum(alpha[0]))
 
 
-def _on_a_path(image, alpha, allowed, strength: float, draws: Draws) -> _Layer:
+def _on_a_path(
+    image: tf.Tensor, alpha: tf.Tensor, allowed: tf.Tensor, strength: float, draws: Draws
+) -> _Layer:
     """The object of one frame, alpha float32 [H, W], on a path of its own."""
     paint, cover, area = paths.move(image, alpha, allowed.shape[0], strength, draws)
     may = tf.cast(allowed, tf.float32)[..., tf.newaxis]
     return _Layer(paint * may, cover * may, (cover[..., 0] > 0.5) & allowed, area)
 
 
-def _shift(draws: Draws, name: str, height: int, width: int):
+def _shift(draws: Draws, name: str, height: int, width: int) -> tf.Tensor:
     share = draws.uniform(f"shift/{name}", -_MAX_SHIFT, _MAX_SHIFT, (2,))
     return tf.cast(tf.round(share * tf.constant([height, width], tf.float32)), tf.int32)
 
 
-def _shifted(frames, shifts):
+def _shifted(frames: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
     """Moves each of [T, H, W, C] by int32 [T, 2] whole pixels (down, right); zeros come in."""
     count, height, width, _ = frames.shape
     moved = []

@@ -26,7 +26,9 @@ _WAY = (0.4, 0.4, math.radians(50), 1.0, 0.25, 0.2)
 _LEAVES = 0.15
 
 
-def move(image, alpha, num_frames: int, strength: float, draws: Draws):
+def move(
+    image: tf.Tensor, alpha: tf.Tensor, num_frames: int, strength: float, draws: Draws
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Moves one object along a random path.
 
     Args:
@@ -80,7 +82,7 @@ def move(image, alpha, num_frames: int, strength: float, draws: Draws):
     return tf.minimum(moved[..., :3] * light, 255.0 * cover), cover, area * scale[0] ** 2
 
 
-def _poses(num_frames: int, draws: Draws):
+def _poses(num_frames: int, draws: Draws) -> tf.Tensor:
     """Returns float32 [T, 6], a row a frame in the order of _POSE, the reference first."""
     pose, way = tf.constant(_POSE), tf.constant(_WAY)
     reference = pose * draws.uniform("pose/reference", -1.0, 1.0, (1, len(_POSE)))
@@ -90,7 +92,7 @@ def _poses(num_frames: int, draws: Draws):
     return tf.concat([reference, start + times * direction], axis=0)
 
 
-def _gone(num_frames: int, draws: Draws):
+def _gone(num_frames: int, draws: Draws) -> tf.Tensor:
     """Returns float32 [T], 1 in the frame in which the object has left, if in any.
 
     Neither the reference, nor the frame after it, whose labels the network is told, nor the last.
@@ -102,7 +104,9 @@ def _gone(num_frames: int, draws: Draws):
     return tf.one_hot(frame, num_frames)
 
 
-def _backward(middle, targets, angle, scale, shear):
+def _backward(
+    middle: tf.Tensor, targets: tf.Tensor, angle: tf.Tensor, scale: tf.Tensor, shear: tf.Tensor
+) -> tf.Tensor:
     """Returns float32 [T, 8], from each output pixel (x, y) to its place in the image.
 
     Args:

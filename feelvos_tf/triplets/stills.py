@@ -9,6 +9,7 @@ one smooth path, as the frames of a video do.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +32,9 @@ _STEP = 0.25
 _RIM = 11
 
 
-def animate(image, labels, num_frames: int, draws: Draws, strength: float = 1.0):
+def animate(
+    image: tf.Tensor, labels: tf.Tensor, num_frames: int, draws: Draws, strength: float = 1.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Makes a clip of one image.
 
     Args:
@@ -71,7 +74,7 @@ def animate(image, labels, num_frames: int, draws: Draws, strength: float = 1.0)
     return tf.stack(frames), tf.stack(masks)
 
 
-def _motion(draws: Draws, number: int):
+def _motion(draws: Draws, number: int) -> tf.Tensor:
     """Returns float32 [4 + GRID * GRID * 2]: shift y, x, rotation, log zoom, displacements.
 
     Every entry is in -1..1, the share of the largest motion. Frame 0 is drawn on its own; frames
@@ -84,11 +87,11 @@ def _motion(draws: Draws, number: int):
     return place + (number - 1) * _STEP * draws.uniform("step", -1.0, 1.0, shape)
 
 
-def _last(size):
+def _last(size: tf.Tensor) -> tf.Tensor:
     return tf.cast(size, tf.float32) - 1.0
 
 
-def _coordinates(size, motions):
+def _coordinates(size: tf.Tensor, motions: Sequence[tf.Tensor]) -> tf.Tensor:
     """Returns float32 [H, W, 2], for each output pixel its source (y, x) under all motions.
 
     Worked out on a coarse net of pixels and interpolated linearly between them, which is exact for
@@ -110,7 +113,7 @@ def _coordinates(size, motions):
     return resize.resize_bilinear((places + center)[tf.newaxis], size)[0]
 
 
-def _neighbors(image):
+def _neighbors(image: tf.Tensor) -> tf.Tensor:
     """Lays the four pixels that a bilinear look-up needs side by side.
 
     Args:
@@ -127,7 +130,7 @@ def _neighbors(image):
     return tf.reshape(tf.concat(corners, axis=-1), [-1, 4 * image.shape[-1]])
 
 
-def _sample_bilinear(neighbors, places, size):
+def _sample_bilinear(neighbors: tf.Tensor, places: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Looks up an image at float32 [h, w, 2] places (y, x); mirrored beyond the border.
 
     Args:
@@ -140,7 +143,7 @@ def _sample_bilinear(neighbors, places, size):
     """
     height, width = tf.unstack(tf.cast(size, tf.float32))
 
-    def mirrored(place, last):
+    def mirrored(place: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
         return tf.maximum(last - tf.abs(last - tf.abs(place)), 0.0)
 
     y = mirrored(places[..., 0], height - 1.0)
@@ -161,7 +164,7 @@ def _sample_bilinear(neighbors, places, size):
     return tf.reshape(total, tf.concat([tf.shape(index), [channels]], axis=0))
 
 
-def fill_hole(image, hole, levels: int = 8):
+def fill_hole(image: tf.Tensor, hole: tf.Tensor, levels: int = 8) -> tf.Tensor:
     """Fills part of an image smoothly from what surrounds it.
 
     Averages the known pixels over coarser and coarser cells and takes each unknown pixel from the

@@ -8,7 +8,8 @@ taken (see make_triplets).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,7 @@ from absl import logging
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.triplets import appearance, augment, clips, damage, label_maps, lost, paste, stills
+from feelvos_tf.triplets.clip_sources import ClipSource
 from feelvos_tf.triplets.draws import Draws
 from feelvos_tf.triplets.triplet_config import MAX_PASTES, TripletConfig
 
@@ -26,7 +28,7 @@ _FEW = 100
 
 
 def make_triplets(
-    sources: Sequence,
+    sources: Sequence[ClipSource],
     config: TripletConfig,
     *,
     seed: int = 0,
@@ -102,7 +104,9 @@ def make_triplets(
 _INTERNAL = ("usable", "readable")
 
 
-def _count_bad(state, item, config: TripletConfig):
+def _count_bad(
+    state: tuple[tf.Tensor, tf.Tensor], item: dict[str, tf.Tensor], config: TripletConfig
+) -> tuple[tuple[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     seen, bad = state[0] + 1, state[1] + tf.cast(~item["readable"], tf.int64)
     allowed = config.max_bad_share * tf.cast(tf.maximum(seen, _FEW), tf.float64)
     message = [
@@ -123,7 +127,9 @@ def _count_bad(state, item, config: TripletConfig):
 class _Maker:
     """Makes the triplet of an index; holds the tables that the graph captures."""
 
-    def __init__(self, sources, config: TripletConfig, seed: int, shares: np.ndarray):
+    def __init__(
+        self, sources: Sequence[ClipSource], config: TripletConfig, seed: int, shares: np.ndarray
+    ) -> None:
         self._sources, self._config, self._seed = sources, config, seed
         self._usable = []
         for source in sources:
@@ -152,7 +158,7 @@ class _Maker:
 
     # Control flow is spelled out in graph operations; converting Python would only cost start-up.
     @tf.autograph.experimental.do_not_convert
-    def make(self, index):
+    def make(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """Makes an element as `make_triplets` gives it, with the entries of _INTERNAL besides."""
         config = self._config
         draws = Draws(self._seed, index)
@@ -191,7 +197,7 @@ class _Maker:
             "readable": readable,
         }
 
-    def _choose(self, draws: Draws, index):
+    def _choose(self, draws: Draws, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns source (int32) and video (int64) of an element."""
         block, place = index // _MIX, index % _MIX
         if len(self._sources) == 1:
@@ -205,26 +211,30 @@ class _Maker:
         video = self._switch(source, lambda number: self._in_turn(number, turn))
         return source, video
 
-    def _in_turn(self, number: int, turn):
+    def _in_turn(self, number: int, turn: tf.Tensor) -> tf.Tensor:
         usable = self._usable[number]
         count = tf.size(usable, out_type=tf.int64)
         order = Draws(self._seed, turn // count).permutation(f"order{number}", tf.size(usable))
         return tf.gather(usable, order[turn % count])
 
-    def _switch(self, source, function):
+    def _switch(self, source: tf.Tensor, function: Callable[[int], Any]) -> Any:
         if len(self._sources) == 1:
             return function(0)
         branches = [lambda n=number: function(n) for number in range(len(self._sources))]
         return tf.switch_case(source, branches)
 
-    def _clip(self, source, video, draws: Draws):
+    def _clip(
+        self, source: tf.Tensor, video: tf.Tensor, draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns images [T, *crop_size, 3], labels [T, *crop_size], name, whether it was read."""
         images, labels, name, readable = self._switch(
             source, lambda number: self._load(number, video, draws)
         )
         return (*self._augment(images, labels, draws), name, readable)
 
-    def _load(self, number: int, video, draws: Draws):
+    def _load(
+        self, number: int, video: tf.Tensor, draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns uint8 [T, H, W, 3], uint8 [T, H, W], name, whether it was read."""
         source, count = self._sources[number], self._config.num_frames
         if source.still:
@@ -253,20 +263,24 @@ class _Maker:
         )
         return images, labels, name, readable
 
-    def _stride(self, length, draws: Draws):
+    def _stride(self, length: tf.Tensor, draws: Draws) -> int | tf.Tensor:
         """Draws how many frames of a video of `length` the frames of a clip are apart."""
         if self._config.max_stride == 1:
             return 1
         widest = (length - 1) // (self._config.num_frames - 2)
         return 1 + draws.integer("stride", tf.minimum(self._config.max_stride, widest))
 
-    def _load_frame(self, number: int, video, draws: Draws):
+    def _load_frame(
+        self, number: int, video: tf.Tensor, draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns uint8 [1, H, W, 3], uint8 [1, H, W], one frame, and whether it was read."""
         source = self._sources[number]
         length = tf.gather(tf.constant(source.lengths, tf.int32), video)
         return clips.read_clip(source, video, draws.integer("frame", length)[tf.newaxis])
 
-    def _augment(self, images, labels, draws: Draws):
+    def _augment(
+        self, images: tf.Tensor, labels: tf.Tensor, draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         config, size = self._config, tf.shape(labels)[1:]
         parts = []
         # The reference on its own, all later frames alike.
@@ -291,7 +305,9 @@ class _Maker:
             tf.ensure_shape(labels, [count, *config.crop_size]),
         )
 
-    def _paste_or_not(self, images, labels, part):
+    def _paste_or_not(
+        self, images: tf.Tensor, labels: tf.Tensor, part: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Pastes one object by chance; `part` int64 is the index of this paste in the stream."""
         draws = Draws(self._seed, part, "paste/")
         return tf.cond(
@@ -300,19 +316,22 @@ class _Maker:
             lambda: (images, labels, tf.constant(True)),
         )
 
-    def _paste(self, images, labels, draws: Draws):
+    def _paste(
+        self, images: tf.Tensor, labels: tf.Tensor, draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         source = tf.gather(self._slots, draws.integer("source", _MIX))
 
-        def any_video(number):
+        def any_video(number: int) -> tf.Tensor:
             usable = self._usable[number]
             return tf.gather(usable, draws.integer("video", tf.size(usable)))
 
         video = self._switch(source, any_video)
         donor, paths = draws.child("donor"), self._config.paste_paths
         if paths:
-            frame = self._switch(source, lambda number: self._load_frame(number, video, donor))
-            donor_images, donor_labels = self._augment(*frame[:2], donor)
-            readable = frame[2]
+            frame, frame_labels, readable = self._switch(
+                source, lambda number: self._load_frame(number, video, donor)
+            )
+            donor_images, donor_labels = self._augment(frame, frame_labels, donor)
         else:
             donor_images, donor_labels, _, readable = self._clip(source, video, donor)
         images, labels = paste.paste_object(

@@ -13,6 +13,8 @@ import dataclasses
 import glob
 import os
 import struct
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import tensorflow as tf
 from absl import logging
@@ -81,7 +83,7 @@ def make_example(
     return example
 
 
-def parse_video(serialized):
+def parse_video(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Parses a string scalar; returns the encoded images and masks, string [T] each."""
     optional = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
     _, lists = tf.io.parse_single_sequence_example(
@@ -135,7 +137,7 @@ def index_shards(pattern: str, *, max_bad_share: float = 0.01) -> list[RecordEnt
     return entries
 
 
-def _walk(path: str, size: int):
+def _walk(path: str, size: int) -> Iterator[RecordEntry]:
     """Yields the RecordEntry of each record; each is length, its CRC, the data, the data's CRC."""
     with open(path, "rb") as file:
         position = 0
@@ -156,7 +158,7 @@ def _walk(path: str, size: int):
             position = offset + length + 4
 
 
-def _read_context(file, path: str, offset: int, length: int) -> tuple[str, int]:
+def _read_context(file: BinaryIO, path: str, offset: int, length: int) -> tuple[str, int]:
     """Returns the name and number of frames, from the beginning of the record where possible."""
     file.seek(offset)
     start = file.read(min(length, _CONTEXT_BYTES))

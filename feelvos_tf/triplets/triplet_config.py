@@ -60,7 +60,7 @@ class TripletConfig:
     lost_probability: float = 0.0
     max_bad_share: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "crop_size", tuple(self.crop_size))
         object.__setattr__(self, "scale_range", tuple(self.scale_range))
         checks = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections.abc import Callable
+from types import TracebackType
 
 
 class BackgroundWork:
@@ -14,7 +15,7 @@ class BackgroundWork:
     failed are dropped, as whatever they make would lack what went before.
     """
 
-    def __init__(self, name: str, workers: int = 1, pending: int = 8):
+    def __init__(self, name: str, workers: int = 1, pending: int = 8) -> None:
         """Starts no thread yet.
 
         Args:
@@ -60,13 +61,18 @@ class BackgroundWork:
     def __enter__(self) -> BackgroundWork:
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is None:
             self.close()
         else:  # what went wrong first matters more than what a call has to report
             self._pool.shutdown(wait=True)
 
-    def _run(self, call, args) -> None:
+    def _run(self, call: Callable[..., object], args: tuple[object, ...]) -> None:
         try:
             if self._error is None:
                 call(*args)

@@ -9,6 +9,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
 
 _INDEXED = "mov,mp4"  # how FFmpeg's name of that demuxer begins
 _MATROSKA = "matroska"
@@ -21,7 +28,7 @@ class Completeness:
     long it lasts, the longest step between two of its stream is allowed for.
     """
 
-    def __init__(self, container, stream):
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         """Takes an open PyAV container and the video stream whose frames are wanted."""
         self._container = container
         self._stream = stream
@@ -30,7 +37,7 @@ class Completeness:
         self._ends: dict[int, float] = {}
         self._longest: dict[int, float] = {}  # step between packets where durations are not known
 
-    def add(self, packet) -> None:
+    def add(self, packet: Packet) -> None:
         """Takes the next packet of any stream of the container."""
         if not packet.size or packet.is_corrupt:  # a packet that the end of the file cuts
             return
@@ -80,12 +87,12 @@ class Completeness:
         entries = getattr(self._stream, "index_entries", None)  # absent before PyAV 17
         if entries is not None:
             return len(entries)
-        duration = self._stream.duration
-        edited = duration is None or self._stream.index not in self._ends
-        if not edited:
-            first = self._starts[self._stream.index][0]
-            shown = self._ends[self._stream.index] - first
-            edited = shown >= float(duration * self._stream.time_base) - self._half_frame()
+        duration, time_base = self._stream.duration, self._stream.time_base
+        if duration is None or time_base is None or self._stream.index not in self._ends:
+            return 0
+        first = self._starts[self._stream.index][0]
+        shown = self._ends[self._stream.index] - first
+        edited = shown >= float(duration * time_base) - self._half_frame()
         return 0 if edited else self._stream.frames
 
     def _missing_seconds(self) -> float:
@@ -106,7 +113,7 @@ class Completeness:
         return 0.5 / float(self._stream.average_rate or self._stream.guessed_rate or 25)
 
 
-def _tagged_duration(metadata) -> float | None:
+def _tagged_duration(metadata: Mapping[str, str]) -> float | None:
     """Seconds of the tag by which FFmpeg and mkvmerge say how long one stream lasts."""
     for key, value in metadata.items():
         found = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", value)

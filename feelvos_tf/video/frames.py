@@ -8,12 +8,12 @@ import pathlib
 import queue
 import re
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, TypeVar
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.frame_source import Frame, FrameSource
-from feelvos_tf.video.images import read_image
+from feelvos_tf.video.images import read_image, size_of
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 MASK_EXTENSIONS = (*IMAGE_EXTENSIONS, ".bmp", ".tif", ".tiff")
@@ -28,7 +28,7 @@ class FolderFrames(FrameSource):
 
     def __init__(
         self, path: str | os.PathLike[str], on_error: str = "stop", frame_rate: float = FOLDER_RATE
-    ):
+    ) -> None:
         self.path = pathlib.Path(path)
         self.on_error = on_error
         self.frame_rate = frame_rate
@@ -42,12 +42,11 @@ class FolderFrames(FrameSource):
         if self._size is None:
             for file in self.files:
                 try:
-                    self._size = read_image(file).shape[:2]
-                    break
+                    self._size = size_of(read_image(file))
+                    return self._size
                 except InputError as error:
                     self._unreadable(error)
-            else:
-                raise InputError(f"{self.path}: none of its {len(self)} images can be read")
+            raise InputError(f"{self.path}: none of its {len(self)} images can be read")
         return self._size
 
     def __len__(self) -> int:
@@ -63,8 +62,8 @@ class FolderFrames(FrameSource):
                 self._unreadable(error)
                 continue
             if self._size is None and start == 0:
-                self._size = image.shape[:2]
-            self._check_size(str(file), image.shape[:2])
+                self._size = size_of(image)
+            self._check_size(str(file), size_of(image))
             readable += 1
             yield Frame(index, file.stem, image, index * self.time_base)
         if start == 0 and not readable:
@@ -169,7 +168,7 @@ def open_frames(
     return VideoFileFrames(path, on_error)
 
 
-def prefetch(iterable: Iterable[_T], depth: int = 4) -> Iterator[_T]:
+def prefetch(iterable: Iterable[_T], depth: int = 4) -> Generator[_T, None, None]:
     """Iterates in a background thread, so that producing overlaps with what the caller does.
 
     Order and items stay the same. An exception of the iterable is raised here at its place in
@@ -188,11 +187,11 @@ def prefetch(iterable: Iterable[_T], depth: int = 4) -> Iterator[_T]:
     return _read_ahead(iterable, depth)
 
 
-def _read_ahead(iterable: Iterable[_T], depth: int) -> Iterator[_T]:
-    ready: queue.Queue = queue.Queue(maxsize=depth)
+def _read_ahead(iterable: Iterable[_T], depth: int) -> Generator[_T, None, None]:
+    ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
 
-    def put(entry) -> bool:
+    def put(entry: tuple[_T | None, BaseException | None, bool]) -> bool:
         while not stopped.is_set():
             try:
                 ready.put(entry, timeout=0.1)

@@ -58,7 +58,7 @@ class GivenMasks:
         *,
         threshold: int | None = None,
         snap: bool = False,
-    ):
+    ) -> None:
         """Reads and checks every mask.
 
         Args:
@@ -76,7 +76,7 @@ class GivenMasks:
         self._path = pathlib.Path(path)
         self._size = size
         self._ignore_label = ignore_label
-        self._reading = {"threshold": threshold, "snap": snap}
+        self._threshold, self._snap = threshold, snap
         # A color outside the palette means the same object in all masks.
         self._colors: dict[tuple[int, int, int], int] = {}
         self.notes: list[str] = []
@@ -124,7 +124,7 @@ class GivenMasks:
         return mask.astype(np.uint8)
 
     def _read(self, file: pathlib.Path, keep_ignored: bool = False) -> np.ndarray:
-        mask = read_mask(file, self._size, self._colors, **self._reading)
+        mask = read_mask(file, self._size, self._colors, threshold=self._threshold, snap=self._snap)
         if self._ignore_label is not None and not keep_ignored:
             mask = np.where(mask == self._ignore_label, 0, mask)
         return mask
@@ -153,7 +153,9 @@ class GivenMasks:
         )
 
 
-def _describe(file: pathlib.Path, name: str, mask: np.ndarray, new, known) -> str:
+def _describe(
+    file: pathlib.Path, name: str, mask: np.ndarray, new: Sequence[int], known: Sequence[int]
+) -> str:
     found = describe_ids(np.where(np.isin(mask, new), mask, 0))
     ignored = f"; ignored, tracked already: {', '.join(map(str, known))}" if known else ""
     return f"mask {file}, frame {name}: {found}{ignored}"

@@ -42,6 +42,12 @@ DAMAGED = (
 )
 
 
+def size_of(image: np.ndarray) -> tuple[int, int]:
+    """The size (H, W) of a frame [H, W, 3] or a mask [H, W]."""
+    height, width = image.shape[:2]
+    return height, width
+
+
 def describe_size(size: tuple[int, int]) -> str:
     """The size (H, W) of a frame or mask as every message writes it."""
     return f"{size[1]}x{size[0]} pixels (width x height)"
@@ -91,8 +97,9 @@ def decode_image(
             with Image.open(io.BytesIO(data), formats=["PNG"]) as unchecked:
                 unchecked.verify()
         image = Image.open(io.BytesIO(data), formats=list(formats))
-        if image.format == "TIFF" and image.n_frames > 1:
-            raise InputError(f"{path}: has {image.n_frames} pages, expected one image")
+        pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        if pages > 1:
+            raise InputError(f"{path}: has {pages} pages, expected one image")
         image.load()
     except InputError:
         raise

@@ -39,7 +39,7 @@ class KeptState:
       made_from: plain values as JSON has them; the state of another run is not taken.
     """
 
-    def __init__(self, folder: pathlib.Path, made_from: Mapping[str, Any]):
+    def __init__(self, folder: pathlib.Path, made_from: Mapping[str, Any]) -> None:
         self.path = folder / STATE_FILE
         self._made_from = json.dumps(made_from, sort_keys=True).encode()
         self._saved = time.monotonic()

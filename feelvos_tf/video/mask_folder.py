@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from types import TracebackType
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class MaskFolderWriter:
     block waits for the last file.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], workers: int = 2, pending: int = 8):
+    def __init__(self, folder: str | os.PathLike[str], workers: int = 2, pending: int = 8) -> None:
         """Makes the folder.
 
         Args:
@@ -65,5 +66,10 @@ class MaskFolderWriter:
     def __enter__(self) -> MaskFolderWriter:
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._work.__exit__(kind, error, traceback)

@@ -36,12 +36,12 @@ def _color_map() -> np.ndarray:
     The lowest three bits of an index are the highest bits of red, green and blue, its next three
     bits the next lower ones, and so on: neighboring indices get distant colors.
     """
-    index = np.arange(256, dtype=np.uint8)
+    index = np.arange(256)
     colors = np.zeros((256, 3), np.uint8)
     for bit in range(3):
         for channel in range(3):
             set_bit = (index >> (3 * bit + channel)) & 1
-            colors[:, channel] |= set_bit << (7 - bit)
+            colors[:, channel] |= (set_bit << (7 - bit)).astype(np.uint8)
     return colors
 
 
@@ -153,7 +153,8 @@ def write_mask(path: str | os.PathLike[str], labels: np.ndarray) -> None:
                 f"{path}: ids from {labels.min()} to {labels.max()}, expected 0..{MAX_ID}"
             )
         labels = labels.astype(np.uint8)
-    image = Image.frombytes("P", labels.shape[::-1], np.ascontiguousarray(labels).tobytes())
+    height, width = labels.shape
+    image = Image.frombytes("P", (width, height), np.ascontiguousarray(labels).tobytes())
     image.putpalette(DAVIS_PALETTE.tobytes())
     try:
         with replaced_when_done(pathlib.Path(path)) as temporary:
@@ -169,7 +170,13 @@ def describe_ids(labels: np.ndarray) -> str:
     return ", ".join(found) or "no objects"
 
 
-def _ids(image, depth: int, color_type: int, path, colors) -> np.ndarray:
+def _ids(
+    image: Image.Image,
+    depth: int,
+    color_type: int,
+    path: str | os.PathLike[str],
+    colors: dict[tuple[int, int, int], int] | None,
+) -> np.ndarray:
     if depth == 16 and color_type != _PNG_GREY:
         # Pillow keeps the upper 8 bits of such files only, which would merge small ids.
         raise InputError(f"{path}: has 16 bits a color, expected a mask of 8 bits")
@@ -219,7 +226,7 @@ def _brightness(image: Image.Image) -> np.ndarray:
     return (alpha if drawn_by_alpha else bright).astype(np.uint8)
 
 
-def _sharpened(image: Image.Image, path) -> Image.Image:
+def _sharpened(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
     """The image in the colors that fill areas, its alpha all or nothing."""
     grey = image.mode in ("L", "LA")
     pixels = np.array(image.convert("RGBA"))
@@ -227,7 +234,7 @@ def _sharpened(image: Image.Image, path) -> Image.Image:
     if not visible.all() and not (pixels[:, :, :3] * visible[:, :, np.newaxis]).any():
         return Image.fromarray(_drawn_by_alpha(visible.astype(np.uint8)))
     pixels = np.where(visible[:, :, np.newaxis], pixels[:, :, : 1 if grey else 3], 0)
-    ends = np.uint8([[0], [255]])
+    ends = np.array([[0], [255]], np.uint8)
     known = ends if grey else np.concatenate([DAVIS_PALETTE, np.repeat(ends, 3, axis=1)])
     sharp = snapped(pixels.astype(np.uint8), known, path)
     return Image.fromarray(sharp[:, :, 0] if grey else sharp)
@@ -252,7 +259,7 @@ def questionable(labels: np.ndarray) -> str | None:
     )
 
 
-def _visible(alpha: np.ndarray, path) -> np.ndarray:
+def _visible(alpha: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
     partial = int(((alpha > 0) & (alpha < 255)).sum())
     if partial:
         raise InputError(
@@ -263,14 +270,16 @@ def _visible(alpha: np.ndarray, path) -> np.ndarray:
     return (alpha == 255).astype(np.uint8)
 
 
-def _from_grey(values: np.ndarray, path) -> np.ndarray:
+def _from_grey(values: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
     found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     if looks_smoothed(values[:, :, np.newaxis], codes.reshape(values.shape), len(found)):
         raise InputError(_smoothed(path, "grey levels", [str(v) for v in found], counts))
     return values
 
 
-def _from_colors(rgb: np.ndarray, path, memory) -> np.ndarray:
+def _from_colors(
+    rgb: np.ndarray, path: str | os.PathLike[str], memory: dict[tuple[int, int, int], int] | None
+) -> np.ndarray:
     packed = _pack(rgb)
     found, first, codes, counts = np.unique(
         packed.ravel(), return_index=True, return_inverse=True, return_counts=True
@@ -286,15 +295,20 @@ def _from_colors(rgb: np.ndarray, path, memory) -> np.ndarray:
     return lookup[codes]
 
 
-def _assign(colors: list[tuple[int, int, int]], memory: dict, path) -> list[int]:
+def _assign(
+    colors: list[tuple[int, int, int]],
+    memory: dict[tuple[int, int, int], int],
+    path: str | os.PathLike[str],
+) -> list[int]:
     """Ids of colors, see `read_mask`; what the palette does not know is added to `memory`."""
     known = [memory.get(color, _IDS_OF_PALETTE.get(color)) for color in colors]
-    if None not in known:
-        return known
+    found = [i for i in known if i is not None]
+    if len(found) == len(known):
+        return found
     if all(red == green == blue for red, green, blue in [*colors, *memory]):
         memory.update({color: color[0] for color in colors})
         return [memory[color] for color in colors]
-    taken = {i for i in known if i is not None} | set(memory.values())
+    taken = {*found, *memory.values()}
     free = [i for i in range(1, MAX_ID + 1) if i not in taken]
     new = [color for color, i in zip(colors, known) if i is None]
     if len(new) > len(free):
@@ -303,7 +317,7 @@ def _assign(colors: list[tuple[int, int, int]], memory: dict, path) -> list[int]
     return [memory[color] if i is None else i for color, i in zip(colors, known)]
 
 
-def _smoothed(path, kind: str, names: list[str], counts: np.ndarray) -> str:
+def _smoothed(path: str | os.PathLike[str], kind: str, names: list[str], counts: np.ndarray) -> str:
     """The message for values that cannot be objects: how many, and the most frequent ones."""
     order = np.argsort(-counts, kind="stable")[:5]
     shares = ", ".join(f"{names[i]} {100 * counts[i] / counts.sum():.2g} %" for i in order)

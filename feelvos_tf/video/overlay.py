@@ -113,7 +113,12 @@ def _shrunk(image: Image.Image, width: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BOX)
 
 
-def _fitting(draw, text: str, font, width: int) -> str:
+def _fitting(
+    draw: ImageDraw.ImageDraw,
+    text: str,
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    width: int,
+) -> str:
     """The text, shortened at its end where it is wider than its image."""
     if draw.textlength(text, font=font) <= width:
         return text

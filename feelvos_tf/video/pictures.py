@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+from types import TracebackType
 
 import numpy as np
 from PIL import Image
@@ -42,7 +43,7 @@ class Pictures:
         *,
         overlay: bool,
         contact_sheet: bool,
-    ):
+    ) -> None:
         """Args as follows; the folder must exist.
 
         Args:
@@ -93,10 +94,15 @@ class Pictures:
         self._exit.enter_context(self._work)
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._exit.__exit__(kind, error, traceback)
         if kind is None and self._sheet is not None and self._tiles:
-            self._write_sheet()
+            self._write_sheet(self._sheet)
 
     def _draw(self, frame: Frame, labels: np.ndarray) -> None:
         drawn = overlay(frame.image, labels)
@@ -108,12 +114,10 @@ class Pictures:
             self._tiles.append(np.array(tile))
             self._captions.append(frame.name)
 
-    def _write_sheet(self) -> None:
+    def _write_sheet(self, path: pathlib.Path) -> None:
         sheet = Image.fromarray(contact_sheet(self._tiles, self._captions, tile_width=_TILE_WIDTH))
         try:
-            with replaced_when_done(self._sheet) as temporary:
+            with replaced_when_done(path) as temporary:
                 sheet.save(temporary, format="JPEG", quality=92)
         except OSError as error:
-            raise InputError(
-                f"{self._sheet}: cannot be written ({error.strerror or error})"
-            ) from error
+            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error

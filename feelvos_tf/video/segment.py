@@ -179,7 +179,7 @@ class _Run:
 
     def __init__(
         self, output: SegmentOutput, tracker: Tracker, pictures: Pictures, sightings: Sightings
-    ):
+    ) -> None:
         self._output = output
         self._tracker = tracker
         self._pictures = pictures
@@ -188,7 +188,8 @@ class _Run:
         self._kept_state: Kept | None = None
         self.kept = self.computed = 0
         self._segmented = self._first = 0
-        self._began = self._warm = None
+        self._began: float | None = None
+        self._warm: float | None = None
 
     @property
     def is_warm(self) -> bool:
@@ -286,13 +287,20 @@ class _Run:
         )
 
 
-def _identity(size, given: GivenMasks, settings) -> dict[str, Any]:
+def _identity(
+    size: tuple[int, int], given: GivenMasks, settings: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """What the masks of a run depend on, as JSON gives it back; the frames are taken on trust."""
     masks = {entry.name: [*entry.ids, f"{entry.checksum:08x}"] for entry in given.entries}
     return {"size": list(size), "masks": masks, **(settings or {})}
 
 
-def _files_read(source: FrameSource, given: GivenMasks, mask, inputs) -> list:
+def _files_read(
+    source: FrameSource,
+    given: GivenMasks,
+    mask: str | os.PathLike[str],
+    inputs: Iterable[str | os.PathLike[str]],
+) -> list[str | os.PathLike[str]]:
     """Every file that a run reads, and the folders that it lists."""
     frames = source.files if isinstance(source, FolderFrames) else []
     return [source.path, *frames, mask, *(entry.path for entry in given.entries), *inputs]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Collection, Iterable, Mapping
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class SegmentOutput:
         overwrite: bool,
         pictures: Iterable[str] = (),
         inputs: Collection[str | os.PathLike[str]] = (),
-    ):
+    ) -> None:
         """Args as follows; nothing is touched before the block.
 
         Args:
@@ -76,7 +77,7 @@ class SegmentOutput:
         self._resume, self._overwrite = resume, overwrite
         self._inputs = inputs
         self._output = OutputFolder(folder, PROGRAM)
-        self._writer: MaskFolderWriter | None = None
+        self._writer: MaskFolderWriter  # from the beginning of the block on
         self._masks = [mask_file(name, "video") for name in names]
         self._pictures = [*pictures, STATE_FILE]
         self.state = KeptState(self.folder, made_from)
@@ -102,7 +103,12 @@ class SegmentOutput:
             raise
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
             self._writer.__exit__(kind, error, traceback)
         finally:

@@ -25,7 +25,7 @@ class _Object:
 class Sightings:
     """Watches the masks of a video go by, in their order."""
 
-    def __init__(self, given: Mapping[str, Iterable[int]]):
+    def __init__(self, given: Mapping[str, Iterable[int]]) -> None:
         """Args as follows.
 
         Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from feelvos_tf.errors import InputError
@@ -15,7 +17,7 @@ _MIN_PIXELS = 9
 _ALMOST = 10
 
 
-def snapped(pixels: np.ndarray, known: np.ndarray, path) -> np.ndarray:
+def snapped(pixels: np.ndarray, known: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
     """Gives every pixel the nearest of the values that fill areas of their own.
 
     Args:

@@ -7,8 +7,14 @@ import fractions
 import logging
 import os
 import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from feelvos_tf.video.video_file import import_av
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.packet import Packet
 
 _logger = logging.getLogger(__name__)
 
@@ -20,7 +26,12 @@ class SoundCopy:
     pictures go on without it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], container, open_files: contextlib.ExitStack):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        container: OutputContainer,
+        open_files: contextlib.ExitStack,
+    ) -> None:
         """Adds the stream to the container; to be called before its header is written.
 
         Args:
@@ -31,7 +42,8 @@ class SoundCopy:
         self._path = pathlib.Path(path)
         self._av = import_av()
         self._container = container
-        self._packets = self._next = self._stream = None
+        self._packets: Iterator[Packet] = iter(())
+        self._next: Packet | None = None
         try:
             source = open_files.enter_context(self._av.open(f"file:{self._path}"))
             stream = source.streams.audio[0]
@@ -52,8 +64,11 @@ class SoundCopy:
           time: up to here; packets of later times wait.
           origin: what the container counts as 0; what sounds before it is left out.
         """
-        while self._next is not None and self._next.pts * self._next.time_base < time:
+        while self._next is not None:
             packet = self._next
+            assert packet.pts is not None  # see `_read`
+            if packet.pts * packet.time_base >= time:
+                break
             shift = round(origin / packet.time_base)
             if packet.pts >= shift:
                 packet.pts -= shift
@@ -62,7 +77,7 @@ class SoundCopy:
                 self._container.mux(packet)
             self._next = self._read()
 
-    def _read(self):
+    def _read(self) -> Packet | None:
         """The next packet that has a time; None at the end, or where the file is damaged."""
         try:
             for packet in self._packets:

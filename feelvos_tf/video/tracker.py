@@ -39,7 +39,7 @@ class Tracker:
       start: index of the frame of the first mask, with which segmenting begins.
     """
 
-    def __init__(self, segmenter: Segmenter, given: GivenMasks):
+    def __init__(self, segmenter: Segmenter, given: GivenMasks) -> None:
         self._segmenter = segmenter
         self._given = given
         self.start = given.entries[0].index

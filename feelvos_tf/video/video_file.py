@@ -8,12 +8,20 @@ import logging
 import os
 import pathlib
 from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.completeness import Completeness
 from feelvos_tf.video.frame_source import Frame, FrameSource
+from feelvos_tf.video.images import size_of
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 _logger = logging.getLogger(__name__)
 
@@ -21,7 +29,7 @@ _logger = logging.getLogger(__name__)
 _NOT_VIDEOS = ("image2", "tty")
 
 
-def import_av():
+def import_av() -> ModuleType:
     """Returns the PyAV module; InputError that names the extra where it is not installed."""
     try:
         import av
@@ -41,7 +49,7 @@ class VideoFileFrames(FrameSource):
     once the file has been read to its end.
     """
 
-    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop"):
+    def __init__(self, path: str | os.PathLike[str], on_error: str = "stop") -> None:
         self.path = pathlib.Path(path)
         self.on_error = on_error
         self.names = None
@@ -68,7 +76,7 @@ class VideoFileFrames(FrameSource):
                 if index >= start:
                     name = f"{index:05d}"
                     image = self._to_rgb(decoded, name)
-                    self._check_size(f"{self.path}, frame {name}", image.shape[:2])
+                    self._check_size(f"{self.path}, frame {name}", size_of(image))
                     yield Frame(index, name, image, self._time(decoded, index))
                 index += 1
         self._length = index
@@ -80,7 +88,7 @@ class VideoFileFrames(FrameSource):
             if container.streams.audio:
                 self.sound = self.path
             for decoded in self._decode(container, stream):
-                self._size = self._to_rgb(decoded, "00000").shape[:2]
+                self._size = size_of(self._to_rgb(decoded, "00000"))
                 rate = stream.average_rate or stream.guessed_rate or 25
                 self.frame_rate = float(rate)
                 self.time_base = stream.time_base or 1 / fractions.Fraction(rate)
@@ -103,7 +111,7 @@ class VideoFileFrames(FrameSource):
             return count
 
     @contextlib.contextmanager
-    def _open(self):
+    def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:
         """Yields (container, video stream); InputError where the file holds none."""
         try:
             # The prefix keeps FFmpeg from reading "a:b.mp4" as a network address.
@@ -128,7 +136,7 @@ class VideoFileFrames(FrameSource):
         old = int(self._av.__version__.split(".")[0]) < 19
         return {"metadata_errors": "replace"} if old else {}
 
-    def _decode(self, container, stream) -> Iterator:
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         """Yields decoded frames; damaged packets and frames stop or are skipped as asked."""
         packets = container.demux()  # of all streams: the longest one says where the file ends
         whole = Completeness(container, stream)
@@ -141,7 +149,7 @@ class VideoFileFrames(FrameSource):
                 whole.add(packet)
                 if packet.stream.index != stream.index:
                     continue
-                frames = packet.decode()
+                frames = stream.decode(packet)
             except (self._av.FFmpegError, ValueError) as error:
                 self._damaged(count, _text(error), error)
                 continue  # a failed demuxer ends with the next call
@@ -167,12 +175,12 @@ class VideoFileFrames(FrameSource):
         error.__cause__ = cause
         self._unreadable(error)
 
-    def _time(self, frame, index: int) -> fractions.Fraction:
+    def _time(self, frame: VideoFrame, index: int) -> fractions.Fraction:
         if frame.pts is None or not frame.time_base:  # raw streams and damaged files
             return index / fractions.Fraction(self.frame_rate)
         return frame.pts * frame.time_base
 
-    def _to_rgb(self, frame, name: str) -> np.ndarray:
+    def _to_rgb(self, frame: VideoFrame, name: str) -> np.ndarray:
         try:
             image = frame.to_ndarray(format="rgb24")
             quarter_turns = _quarter_turns(frame)
@@ -183,7 +191,7 @@ class VideoFileFrames(FrameSource):
         return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
 
 
-def _quarter_turns(frame) -> int:
+def _quarter_turns(frame: VideoFrame) -> int:
     """Counterclockwise quarter turns, 0..3, by which players turn a frame."""
     return round(frame.rotation / 90) % 4
 

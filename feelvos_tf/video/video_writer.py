@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fractions
 import os
 import pathlib
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import make_folder, replaced_when_done
 from feelvos_tf.video.frames import FOLDER_RATE, as_fraction
-from feelvos_tf.video.images import describe_size
+from feelvos_tf.video.images import describe_size, size_of
 from feelvos_tf.video.sound import SoundCopy
 from feelvos_tf.video.video_file import import_av
 
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+
+
+@dataclasses.dataclass
+class _Opened:
+    """The file while it is written.
+
+    Attributes:
+      container, stream: of PyAV.
+      size: (H, W) of the frames.
+      sound: what is copied beside them; None for nothing.
+    """
+
+    container: OutputContainer
+    stream: VideoStream
+    size: tuple[int, int]
+    sound: SoundCopy | None
 
 
 class VideoFileWriter:
@@ -35,7 +59,7 @@ class VideoFileWriter:
         time_base: fractions.Fraction | None = None,
         pixel_aspect: fractions.Fraction = fractions.Fraction(1),
         sound: str | os.PathLike[str] | None = None,
-    ):
+    ) -> None:
         """Checks what can be checked before the first frame.
 
         Args:
@@ -60,14 +84,12 @@ class VideoFileWriter:
         self._time_base = time_base or 1 / self._rate
         self._pixel_aspect = pixel_aspect
         self._sound_path = sound
-        self._sound: SoundCopy | None = None
         # Time of the first frame and of the latest, the latter in time bases after the former.
-        self._origin: fractions.Fraction | None = None
+        self._origin = fractions.Fraction(0)
         self._latest = -1
         self._av = import_av()
         self._open_file = contextlib.ExitStack()
-        self._container = self._stream = None
-        self._size: tuple[int, int] | None = None
+        self._opened: _Opened | None = None
         self._closed = False
         make_folder(self.path.parent)
 
@@ -92,40 +114,48 @@ class VideoFileWriter:
         if self._closed:
             raise InputError(f"{self.path}: is closed and takes no more frames")
         with self._removed_on_error():
-            if self._stream is None:
-                self._start(image.shape[:2])
-            if image.shape[:2] != self._size:
+            size = size_of(image)
+            if self._opened is None:
+                self._opened = self._open(size)
+            opened = self._opened
+            if size != opened.size:
                 raise InputError(
-                    f"{self.path}: frame of {describe_size(image.shape[:2])}, expected "
-                    f"{describe_size(self._size)} like the first frame"
+                    f"{self.path}: frame of {describe_size(size)}, expected "
+                    f"{describe_size(opened.size)} like the first frame"
                 )
-            even = np.pad(image, [(0, n % 2) for n in self._size] + [(0, 0)], mode="edge")
+            even = np.pad(image, [(0, n % 2) for n in size] + [(0, 0)], mode="edge")
             frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
             frame.pts, frame.time_base = self._place(time), self._time_base
-            if self._sound is not None:
-                self._sound.mux_until(
+            if opened.sound is not None:
+                opened.sound.mux_until(
                     self._origin + (self._latest + 1) * self._time_base, self._origin
                 )
-            self._container.mux(self._stream.encode(frame))
+            opened.container.mux(opened.stream.encode(frame))
 
     def close(self) -> None:
         """Finishes the file and gives it its name."""
         with self._removed_on_error():
-            if self._container is not None:
-                if self._sound is not None:  # the last frame lasts as long as any
+            if self._opened is not None:
+                opened = self._opened
+                if opened.sound is not None:  # the last frame lasts as long as any
                     end = self._latest * self._time_base + 1 / self._rate
-                    self._sound.mux_until(self._origin + end, self._origin)
-                self._container.mux(self._stream.encode(None))
-                self._container.close()
-                self._container = None
+                    opened.sound.mux_until(self._origin + end, self._origin)
+                opened.container.mux(opened.stream.encode(None))
+                opened.container.close()
+                self._opened = None
             self._open_file.close()
         self._closed = True
 
     def __enter__(self) -> VideoFileWriter:
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
-        if kind is None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
             self.close()
         else:
             self._discard(error)
@@ -135,36 +165,45 @@ class VideoFileWriter:
         if time is None:
             steps = max(1, round(1 / self._rate / self._time_base))
             self._latest = self._latest + steps if self._latest >= 0 else 0
-            self._origin = self._origin or fractions.Fraction(0)
         else:
-            if self._origin is None:
+            if self._latest < 0:
                 self._origin = time
             self._latest = max(self._latest + 1, round((time - self._origin) / self._time_base))
         return self._latest
 
-    def _start(self, size: tuple[int, int]) -> None:
-        self._size = size
+    def _open(self, size: tuple[int, int]) -> _Opened:
         temporary = self._open_file.enter_context(replaced_when_done(self.path))
         kind = CONTAINERS[self.path.suffix.lower()]
         # An index at the front lets players start before the whole file is there.
         options = {} if kind == "matroska" else {"movflags": "+faststart"}
-        self._container = self._av.open(f"file:{temporary}", "w", format=kind, options=options)
+        container = self._av.open(f"file:{temporary}", "w", format=kind, options=options)
+        try:
+            stream = self._add_stream(container, size)
+            sound = None
+            if self._sound_path is not None:
+                sound = SoundCopy(self._sound_path, container, self._open_file)
+            container.start_encoding()  # writes the header: a bad target shows at once
+        except BaseException:
+            self._abandon(container)
+            raise
+        return _Opened(container, stream, size, sound)
+
+    def _add_stream(self, container: OutputContainer, size: tuple[int, int]) -> VideoStream:
         codec, settings = "libx264", {"crf": "18", "preset": "veryfast"}
         if codec not in self._av.codecs_available:
             codec, settings = "mpeg4", {"qmin": "2", "qmax": "5"}
             if self._time_base.denominator >= 1 << 16:  # all that its header has room for
                 self._time_base = fractions.Fraction(1, 60_000)
-        self._stream = self._container.add_stream(codec, rate=self._rate, options=settings)
-        self._stream.height, self._stream.width = (n + n % 2 for n in size)
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = self._time_base
-        self._stream.codec_context.sample_aspect_ratio = self._pixel_aspect
-        if self._sound_path is not None:
-            self._sound = SoundCopy(self._sound_path, self._container, self._open_file)
-        self._container.start_encoding()  # writes the header: a bad target shows at once
+        # Both codecs are of pictures.
+        stream = cast("VideoStream", container.add_stream(codec, rate=self._rate, options=settings))
+        stream.height, stream.width = (n + n % 2 for n in size)
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = self._time_base
+        stream.codec_context.sample_aspect_ratio = self._pixel_aspect
+        return stream
 
     @contextlib.contextmanager
-    def _removed_on_error(self):
+    def _removed_on_error(self) -> Iterator[None]:
         try:
             yield
         except (self._av.FFmpegError, OSError, UnicodeEncodeError) as error:
@@ -177,9 +216,12 @@ class VideoFileWriter:
 
     def _discard(self, error: BaseException) -> None:
         """Closes and removes the unfinished file."""
-        if self._container is not None:
-            with contextlib.suppress(self._av.FFmpegError, OSError, ValueError):
-                self._container.close()  # a full disk fails here again
-            self._container = None
+        if self._opened is not None:
+            self._abandon(self._opened.container)
+            self._opened = None
         self._open_file.__exit__(type(error), error, error.__traceback__)
         self._closed = True
+
+    def _abandon(self, container: OutputContainer) -> None:
+        with contextlib.suppress(self._av.FFmpegError, OSError, ValueError):
+            container.close()  # a full disk fails here again

@@ -140,12 +140,12 @@ def test_nothing_is_traced_again_and_sizes_stay(model, clip):
     segmenter.reset(clip.frames[0], clip.masks[0])
     for t in range(24):
         segmenter.step(clip.frames[t % 8])
-        sizes.append([tuple(part.shape) for part in segmenter._state.memory])
+        sizes.append([tuple(part.shape) for part in segmenter._video.state.memory])
     assert segmenter._advance.experimental_get_tracing_count() == 1
     assert sizes == sizes[:1] * len(sizes)
     segmenter.reset(clip.frames[0], clip.masks[0])
-    assert not segmenter._state.memory.frames.numpy().any()
-    assert not any(remembered(segmenter._state.memory))
+    assert not segmenter._video.state.memory.frames.numpy().any()
+    assert not any(remembered(segmenter._video.state.memory))
 
 
 def test_a_late_object_gets_room_and_background_is_forgotten(model, clip):
@@ -155,14 +155,19 @@ def test_a_late_object_gets_room_and_background_is_forgotten(model, clip):
     segmenter.reset(clip.frames[0], first)
     for t in range(1, 4):
         segmenter.step(clip.frames[t])
-    before = remembered(segmenter._state.memory)
+    before = remembered(segmenter._video.state.memory)
     segmenter.add_objects(late)
-    after = remembered(segmenter._state.memory)
+    after = remembered(segmenter._video.state.memory)
     for old, new in zip(before, after):
         assert [p for p in map(str, old) if not p.endswith(", 0)")] == list(map(str, new))
     labels = run_on(segmenter, clip.frames[4:])
     assert any((frame == 3).any() for frame in labels)
-    assert {c for kept in remembered(segmenter._state.memory) for _, c in kept} == {0, 1, 2, 3}
+    assert {c for kept in remembered(segmenter._video.state.memory) for _, c in kept} == {
+        0,
+        1,
+        2,
+        3,
+    }
 
 
 def run_on(segmenter, frames):
@@ -186,7 +191,7 @@ def test_255_objects_are_bounded_by_the_frame(model):
     segmenter = VideoSegmenter(model, memory=dataclasses.replace(ALL, max_pixels=65536))
     run(segmenter, rng.randint(0, 256, [3, 64, 64, 3]).astype(np.uint8), mask)
     # 16 x 16 pixels at stride 4 fill 8 columns, and each channel may leave one half empty.
-    assert segmenter._state.memory.objects.shape == [3, 8 + 256]
+    assert segmenter._video.state.memory.objects.shape == [3, 8 + 256]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,34 @@
+import dataclasses
 import pathlib
 
 import pytest
 import tensorflow as tf
 
+from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import experiments, run
-from feelvos_tf.training.configs import model_config
+from feelvos_tf.training.configs import Network, TrainData, model_config
+from feelvos_tf.triplets.triplet_config import TripletConfig
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments"
+
+
+def defaults(config):
+    """Name of each field -> its default with its type; a list counts as a tuple."""
+    made = config()
+    values = {field.name: getattr(made, field.name) for field in dataclasses.fields(config)}
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return {name: (type(value), value) for name, value in values.items()}
+
+
+def test_settings_of_the_network_are_those_of_model_config():
+    assert defaults(Network) == defaults(ModelConfig)
+
+
+def test_settings_of_the_data_hold_those_of_triplet_config():
+    settings, wanted = defaults(TrainData), defaults(TripletConfig)
+    assert {name: settings.get(name) for name in wanted} == wanted
+    assert set(settings) - set(wanted) == {"sources", "global_batch_size", "seed"}
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
