@@ -8,9 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from feelvos_tf.config import ModelConfig
-from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit
+from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit, register
 
 
+@register
 class NoisyIdentity(tf.keras.initializers.Initializer):
     """A convolution that begins as the identity plus truncated normal noise.
 
@@ -41,16 +42,21 @@ class NoisyIdentity(tf.keras.initializers.Initializer):
         return {"stddev": self.stddev, "depthwise": self.depthwise}
 
 
-def embedding_head(dim: int) -> SeparableUnit:
-    """Returns the layer from features [B, h, w, C] to non-negative embeddings [B, h, w, dim]."""
+def embedding_head(dim: int, **kwargs: Any) -> SeparableUnit:
+    """Returns the layer from features [B, h, w, C] to non-negative embeddings [B, h, w, dim].
+
+    Keyword arguments are those of a Keras layer.
+    """
     return SeparableUnit(
         "embedding/split_separable_conv2d",
         dim,
         depthwise_initializer=NoisyIdentity(depthwise=True),
         pointwise_initializer=NoisyIdentity(),
+        **kwargs,
     )
 
 
+@register
 class SegmentationHead(tf.keras.layers.Layer):
     """One logit for each pixel and object, by the same weights for every object.
 
@@ -61,14 +67,16 @@ class SegmentationHead(tf.keras.layers.Layer):
       config: head_layers, head_kernel_size, head_filters and num_object_channels are used.
     """
 
-    def __init__(self, config: ModelConfig, name: str = "segmentation_head") -> None:
-        super().__init__(name=name)
+    def __init__(self, config: ModelConfig, name: str = "segmentation_head", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.config = config
         self.num_object_channels = config.num_object_channels
         self.convs = [
             SeparableUnit(
                 f"embedding_seg/split_separable_conv2d_{i}",
                 config.head_filters,
                 kernel_size=config.head_kernel_size,
+                dtype=self.dtype_policy,
             )
             for i in range(config.head_layers)
         ]
@@ -77,6 +85,7 @@ class SegmentationHead(tf.keras.layers.Layer):
             1,
             activation=None,
             initializer=tf.keras.initializers.TruncatedNormal(stddev=0.01),
+            dtype=self.dtype_policy,
         )
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -121,3 +130,12 @@ class SegmentationHead(tf.keras.layers.Layer):
         else:
             outputs = tf.repeat(outputs, tf.shape(objects)[0], axis=0)
         return tf.nn.relu(outputs + pointwise.conv.bias)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SegmentationHead:
+        """The opposite of `get_config`."""
+        return cls(**{**config, "config": ModelConfig.from_dict(config["config"])})
