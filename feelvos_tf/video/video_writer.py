@@ -22,6 +22,9 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 class VideoFileWriter:
     """Writes frames as H.264 (MPEG-4 part 2 where the encoder is absent), each at its time.
 
+        with VideoFileWriter("overlay.mp4", frame_rate=25) as video:
+            video.write(overlay(frame, labels))
+
     The file appears under its name when the block ends without an error; otherwise, or where no
     frame was written, there is none. H.264 in yuv420p needs even sides, so a frame with an odd
     side gets its last row or column twice.
