@@ -13,6 +13,7 @@ import re
 import shlex
 
 import pytest
+import yaml
 from PIL import Image
 
 from feelvos_tf.data.synthetic import synthetic_clip
@@ -190,3 +191,13 @@ def test_links_lead_somewhere(page):
         assert file.exists(), f"{name(page)}: {target} leads nowhere"
         if anchor:
             assert anchor in anchors(file), f"{name(page)}: {target} has no {anchor}"
+
+
+def test_the_site_needs_no_tensorflow_and_fetches_nothing():
+    pins = (ROOT / "requirements" / "docs.txt").read_text(encoding="utf-8").splitlines()[1:]
+    names = {line.split("==")[0] for line in pins}
+    assert {"mkdocs", "mkdocs-material", "mkdocstrings-python"} <= names
+    assert not [package for package in names if package.startswith(("tensorflow", "tf-", "keras"))]
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert settings["theme"]["font"] is False
+    assert "://" not in yaml.safe_dump(settings)
