@@ -246,7 +246,10 @@ class Feelvos(tf.keras.Model):
 
 
 def build_model(config: ModelConfig) -> Feelvos:
-    """Returns a network with its variables created, initialized as the released code does it."""
+    """Returns a network with its variables created.
+
+    They begin as in the released code, but for the embedding's depthwise kernel (`NoisyIdentity`).
+    """
     model = Feelvos(config)
     # AutoGraph would rewrite every layer's source code, ten seconds for nothing.
     create_variables = tf.autograph.experimental.do_not_convert(model)
