@@ -1,6 +1,8 @@
 # `make` lists the targets. Each does its own set-up first, once.
 
 VENV ?= .venv
+# The documents' site is built in an environment of its own, without TensorFlow.
+DOCS_VENV ?= .venv-docs
 # An interpreter to use in place of the one found; Python 3.9 to 3.13.
 PYTHON ?=
 # Tests run side by side in this many processes.
@@ -10,6 +12,7 @@ TESTS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DOCS_READY := $(DOCS_VENV)/.ready
 
 # The file holds the interpreter that the environment was made with; naming another one makes
 # it anew.
@@ -17,14 +20,18 @@ ifneq ($(PYTHON),)
 ifneq ($(shell cat $(READY) 2>/dev/null),$(PYTHON))
 .PHONY: $(READY)
 endif
+ifneq ($(shell cat $(DOCS_READY) 2>/dev/null),$(PYTHON))
+.PHONY: $(DOCS_READY)
+endif
 endif
 
-.PHONY: help env demo test lint benchmark weights pins clean
+.PHONY: help env demo test lint docs benchmark weights pins clean
 
 help:
 	@echo "make demo       segment a synthetic clip; results in outputs/demo"
 	@echo "make test       the test suite, with coverage of feelvos_tf"
 	@echo "make lint       format and lints by ruff, types by mypy"
+	@echo "make docs       the documents as a site, in site/"
 	@echo "make benchmark  time and memory a frame on this machine"
 	@echo "make weights    train the weights that ship, hours; experiments/small/LOG.md tells the data"
 	@echo "make env        only the environment: $(VENV) with the pinned packages"
@@ -49,6 +56,14 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# --strict: a link that leads nowhere, or a name that is in no file, ends it.
+docs: $(DOCS_READY)
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict
+	@echo "wrote site/index.html"
+
+$(DOCS_READY): requirements/docs.txt requirements/make_env.sh
+	@requirements/make_env.sh "$(DOCS_VENV)" "$(PYTHON)" docs
+
 benchmark: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.benchmark
 
@@ -62,6 +77,6 @@ pins:
 	requirements/make_pins.sh
 
 clean:
-	rm -rf .venv .venv-modern build dist *.egg-info .coverage .coverage.* \
+	rm -rf .venv .venv-modern .venv-docs site build dist *.egg-info .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find feelvos_tf tests -name __pycache__ -type d -prune -exec rm -rf {} +

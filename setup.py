@@ -14,6 +14,25 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (ROOT / "feelvos_tf" / "version.py").read_text(encoding="utf-8")
 ).group(1)
 README = ROOT / "README.md"
+# Where the repository is published, as in https://host/owner/feelvos_tf. Until it is, links of
+# README.md to its files are plain text on the package index.
+REPOSITORY = ""
+
+
+def describe() -> str:
+    """README.md for the package index, where links that lead to files beside it would be dead."""
+
+    def absolute(link: re.Match) -> str:
+        picture, text, target = link.groups()
+        if "://" in target or target.startswith("#"):
+            return link[0]
+        if not REPOSITORY:
+            return "" if picture else text
+        return f"{picture}[{text}]({REPOSITORY}/{'raw' if picture else 'blob'}/HEAD/{target})"
+
+    text = README.read_text(encoding="utf-8") if README.is_file() else ""
+    return re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", absolute, text)
+
 
 CLASSIC = '; python_version < "3.12"'
 MODERN = '; python_version >= "3.12"'
@@ -65,7 +84,7 @@ setup(
     name="feelvos_tf",
     version=VERSION,
     description="FEELVOS in TensorFlow 2: video object segmentation from the first frame's mask",
-    long_description=README.read_text(encoding="utf-8") if README.is_file() else "",
+    long_description=describe(),
     long_description_content_type="text/markdown",
     author="The feelvos_tf authors",
     license="Apache-2.0",

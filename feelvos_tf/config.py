@@ -32,6 +32,9 @@ _MOST_PIXELS = 65536
 class ModelConfig:
     """Describes a FEELVOS network; the defaults are those of the paper but for the backbone.
 
+        config = ModelConfig(backbone="xception_65", output_stride=8, atrous_rates=(12, 24, 36))
+        model = build_model(config)
+
     Attributes:
       backbone: "mobilenet_v2" or "xception_65".
       depth_multiplier: factor on the channels of MobileNetV2, rounded to multiples of 8.
@@ -218,7 +221,8 @@ ABLATION_ROWS = (
 class Memory:
     """What is remembered of a video.
 
-        segmenter = VideoSegmenter(model, memory=Memory(every=5, frames=4))
+        memory = Memory(every=5, frames=4)
+        segmenter = VideoSegmenter(model, memory=memory)
 
     Attributes:
       every: a frame is looked at after every so many steps.

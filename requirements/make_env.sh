@@ -1,16 +1,18 @@
 #!/bin/sh
 # Makes or completes a virtual environment with the pinned packages and feelvos_tf itself.
 #
-#   requirements/make_env.sh FOLDER [PYTHON]
+#   requirements/make_env.sh FOLDER [PYTHON [docs]]
 #
-# PYTHON is an interpreter (3.9 to 3.13); without it the best one found is taken: 3.11, then the
-# others of the classic stack, then those of the modern one. Uses uv where it is installed, for
-# its speed, and else pip.
+# PYTHON is an interpreter (3.9 to 3.13); without it, or where it is empty, the best one found is
+# taken: 3.11, then the others of the classic stack, then those of the modern one. With `docs` the
+# environment is for the documents' site, which needs neither TensorFlow nor feelvos_tf. Uses uv
+# where it is installed, for its speed, and else pip.
 set -eu
 cd "$(dirname "$0")/.."
 
 venv=$1
 python=${2:-}
+purpose=${3:-}
 
 fail() {
     echo "error: $*" >&2
@@ -30,7 +32,12 @@ case $version in
     3.12 | 3.13) stack=modern ;;
     *) fail "PYTHON=$python is Python $version; supported are 3.9 to 3.13" ;;
 esac
-echo "Python $version ($python): the $stack stack goes into $venv"
+what="the $stack stack goes"
+if [ "$purpose" = docs ]; then
+    stack=docs
+    what="what builds the site goes"
+fi
+echo "Python $version ($python): $what into $venv"
 
 # An environment of another version is made anew; an unfinished one of the same is completed.
 if [ -e "$venv" ]; then
@@ -47,7 +54,8 @@ with_uv() {
     uv --version >/dev/null 2>&1 &&
         uv venv --quiet --allow-existing --seed --python "$python" "$venv" &&
         uv pip install --quiet --python "$venv/bin/python" --no-deps \
-            -r "requirements/$stack.txt" &&
+            -r "requirements/$stack.txt" || return
+    [ "$stack" = docs ] ||
         uv pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
 }
 
@@ -58,7 +66,8 @@ with_pip() {
         return 1
     }
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-        -r "requirements/$stack.txt" &&
+        -r "requirements/$stack.txt" || return
+    [ "$stack" = docs ] ||
         PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --quiet \
             --disable-pip-version-check --no-deps --no-build-isolation -e .
 }

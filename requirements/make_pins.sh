@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes the exact pins of both stacks, classic.txt and modern.txt, anew; needs uv.
+# Writes the exact pins of both stacks and of the documents' site (classic.txt, modern.txt, docs.txt)
+# anew; needs uv.
 set -eu
 cd "$(dirname "$0")"
 
@@ -12,3 +13,4 @@ pin() {
 
 pin classic 3.9
 pin modern 3.12
+pin docs 3.9

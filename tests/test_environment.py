@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import os
 import pathlib
+import re
 import runpy
 import subprocess
 import sys
@@ -204,6 +205,24 @@ def setup_arguments(monkeypatch):
     monkeypatch.chdir(ROOT)
     runpy.run_path(str(ROOT / "setup.py"))
     return arguments
+
+
+def test_description_on_the_package_index_has_no_dead_link(setup_arguments):
+    text = setup_arguments["long_description"]
+    assert "make demo" in text and "https://arxiv.org/abs/1902.09513" in text
+    assert all("://" in target for target in re.findall(r"\]\(([^)]*)\)", text))
+    assert "model card" in text and "(feelvos_tf/weights" not in text
+
+
+def test_description_links_to_the_published_repository(monkeypatch):
+    arguments = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **given: arguments.update(given))
+    source = (ROOT / "setup.py").read_text(encoding="utf-8")
+    published = source.replace('REPOSITORY = ""', 'REPOSITORY = "https://host/project"')
+    exec(compile(published, "setup.py", "exec"), {"__file__": str(ROOT / "setup.py")})
+    text = arguments["long_description"]
+    assert "](https://host/project/raw/HEAD/experiments/pictures/demo.jpg)" in text
+    assert "](https://host/project/blob/HEAD/docs/measurements.md)" in text
 
 
 def marker_values(version):

@@ -178,8 +178,8 @@ def test_local_matching(case, implementation):
         (r"two best logits differ by less than ([^ ]+)\.\n", UNDECIDED),
     ],
 )
-def test_readme_states_what_is_held_here(sentence, tolerance):
-    text = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+def test_documents_state_what_is_held_here(sentence, tolerance):
+    text = (HERE.parents[1] / "docs" / "departures.md").read_text(encoding="utf-8")
     assert [float(figure) for figure in re.findall(sentence, text)] == [tolerance]
 
 

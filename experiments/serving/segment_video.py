@@ -5,7 +5,7 @@
     python segment_video.py --rest=http://localhost:8501/v1/models/feelvos --frames=...
 
 FRAMES holds JPEG or PNG files in the order of their names. MASKS holds a PNG named after the
-first frame, and others named after frames in which new objects appear; their ids are grey levels
+first frame, and others named after frames in which new objects appear; their ids are gray levels
 or indices of the DAVIS palette. OUT gets a PNG of ids for every frame.
 """
 
@@ -44,7 +44,7 @@ def read_image(path):
 
 
 def read_mask(path):
-    """Returns the ids uint8 [H, W] of a grey or palette PNG."""
+    """Returns the ids uint8 [H, W] of a gray or palette PNG."""
     colors = read_image(path).astype(np.int32)
     if (colors == colors[:, :, :1]).all():
         return colors[:, :, 0].astype(np.uint8)

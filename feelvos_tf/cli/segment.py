@@ -5,7 +5,7 @@
   feelvos-segment --demo --output=OUT
 
 VIDEO is a folder of JPEG or PNG images in natural order (frame2 before frame10), or a video file.
-MASK is a PNG, BMP or TIFF of the frames' size whose pixels are object ids: a palette or grey image
+MASK is a PNG, BMP or TIFF of the frames' size whose pixels are object ids: a palette or gray image
 (0 is background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw
 it without smoothed edges, or give --snap_mask or --mask_threshold. The weights are those that come
 with the package, unless --checkpoint names others; a checkpoint of the original release becomes
@@ -23,7 +23,7 @@ error.
 
 A run that was stopped, by Ctrl-C, a full disk or a crash, goes on where it was:
   feelvos-segment ... --resume
-The masks are the same as without the stop. A folder with masks is touched with --resume or
+The masks match an uninterrupted run. A folder with masks is touched with --resume or
 --overwrite only, and no file in it that this program did not write; run.json lists those it did.
 
 An object that is in none of the last masks is named at the end; run.json says in which frames each

@@ -282,9 +282,9 @@ class Feelvos(tf.keras.Model):
 
 
 def build_model(config: ModelConfig, **kwargs: Any) -> Feelvos:
-    """Returns a network with its variables created, initialized as the released code does it.
+    """Returns a network with its variables created; keyword arguments are those of `Feelvos`.
 
-    Keyword arguments are those of `Feelvos`.
+    They begin as in the released code, but for the embedding's depthwise kernel (`NoisyIdentity`).
     """
     return _with_variables(Feelvos(config, **kwargs))
 

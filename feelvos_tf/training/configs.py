@@ -7,7 +7,7 @@ hold the rest, so overrides work as its users know them and unknown keys are ref
 from __future__ import annotations
 
 import dataclasses
-from typing import List, Optional  # noqa: UP035  (Model Garden reads these at run time on 3.9)
+from typing import Any, List, Optional  # noqa: UP035  (Model Garden reads these at run time on 3.9)
 
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
@@ -119,6 +119,13 @@ class TrainData(hyperparams.Config):
     paste_paths: float = 0.0
     lost_probability: float = 0.0
     max_bad_share: float = 0.01
+
+    def _set(self, k: str, v: Any) -> None:
+        """Model Garden's way to set a field, which warns of a list of another length."""
+        if k == "sources" and isinstance(v, (list, tuple)):
+            if len(v) != len(self.__dict__.get(k) or ()):
+                self.__dict__[k] = []
+        super()._set(k, v)
 
     def triplets(self) -> TripletConfig:
         """The part that describes single triplets."""

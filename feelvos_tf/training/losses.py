@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from feelvos_tf.ops import random_numbers, resize
+from feelvos_tf.triplets.label_maps import IGNORE
 
-IGNORE_LABEL = 255
 # Logit of a channel that no object has: its probability is exactly 0 in float32.
 ABSENT_LOGIT = -1e9
 _TRIPLET_ANCHORS = 256
@@ -48,7 +48,7 @@ def hard_pixel_cross_entropy(
 
     Args:
       logits: floats [B, h, w, N]; ABSENT_LOGIT in the channels without an object.
-      labels: int32 [B, H, W], channels; IGNORE_LABEL for none.
+      labels: int32 [B, H, W], channels; IGNORE for none.
       share: float32 scalar in 0..1, see `kept_share`.
 
     Returns:
@@ -56,7 +56,7 @@ def hard_pixel_cross_entropy(
     """
     height, width = labels.shape[1], labels.shape[2]
     logits = resize.resize_bilinear(tf.cast(logits, tf.float32), (height, width))
-    counts = labels != IGNORE_LABEL
+    counts = labels != IGNORE
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(counts, labels, 0), logits)
     # Ignored pixels come last, below the zero of a perfect pixel.
     losses = tf.reshape(tf.where(counts, losses, -1.0), [-1, height * width])
@@ -73,12 +73,12 @@ def triplet_loss(embeddings: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> t
 
     256 random pixels of the reference are anchors. The nearest pixel of the later frames with
     the anchor's label shall be nearer than the nearest one with another label by a margin
-    of 1. As in the released code the loss is scaled by 3. Unlike there, pixels of IGNORE_LABEL are
+    of 1. As in the released code the loss is scaled by 3. Unlike there, pixels of IGNORE are
     neither anchor nor partner, instead of forming an object of their own.
 
     Args:
       embeddings: floats [T, h, w, C]; the first frame is the reference.
-      labels: int32 [T, h, w], channels or IGNORE_LABEL.
+      labels: int32 [T, h, w], channels or IGNORE.
       seed: int32 [2], draws the anchors.
 
     Returns:
@@ -97,12 +97,12 @@ def triplet_loss(embeddings: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> t
         + tf.reduce_sum(others**2, axis=1)[tf.newaxis]
         - 2.0 * tf.matmul(anchors, others, transpose_b=True)
     )
-    real = other_labels[tf.newaxis] != IGNORE_LABEL
+    real = other_labels[tf.newaxis] != IGNORE
     same = (own[:, tf.newaxis] == other_labels[tf.newaxis]) & real
     different = (own[:, tf.newaxis] != other_labels[tf.newaxis]) & real
     positive = tf.reduce_min(tf.where(same, distances, _FAR), axis=1)
     negative = tf.reduce_min(tf.where(different, distances, _FAR), axis=1)
-    counts = tf.reduce_any(same, axis=1) & (own != IGNORE_LABEL)
+    counts = tf.reduce_any(same, axis=1) & (own != IGNORE)
     losses = tf.where(counts, tf.nn.relu(positive - negative + _TRIPLET_MARGIN), 0.0)
     return _TRIPLET_SCALE * tf.reduce_mean(losses)
 

@@ -25,7 +25,6 @@ from feelvos_tf.training.trainer import BestModel, Trainer
 from feelvos_tf.training.triplet_pictures import TripletPictures
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval")
-PARAMS_FILE = "params.yaml"
 LAST_MODEL = "last_model.npz"
 
 

@@ -22,7 +22,7 @@ def looks_smoothed(values: np.ndarray, codes: np.ndarray, num_codes: int) -> boo
     """Decides whether edges are blends of the regions on their two sides.
 
     Args:
-      values: uint8 [H, W, C], grey levels (C = 1) or RGB colors (C = 3).
+      values: uint8 [H, W, C], gray levels (C = 1) or RGB colors (C = 3).
       codes: int [H, W], in 0..num_codes-1, equal where `values` are equal.
       num_codes: number of different values.
 

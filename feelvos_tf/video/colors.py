@@ -14,7 +14,7 @@ import numpy as np
 # because masks of a single object often use it.
 _ORDER = [*range(1, 9), 255, *range(9, 255)]
 _LIGHTNESS = (0.42, 0.86)  # in Oklab, where black is 0 and white is 1
-_LEAST_CHROMA = 0.1  # in Oklab, where grey is 0
+_LEAST_CHROMA = 0.1  # in Oklab, where gray is 0
 _LEVELS = 16  # of red, green and blue that are tried
 
 
@@ -23,7 +23,7 @@ def object_colors() -> np.ndarray:
     """Returns the colors, uint8 [256, 3] in RGB, one row an id; row 0 is black and not drawn.
 
     Those of ids 1 to 32 and 255 are at least 0.11 apart in Oklab. None is near white, black or
-    grey. The array is shared and cannot be written to.
+    gray. The array is shared and cannot be written to.
     """
     levels = np.linspace(0, 255, _LEVELS).round()
     tried = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -21,6 +21,9 @@ _logger = logging.getLogger(__name__)
 class Frame:
     """One frame of a video.
 
+        for frame in open_frames("clip.mp4"):
+            print(frame.name, frame.image.shape, float(frame.time))
+
     Attributes:
       index: position in the video from 0; a skipped frame leaves a gap in a folder.
       name: the file's name without extension, or the index as five digits in a video file.
@@ -36,6 +39,9 @@ class Frame:
 
 class FrameSource(abc.ABC):
     """A video that can be read any number of times, each time from its files, frame by frame.
+
+        source = open_frames("frames")  # a folder or a video file
+        first, later = next(iter(source)), source.iterate(start=1)
 
     Attributes:
       path: what was opened.

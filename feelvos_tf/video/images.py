@@ -111,7 +111,7 @@ def decode_image(
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a JPEG or PNG file as RGB.
 
-    Grey is repeated over the three channels, 16-bit values are scaled to 8 bits, alpha is
+    Gray is repeated over the three channels, 16-bit values are scaled to 8 bits, alpha is
     dropped, palettes and CMYK are resolved. Pixels stay as stored: an EXIF orientation is not
     applied, because masks are drawn on the stored pixels.
 
@@ -134,7 +134,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16-bit grey; Pillow's name for it changed over the years
+    if image.mode.startswith("I"):  # 16-bit gray; Pillow's name for it changed over the years
         values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
         grey = ((values + 128) // 257).astype(np.uint8)
         return np.repeat(grey[:, :, np.newaxis], 3, axis=2)

@@ -21,6 +21,9 @@ def mask_file(name: str, where: object) -> str:
 class MaskFolderWriter:
     """Writes one palette PNG a frame, in background threads, so that writing overlaps computing.
 
+        with MaskFolderWriter("masks") as masks:
+            masks.write("00000", labels)
+
     Every file is complete or absent, whatever ends the program. A context manager: leaving the
     block waits for the last file.
     """

@@ -77,12 +77,12 @@ def read_mask(
     """Reads object ids from a PNG, BMP or TIFF file.
 
     - Palette images: the index is the id, whatever the palette's colors.
-    - Grey images of 1 to 16 bits: the stored value is the id. A binary mask of 0 and 255, such
+    - Gray images of 1 to 16 bits: the stored value is the id. A binary mask of 0 and 255, such
       as those of DAVIS 2016, therefore has the ids 0 and 255.
     - RGB and RGBA images: black and fully transparent pixels are background, but where all that
       is visible is black, on transparent ground, that is object 1. Where all colors
-      are of the DAVIS palette each becomes its index. Where all are grey, they are read as a
-      grey image. In any other case the colors of the palette become their index and each other
+      are of the DAVIS palette each becomes its index. Where all are gray, they are read as a
+      gray image. In any other case the colors of the palette become their index and each other
       color the smallest id still free, in order of first appearance, row by row.
 
     Args:
@@ -192,7 +192,7 @@ def _ids(
         values = np.asarray(image).astype(np.int64)
         if values.max() > MAX_ID:
             raise InputError(
-                f"{path}: 16-bit grey values up to {values.max()}, expected ids of 0..{MAX_ID}"
+                f"{path}: 16-bit gray values up to {values.max()}, expected ids of 0..{MAX_ID}"
             )
         return _from_grey(values.astype(np.uint8), path)
     if image.mode == "LA":
@@ -273,7 +273,7 @@ def _visible(alpha: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
 def _from_grey(values: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
     found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     if looks_smoothed(values[:, :, np.newaxis], codes.reshape(values.shape), len(found)):
-        raise InputError(_smoothed(path, "grey levels", [str(v) for v in found], counts))
+        raise InputError(_smoothed(path, "gray levels", [str(v) for v in found], counts))
     return values
 
 

@@ -46,6 +46,9 @@ class _Opened:
 class VideoFileWriter:
     """Writes frames as H.264 (MPEG-4 part 2 where the encoder is absent), each at its time.
 
+        with VideoFileWriter("overlay.mp4", frame_rate=25) as video:
+            video.write(overlay(frame, labels))
+
     The file appears under its name when the block ends without an error; otherwise, or where no
     frame was written, there is none. H.264 in yuv420p needs even sides, so a frame with an odd
     side gets its last row or column twice.

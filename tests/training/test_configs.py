@@ -108,3 +108,9 @@ def test_one_device_strategies():
     params = run.read_params("small", override="runtime: {distribution_strategy: none}")
     with pytest.raises(InputError, match="runtime"):
         run.make_strategy(params.runtime)
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_no_experiment_warns_while_it_is_made(name, caplog):
+    experiments.EXPERIMENTS[name]()
+    assert not caplog.records

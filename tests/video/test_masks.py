@@ -135,7 +135,7 @@ def test_grey_values_are_ids(tmp_path, labels):
 
 def test_sixteen_bits(tmp_path, labels):
     assert np.array_equal(read_mask(save(tmp_path, labels.astype(np.uint16))), labels)
-    with pytest.raises(InputError, match="16-bit grey values up to 900, expected ids of 0..255"):
+    with pytest.raises(InputError, match="16-bit gray values up to 900, expected ids of 0..255"):
         read_mask(save(tmp_path, labels.astype(np.uint16) * 300))
     path = tmp_path / "mask.png"
     path.write_bytes(png(1, 1, 16, 2, [b"\0\1\0\2\0\3"]))
@@ -229,7 +229,7 @@ def through_jpeg(image):
 def test_smoothed_masks_are_refused(tmp_path, labels, form, smoothing):
     image = FORMS[form](labels)
     assert len(np.unique(read_mask(save(tmp_path, image)))) == (2 if form == "binary grey" else 4)
-    with pytest.raises(InputError, match=r"mask\.png: \d+ (grey levels|colors) \(most frequent: "):
+    with pytest.raises(InputError, match=r"mask\.png: \d+ (gray levels|colors) \(most frequent: "):
         read_mask(save(tmp_path, SMOOTHINGS[smoothing](image)))
 
 
