@@ -135,6 +135,9 @@ class SegmentationHead(tf.keras.layers.Layer):
         """The arguments, as plain values."""
         return {**super().get_config(), "config": self.config.to_dict()}
 
+    def get_build_config(self) -> None:
+        """Nothing: the first call creates the weights, under this layer's name."""
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SegmentationHead:
         """The opposite of `get_config`."""
