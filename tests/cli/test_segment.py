@@ -249,6 +249,15 @@ def test_demo_can_be_repeated(tmp_path):
     assert np.unique(last).tolist() == [0, 1, 2, 3]
 
 
+def test_demo_without_pyav_has_no_overlay(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
+    lines = []
+    summary = demo.run_demo(tmp_path, Still, say=lines.append)
+    assert summary.files == (tmp_path / "contact_sheet.jpg",) and summary.masks == 24
+    assert "no overlay.mp4, which needs PyAV: pip install 'feelvos_tf[video]'" in lines
+    assert not (tmp_path / "overlay.mp4").exists()
+
+
 def test_demo_starts_anew_after_a_stop_anywhere(tmp_path, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
