@@ -64,7 +64,7 @@ def fetch(
       DownloadError: no connection, no file, or one of another size than announced.
       InputError: the file cannot be written.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         raise DownloadError(f"{url} cannot be fetched, expected http:// or https://")
     failed = 0
     while True:
@@ -93,9 +93,12 @@ def _try(url: str, path: pathlib.Path, most: int, progress: Progress, timeout: f
     have, validator, total = _kept(path, url)
     if have and have == total:
         return
-    request = urllib.request.Request(
-        url, headers={"User-Agent": f"feelvos_tf/{__version__}", "Accept-Encoding": "identity"}
-    )
+    try:
+        request = urllib.request.Request(
+            url, headers={"User-Agent": f"feelvos_tf/{__version__}", "Accept-Encoding": "identity"}
+        )
+    except ValueError as error:
+        raise DownloadError(f"{url} cannot be fetched ({error})") from error
     if have:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", validator)
@@ -195,7 +198,7 @@ def _named(url: str, path: pathlib.Path) -> Iterator[None]:
         raise _Passing(_reason(error)) from error
     except InputError:
         raise
-    except ValueError as error:  # an address or a redirection that is none
+    except ValueError as error:  # a redirection to an address that is none
         raise DownloadError(f"{url} cannot be fetched ({error})") from error
 
 
