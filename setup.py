@@ -78,7 +78,15 @@ DEV = [
     "scipy>=1.9",
     "types-pyyaml",
 ]
-COMMANDS = ["segment", "train", "evaluate", "export", "import_checkpoint", "benchmark"]
+COMMANDS = [
+    "segment",
+    "train",
+    "evaluate",
+    "export",
+    "import_checkpoint",
+    "models",
+    "benchmark",
+]
 
 setup(
     name="feelvos_tf",

@@ -3,13 +3,14 @@
   feelvos-segment --video=FRAMES_FOLDER --mask=first_mask.png --output=OUT
   feelvos-segment --video=clip.mp4 --mask=mask.png --output=OUT --overlay
   feelvos-segment --demo --output=OUT
+The paper's own network, fetched and imported at the first time:
+  feelvos-segment --video=clip.mp4 --mask=mask.png --output=OUT --checkpoint=feelvos_davis17
 
 VIDEO is a folder of JPEG or PNG images in natural order (frame2 before frame10), or a video file.
 MASK is a PNG, BMP or TIFF of the frames' size whose pixels are object ids: a palette or gray image
 (0 is background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw
 it without smoothed edges, or give --snap_mask or --mask_threshold. The weights are those that come
-with the package, unless --checkpoint names others; a checkpoint of the original release becomes
-such a file by feelvos-import-checkpoint.
+with the package, unless --checkpoint names others: a file, or a name that feelvos-models lists.
 
 OUT gets a palette PNG for each frame, named like it (00012.jpg gives 00012.png; the frames of a
 video file are 00000, 00001, ...), with the ids of the mask. The first frame's mask is written too.
@@ -47,8 +48,8 @@ from typing import TYPE_CHECKING
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import checkpoint_file, presets
-from feelvos_tf.cli import app, demo, memory_flag
+from feelvos_tf import checkpoint_file
+from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag
 from feelvos_tf.config import Memory
 from feelvos_tf.video.segment import Summary, segment_video
 
@@ -60,12 +61,6 @@ _MASK = flags.DEFINE_string(
     "mask", None, "PNG mask of the first frame, or a folder of masks named like their frames."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for masks and pictures.", required=True)
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
-    "default the weights that come with the package.",
-)
 _OVERLAY = flags.DEFINE_bool(
     "overlay", False, "Also write overlay.mp4: the frames with their labels drawn in."
 )
@@ -135,6 +130,8 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     ["mixed_float16", "mixed_bfloat16"],
     "Compute the network in 16 bits; faster on a GPU that has them.",
 )
+flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
+flags.declare_key_flag(memory_flag.MEMORY.name)
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
 )
@@ -143,20 +140,21 @@ _DEMO = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
     """Segments as the flags say."""
     del argv
-    checkpoint = _CHECKPOINT.value or presets.checkpoint()
+    video, mask = _VIDEO.value, _MASK.value
+    if _DEMO.value and (video or mask or _RESUME.value or _FPS.value):
+        raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume, --fps")
+    if not _DEMO.value and not (video and mask):
+        lacking = _MASK if video else _VIDEO
+        raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
+    checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
     make_segmenter = functools.partial(_segmenter, checkpoint, memory)
     if _DEMO.value:
-        if _VIDEO.value or _MASK.value or _RESUME.value or _FPS.value:
-            raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume, --fps")
         _conclude(
             demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
         )
         return
-    video, mask = _VIDEO.value, _MASK.value
-    if not video or not mask:
-        lacking = _MASK if video else _VIDEO
-        raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
+    assert video and mask  # else it is the demonstration
     settings = {
         **checkpoint_file.identity(checkpoint),
         "max_side": _MAX_SIDE.value,

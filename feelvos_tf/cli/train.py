@@ -10,6 +10,9 @@ The recipe of the weights that ship, in two parts (data/ as experiments/small/LO
 The published recipe (16 GPUs in the paper): --experiment=paper_davis17, paper_davis17_ytvos; its
 ablation: --experiment=ablation_ROW; the triplet-loss baseline: --experiment=pml.
 
+Weights to start from are a file or a name that feelvos-models lists, fetched at the first time:
+  --params_override='task: {init_checkpoint: xception_65_coco, init_parts: backbone}'
+
 Settings are the experiment's, then each --config_file in turn, then --params_override; an unknown
 key is an error. --print_config prints what results; a run keeps it in MODEL_DIR/params.yaml.
 Ctrl-C or SIGTERM saves a checkpoint at the end of the loop that runs (trainer.steps_per_loop); the

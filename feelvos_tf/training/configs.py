@@ -198,8 +198,9 @@ class FeelvosTask(cfg.TaskConfig):
       model: the network, see `feelvos_tf.config.ModelConfig`.
       train_data, validation_data: the data.
       losses: the losses.
-      init_checkpoint: weights to start from: prefix of an original checkpoint, an .npz file, the
-        folder or a checkpoint of an earlier run, or a MobileNetV2 .tflite file.
+      init_checkpoint: weights to start from: a name such as xception_65_coco (`feelvos-models`
+        lists them), prefix of an original checkpoint, an .npz file, the folder or a checkpoint of
+        an earlier run, or a MobileNetV2 .tflite file.
       init_parts: how much of it: "all", "deeplab" (not the heads) or "backbone".
       freeze: "backbone" or "deeplab" keeps these weights as they are; "none" trains all.
       train_batch_norm: use the batch's statistics and update the moving ones; false trains gamma

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.file_lock import command_line
 from feelvos_tf.files import flush_to_disk
-from feelvos_tf.output_folder import RUN_FILE, OutputFolder, command_line
+from feelvos_tf.output_folder import RUN_FILE, OutputFolder
 from feelvos_tf.version import __version__
 from feelvos_tf.video.kept_state import STATE_FILE, Kept, KeptState
 from feelvos_tf.video.mask_folder import MaskFolderWriter, mask_file
