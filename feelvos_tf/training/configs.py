@@ -75,6 +75,9 @@ class Source(hyperparams.Config):
       resolution: of DAVIS.
       records: pattern of TFRecord files to read in place of `root`.
       weight: share of the triplets, relative to other sources.
+      resize_min: frames are first brought to so many pixels on their shorter side; 0 leaves them.
+        A crop of 465 shows most of a DAVIS frame at 480p, but a quarter of one of 1280x720.
+      scale_range: as in `TrainData`, for this source; empty for the one there.
       synthetic: what to draw where dataset is "synthetic".
     """
 
@@ -85,6 +88,8 @@ class Source(hyperparams.Config):
     resolution: str = "480p"
     records: str = ""
     weight: float = 1.0
+    resize_min: int = 0
+    scale_range: List[float] = dataclasses.field(default_factory=list)  # noqa: UP006
     synthetic: SyntheticClips = dataclasses.field(default_factory=SyntheticClips)
 
 
@@ -114,6 +119,7 @@ class TrainData(hyperparams.Config):
     light: float = 0.0
     blur: float = 0.0
     damage_previous: bool = False
+    damage_style: str = "varied"
     paste_probability: float = 0.0
     paste_objects: int = 0
     paste_paths: float = 0.0
