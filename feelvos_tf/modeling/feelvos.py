@@ -248,7 +248,8 @@ class Feelvos(tf.keras.Model):
 def build_model(config: ModelConfig) -> Feelvos:
     """Returns a network with its variables created.
 
-    They begin as in the released code, but for the embedding's depthwise kernel (`NoisyIdentity`).
+    They begin as in the released code, but for the embedding's depthwise kernel (`NoisyIdentity`),
+    which `heads.start_as_released` sets right.
     """
     model = Feelvos(config)
     # AutoGraph would rewrite every layer's source code, ten seconds for nothing.
