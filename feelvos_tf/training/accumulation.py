@@ -22,7 +22,7 @@ def accumulate(
     Args:
       compute: function of a batch; returns loss, parts of the loss by name, and a gradient, or
         None, for each variable. All are sums over clips.
-      batch: tensors [B, ...] of static shape, B a multiple of `count`.
+      batch: tensors [B, ...], B a multiple of `count`, static behind it.
       count: parts; each has B / count clips.
       variables: those that the gradients are of.
       names: the parts of the loss.
@@ -32,10 +32,7 @@ def accumulate(
     """
     if count == 1:
         return compute(batch)
-    parts = {
-        key: tf.reshape(value, [count, value.shape[0] // count, *value.shape[1:]])
-        for key, value in batch.items()
-    }
+    parts = {key: tf.reshape(value, [count, -1, *value.shape[1:]]) for key, value in batch.items()}
     missing: list[bool] = []
 
     def body(
