@@ -73,13 +73,14 @@ LAYERS = {
         lambda: XceptionModule("a/b", (4, 4, 4), "sum", 1, 2, False),
         [[2, 9, 9, 4]],
     ),
-    "xception": (lambda: Xception65(16), [[1, 17, 21, 3]]),
     "aspp": (lambda: ASPP(8, (2, 3)), [[2, 5, 6, 4]]),
     "aspp without rates": (lambda: ASPP(8, ()), [[2, 5, 6, 4]]),
     "decoder": (lambda: Decoder(8), [[2, 3, 4, 8], [2, 5, 7, 6], (6, 9)]),
     "deeplab": (lambda: DeepLab(TINY), [IMAGE]),
     "head": (lambda: SegmentationHead(TINY), [[5, 7, 8], [3, 5, 7, 3]]),
 }
+MAKERS = {name: make for name, (make, _) in LAYERS.items()}
+MAKERS["xception"] = lambda: Xception65(16)  # large: its parts are saved, it is only described
 
 
 def draw(shape, seed):
@@ -125,9 +126,9 @@ def test_layers_survive_a_keras_file(name, tmp_path):
     assert [v.name for v in copy.variables] == [v.name for v in layer.variables]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_layers_are_their_configs(name):
-    layer = LAYERS[name][0]()
+    layer = MAKERS[name]()
     config = layer.get_config()
     copy = type(layer).from_config(json.loads(json.dumps(config)))
     assert copy.get_config() == config
@@ -142,7 +143,8 @@ def test_every_class_is_tried_and_registered():
             kinds = (tf.keras.layers.Layer, tf.keras.initializers.Initializer)
             if isinstance(value, type) and issubclass(value, kinds):
                 found.add(value)
-    assert found == {type(make()) for make, _ in LAYERS.values()} | {NoisyIdentity, Feelvos}
+    tried = {type(make()) for make in MAKERS.values()}
+    assert found == tried | {NoisyIdentity, Feelvos}
     for kind in found:
         name = f"feelvos_tf>{kind.__name__}"
         assert tf.keras.utils.get_registered_name(kind) == name
