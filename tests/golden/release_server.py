@@ -7,7 +7,6 @@ import http.server
 import io
 import tarfile
 import threading
-import time
 
 
 def archive(files, folder="feelvos_davis17_trained"):
@@ -39,7 +38,8 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files, self.plan, self.requests, self.headers = {}, [], [], []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.pause = 0.0  # seconds after each block of a healthy answer
+        self.gate = threading.Event()  # while it is clear, answers stop half-way
+        self.gate.set()
         self.closing = threading.Event()
 
     def handle_error(self, request, client_address):
@@ -55,6 +55,7 @@ def running():
         yield server
     finally:
         server.closing.set()
+        server.gate.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -92,8 +93,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for begin in range(start, len(content), 4096):
             self.wfile.write(content[begin : min(begin + 4096, len(content))])
-            if self.server.pause:
-                time.sleep(self.server.pause)
+            if begin >= len(content) // 2:
+                self.wfile.flush()
+                self.server.gate.wait(60)
 
     def status(self, code):
         self.send_error(code)
