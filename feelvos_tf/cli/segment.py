@@ -16,6 +16,15 @@ video file are 00000, 00001, ...), with the ids of the mask. The first frame's m
 Next to them lie contact_sheet.jpg, with --overlay also overlay.mp4, and run.json, which says what
 the masks were made from.
 
+For other programs, --write=cutouts,coco (any of these; masks are written always):
+  overlay   overlay.mp4, as --overlay does
+  cutouts   cutouts/ID/NAME.png, each object on transparent ground, and cutouts.webm with alpha
+  matte     matte/ID/NAME.png, soft edges: probabilities, 8-bit gray; masks do not hold them, so
+            with --resume frames without them are computed again
+  coco      annotations.json, run lengths in the form of YouTube-VIS (needs pycocotools)
+  ytvos     Annotations/VIDEO/NAME.png and meta.json, the layout of YouTube-VOS
+  video     labels.mkv, lossless (FFV1), gray levels are ids
+
 Objects that appear later: give a folder as --mask, with masks named like their frames. The first
 one starts the video (earlier frames get empty masks); each later one adds the objects whose ids no
 earlier mask has, and the ids tracked already are ignored in it. A mask that fits no frame is an
@@ -50,6 +59,7 @@ from absl import flags
 from feelvos_tf import checkpoint_file, presets
 from feelvos_tf.cli import app, demo, memory_flag
 from feelvos_tf.config import Memory
+from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.segment import Summary, segment_video
 
 if TYPE_CHECKING:
@@ -71,6 +81,9 @@ _OVERLAY = flags.DEFINE_bool(
 )
 _CONTACT_SHEET = flags.DEFINE_bool(
     "contact_sheet", True, "Write contact_sheet.jpg: frames from all over the video."
+)
+_WRITE = flags.DEFINE_list(
+    "write", [], f"What to write beside the masks, some of {', '.join(KINDS)}; see above."
 )
 _RESUME = flags.DEFINE_bool(
     "resume",
@@ -147,8 +160,10 @@ def main(argv: list[str]) -> None:
     memory = memory_flag.chosen(checkpoint)
     make_segmenter = functools.partial(_segmenter, checkpoint, memory)
     if _DEMO.value:
-        if _VIDEO.value or _MASK.value or _RESUME.value or _FPS.value:
-            raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume, --fps")
+        if _VIDEO.value or _MASK.value or _RESUME.value or _FPS.value or _WRITE.value:
+            raise absl_app.UsageError(
+                "--demo goes with none of --video, --mask, --resume, --fps, --write"
+            )
         _conclude(
             demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
         )
@@ -175,6 +190,7 @@ def main(argv: list[str]) -> None:
             settings=settings,
             overlay=_OVERLAY.value,
             contact_sheet=_CONTACT_SHEET.value,
+            write=_WRITE.value,
             resume=_RESUME.value,
             overwrite=_OVERWRITE.value,
             on_error=_ON_ERROR.value,
