@@ -35,6 +35,11 @@ A run that was stopped, by Ctrl-C, a full disk or a crash, goes on where it was:
 The masks match an uninterrupted run. A folder with masks is touched with --resume or
 --overwrite only, and no file in it that this program did not write; run.json lists those it did.
 
+Which frames are wrong? The run ends with the frames that are least sure, where there are any;
+confidence.csv has the mean margin of the probabilities (0 to 1) and the area of each object in
+each frame, confidence.png draws it over time (needs matplotlib); --save_confidence adds a picture
+of each frame.
+
 An object that is in none of the last masks is named at the end; run.json says in which frames each
 object is seen.
 
@@ -60,7 +65,8 @@ from feelvos_tf import checkpoint_file, presets
 from feelvos_tf.cli import app, demo, memory_flag
 from feelvos_tf.config import Memory
 from feelvos_tf.video.outputs import KINDS
-from feelvos_tf.video.segment import Summary, segment_video
+from feelvos_tf.video.segment import segment_video
+from feelvos_tf.video.summary import Summary
 
 if TYPE_CHECKING:
     from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -84,6 +90,11 @@ _CONTACT_SHEET = flags.DEFINE_bool(
 )
 _WRITE = flags.DEFINE_list(
     "write", [], f"What to write beside the masks, some of {', '.join(KINDS)}; see above."
+)
+_SAVE_CONFIDENCE = flags.DEFINE_bool(
+    "save_confidence",
+    False,
+    "Write confidence/NAME.png for each frame: 8-bit gray, white where the network is sure.",
 )
 _RESUME = flags.DEFINE_bool(
     "resume",
@@ -191,6 +202,7 @@ def main(argv: list[str]) -> None:
             overlay=_OVERLAY.value,
             contact_sheet=_CONTACT_SHEET.value,
             write=_WRITE.value,
+            save_confidence=_SAVE_CONFIDENCE.value,
             resume=_RESUME.value,
             overwrite=_OVERWRITE.value,
             on_error=_ON_ERROR.value,

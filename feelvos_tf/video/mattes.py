@@ -31,17 +31,22 @@ def full_size_probabilities(logits: np.ndarray, size: tuple[int, int]) -> np.nda
     """
     height, width = size
     channels = np.ascontiguousarray(np.moveaxis(np.asarray(logits, np.float32), -1, 0))
-    above, below, down = _places(channels.shape[1], height)
-    left, right, across = _places(channels.shape[2], width)
     result = np.empty((len(channels), height, width), np.uint8)
     for first in range(0, height, _ROWS):
-        rows = slice(first, first + _ROWS)
-        weight = down[rows, np.newaxis]
-        part = channels[:, above[rows]] * (1 - weight) + channels[:, below[rows]] * weight
-        part = part[:, :, left] * (1 - across) + part[:, :, right] * across
+        rows = slice(first, min(first + _ROWS, height))
+        part = resized(channels, size, rows)
         part = np.exp(part - part.max(axis=0))
         result[:, rows] = np.rint(part * (255 / part.sum(axis=0)))
     return result
+
+
+def resized(channels: np.ndarray, size: tuple[int, int], rows: slice = slice(None)) -> np.ndarray:
+    """Resizes [N, h, w] to float32 [N, H, W] bilinearly with aligned corners; or `rows` of it."""
+    above, below, down = (values[rows] for values in _places(channels.shape[1], size[0]))
+    left, right, across = _places(channels.shape[2], size[1])
+    weight = down[:, np.newaxis]
+    part = channels[:, above] * (1 - weight) + channels[:, below] * weight
+    return part[:, :, left] * (1 - across) + part[:, :, right] * across
 
 
 def _places(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

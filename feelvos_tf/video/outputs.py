@@ -3,6 +3,8 @@
 cutouts   cutouts/ID/NAME.png and cutouts.webm      matte   matte/ID/NAME.png
 coco      annotations.json                          ytvos   Annotations/VIDEO/NAME.png, meta.json
 video     labels.mkv
+
+and of each run confidence.csv, confidence.png, and where asked for confidence/NAME.png.
 """
 
 from __future__ import annotations
@@ -18,6 +20,13 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.files import check_name
 from feelvos_tf.video.background import BackgroundWork
 from feelvos_tf.video.coco_video import COCO, CocoVideo, import_rle
+from feelvos_tf.video.confidence import (
+    CONFIDENCE,
+    CONFIDENCE_MAPS,
+    ConfidenceMaps,
+    Confidences,
+)
+from feelvos_tf.video.confidence_plot import CONFIDENCE_PLOT, plot_confidence
 from feelvos_tf.video.cutouts import CUTOUT_VIDEO, CUTOUTS, CutoutFiles, CutoutVideo
 from feelvos_tf.video.frame_source import FrameSource
 from feelvos_tf.video.frames import FolderFrames
@@ -37,7 +46,7 @@ _NAMES = {
     "video": [LABEL_VIDEO],
 }
 # Folders of pictures named like the masks, those of runs with other kinds included.
-FOLDERS = (CUTOUTS, MATTES, ANNOTATIONS)
+FOLDERS = (CUTOUTS, MATTES, ANNOTATIONS, CONFIDENCE_MAPS)
 _PENDING = 4  # frames that may wait to be written; bounds memory
 
 _logger = logging.getLogger(__name__)
@@ -60,13 +69,32 @@ def checked_kinds(write: Iterable[str]) -> list[str]:
     return [kind for kind in KINDS if kind in given]
 
 
-def output_names(kinds: Iterable[str]) -> list[str]:
-    """Files that the kinds write, and, with a "/" at their end, the folders that they fill."""
-    return [name for kind in kinds for name in _NAMES.get(kind, [])]
+def output_names(kinds: Iterable[str], save_confidence: bool, names: Collection[str]) -> list[str]:
+    """Files that a run writes, and, with a "/" at their end, the folders that it fills.
+
+    Args:
+      kinds: see `checked_kinds`.
+      save_confidence: whether there are pictures of it.
+      names: of the frames.
+    """
+    found = [name for kind in kinds for name in _NAMES.get(kind, [])]
+    plot = [] if _is_taken(CONFIDENCE_PLOT, names) else [CONFIDENCE_PLOT]
+    return [*found, CONFIDENCE, *plot, *([CONFIDENCE_MAPS] if save_confidence else [])]
+
+
+def _is_taken(picture: str, names: Collection[str]) -> bool:
+    """Whether a frame's mask has the name of a picture."""
+    return picture.removesuffix(".png") in names
 
 
 class _Output(Protocol):
     def add(self, labeled: LabeledFrame) -> None: ...
+
+
+class _NotInMasks(_Output, Protocol):
+    path: pathlib.Path
+
+    def holds(self, name: str, ids: tuple[int, ...], size: tuple[int, int]) -> bool: ...
 
 
 class Outputs:
@@ -75,6 +103,9 @@ class Outputs:
     A context manager. Files of the whole video appear when the block ends without an error; a
     block that fails leaves none of them, while files of single frames that are there are whole.
     Memory does not grow with the video, but for a few bytes a frame and object.
+
+    Attributes:
+      confidence: what is known of it.
     """
 
     def __init__(
@@ -84,6 +115,9 @@ class Outputs:
         names: Sequence[str],
         kinds: Collection[str],
         known: KnownIds,
+        *,
+        save_confidence: bool = False,
+        resume: bool = False,
     ) -> None:
         """Args as follows; the folder must exist.
 
@@ -93,6 +127,8 @@ class Outputs:
           names: of the frames, in their order.
           kinds: see `checked_kinds`.
           known: which objects there are up to a frame.
+          save_confidence: whether to write a picture of it for each frame.
+          resume: whether `folder` holds files of an earlier run of the same masks.
 
         Raises:
           InputError: something cannot be written here at all, for instance without an encoder.
@@ -101,37 +137,43 @@ class Outputs:
         self._known = known
         self._index = {name: index for index, name in enumerate(names)}
         self._told = False
-        self.files: list[pathlib.Path] = []  # what the block writes
-        self._mattes = Mattes(folder) if "matte" in kinds else None
+        self._files: list[pathlib.Path] = []
+        self._plot = folder / CONFIDENCE_PLOT
+        self._not_in_masks: list[_NotInMasks] = []
         # The former take frames in their order, the latter side by side.
         self._in_order: list[_Output] = []
         self._side_by_side: list[_Output] = []
         self._exit = contextlib.ExitStack()
+        self.confidence = self._exit.enter_context(Confidences(folder, resume))
+        self._in_order.append(self.confidence)
         if "cutouts" in kinds:
             files = CutoutFiles(folder)
             self._side_by_side.append(files)
             film = CutoutVideo(folder, source)
             self._in_order.append(self._exit.enter_context(film))
-            self.files += [files.path] + [film.path] * film.is_written
-        if self._mattes is not None:
-            self._side_by_side.append(self._mattes)
-            self.files.append(self._mattes.path)
+            self._files += [files.path] + [film.path] * film.is_written
+        if "matte" in kinds:
+            self._not_in_masks.append(Mattes(folder))
+        if save_confidence:
+            self._not_in_masks.append(ConfidenceMaps(folder))
+        self._side_by_side += self._not_in_masks
+        self._files += [output.path for output in self._not_in_masks]
         if "coco" in kinds or "ytvos" in kinds:
             video = _name_of(source)
         if "coco" in kinds:
             coco = CocoVideo(folder, video, _files_of(source))
             self._in_order.append(self._exit.enter_context(coco))
-            self.files.append(coco.path)
+            self._files.append(coco.path)
         if "ytvos" in kinds:
             listed = YoutubeVosList(folder, video)
             self._in_order.append(self._exit.enter_context(listed))
             masks = YoutubeVosMasks(folder, video)
             self._side_by_side.append(masks)
-            self.files += [masks.path, listed.path]
+            self._files += [masks.path, listed.path]
         if "video" in kinds:
             labels = LabelVideo(folder, source)
             self._in_order.append(self._exit.enter_context(labels))
-            self.files.append(labels.path)
+            self._files.append(labels.path)
         self._works: list[tuple[BackgroundWork, list[_Output]]] = []
 
     def add(self, labeled: LabeledFrame) -> None:
@@ -146,21 +188,25 @@ class Outputs:
 
     def holds(self, name: str) -> bool:
         """Whether all is there of the finished frame of a name that its mask does not hold."""
-        if self._mattes is None:
-            return True
         # A video file may have more frames than its index says.
         ids = self._known.up_to(self._index.get(name, len(self._index)))
-        if self._mattes.holds(name, ids, self._size):
+        lacking = [o.path for o in self._not_in_masks if not o.holds(name, ids, self._size)]
+        if not lacking:
             return True
         if not self._told:
             self._told = True
             _logger.warning(
                 "%s: frame %s lacks one; masks do not hold it, so frames are computed again from "
                 "there on",
-                self._mattes.path,
+                lacking[0],
                 name,
             )
         return False
+
+    @property
+    def files(self) -> list[pathlib.Path]:
+        """What was written, once the block has ended."""
+        return list(self._files)
 
     def flush(self) -> None:
         """Waits for what was handed over; InputError where some could not be written."""
@@ -184,6 +230,16 @@ class Outputs:
         traceback: TracebackType | None,
     ) -> None:
         self._exit.__exit__(kind, error, traceback)
+        if kind is not None or self.confidence.summary() is None:
+            return
+        self._files.append(self.confidence.path)
+        if not _is_taken(CONFIDENCE_PLOT, self._index) and plot_confidence(
+            self._plot,
+            self.confidence.of_objects(),
+            self.confidence.names,
+            self.confidence.look_at(),
+        ):
+            self._files.append(self._plot)
 
 
 def _name_of(source: FrameSource) -> str:

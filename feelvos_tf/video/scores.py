@@ -69,7 +69,9 @@ def with_scores(
     """
     if "return_details" not in inspect.signature(segmenter.step).parameters:
         if needed:
-            raise InputError("the method gives no probabilities, which mattes are made of")
+            raise InputError(
+                "the method gives no probabilities, which mattes and pictures of confidence need"
+            )
         return segmenter, lambda: None
     scored = _Scored(segmenter)
     return cast(Segmenter, scored), scored.take

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
-import pathlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -26,38 +24,10 @@ from feelvos_tf.video.progress import progress_shown, warnings_to
 from feelvos_tf.video.scores import Scores, with_scores
 from feelvos_tf.video.segment_output import SegmentOutput
 from feelvos_tf.video.sightings import Sightings
+from feelvos_tf.video.summary import Summary
 from feelvos_tf.video.tracker import Segmenter, Tracker
 
 _WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What a run did.
-
-    Attributes:
-      masks: number of masks in the folder, those of an earlier run included.
-      kept: number of masks that an earlier run had finished.
-      skipped: number of frames without a mask because they could not be read.
-      seconds: wall time from the first frame computed to the last file written.
-      first_frames: how many of the frames computed had the network compiled.
-      first_seconds: the part of `seconds` that these took.
-      frames_per_second: of the other frames in the rest of `seconds`, reading and writing
-        included; None where there are no others.
-      peak_memory: largest resident size of this process so far, in bytes; None where the system
-        does not say.
-      files: pictures written.
-    """
-
-    masks: int
-    kept: int
-    skipped: int
-    seconds: float
-    first_frames: int
-    first_seconds: float
-    frames_per_second: float | None
-    peak_memory: int | None
-    files: tuple[pathlib.Path, ...]
 
 
 def segment_video(
@@ -70,6 +40,7 @@ def segment_video(
     overlay: bool = False,
     contact_sheet: bool = True,
     write: Iterable[str] = (),
+    save_confidence: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     on_error: str = "stop",
@@ -97,6 +68,7 @@ def segment_video(
       overlay: also write overlay.mp4, the frames with their labels drawn in.
       contact_sheet: also write contact_sheet.jpg, frames from all over the video.
       write: what else to write, some of `outputs.KINDS`; "overlay" is as `overlay`.
+      save_confidence: also write a picture a frame of how sure the method is.
       resume: go on after the masks that `output` holds. The result is the same as that of a run
         that was never stopped.
       overwrite: remove what an earlier run left in `output`, and start anew.
@@ -142,10 +114,15 @@ def segment_video(
                 _identity(size, given, settings),
                 resume=resume,
                 overwrite=overwrite,
-                pictures=[*picture_names(overlay, contact_sheet), *output_names(kinds)],
+                pictures=[
+                    *picture_names(overlay, contact_sheet),
+                    *output_names(kinds, save_confidence, names),
+                ],
                 inputs=_files_read(source, given, mask, inputs),
             ) as folder:
-                segmenter, scores = with_scores(make_segmenter(), needed="matte" in kinds)
+                segmenter, scores = with_scores(
+                    make_segmenter(), needed="matte" in kinds or save_confidence
+                )
                 tracker = Tracker(segmenter, given)
                 known = KnownIds(given.entries)
                 folder.begin(
@@ -157,6 +134,7 @@ def segment_video(
                         "overlay": overlay,
                         "contact_sheet": contact_sheet,
                         "write": kinds,
+                        "save_confidence": save_confidence,
                         "ignore_label": ignore_label,
                         "mask_threshold": mask_threshold,
                         "snap_mask": snap_mask,
@@ -170,7 +148,15 @@ def segment_video(
                         overlay=overlay,
                         contact_sheet=contact_sheet,
                     ) as pictures,
-                    Outputs(folder.folder, source, names, kinds, known) as outputs,
+                    Outputs(
+                        folder.folder,
+                        source,
+                        names,
+                        kinds,
+                        known,
+                        save_confidence=save_confidence,
+                        resume=resume,
+                    ) as outputs,
                 ):
                     folder.holds = outputs.holds
                     run = _Run(folder, tracker, pictures, outputs, sightings, known, scores)
@@ -182,13 +168,16 @@ def segment_video(
                     for _ in frames:
                         pass
                     tracker.finish(source)
-                folder.finish(sightings.to_dict(), run.kept + run.computed)
+                confidence = outputs.confidence.summary()
+                folder.finish(sightings.to_dict(), run.kept + run.computed, confidence)
         except BaseException:
             if run is not None and run.kept + run.computed:
                 say(f"finished masks stay in {folder.folder}; {go_on}")
             raise
         for line in sightings.lines():
             say(line)
+        if confidence is not None and confidence["look_at"]:
+            say(f"look at frames {', '.join(confidence['look_at'])}: the least sure ones")
     return run.summary(len(source))
 
 

@@ -4,8 +4,8 @@
     OUTPUT/state.npz   the state of a run that its masks do not hold, see kept_state.py
     OUTPUT/run.json    what they were made from, so that a run is resumed with the same only; which
                        files are this program's, so that no other is replaced; at the end of a run
-                       also in which frames each object is seen; for people the video, the
-                       program's version, the command and its settings
+                       also in which frames each object is seen, and how sure; for people the
+                       video, the program's version, the command and its settings
 
 A file is there complete or not at all, so the masks that exist are all that a run must know to
 go on where another one was stopped.
@@ -141,6 +141,7 @@ class SegmentOutput:
                 tidy_folder(self.folder / name, earlier if self._overwrite else ())
         self._output.values.pop("objects", None)
         self._output.values.pop("num_masks", None)
+        self._output.values.pop("confidence", None)
         self._output.record(
             [*self._masks, *self._pictures],
             version=__version__,
@@ -204,12 +205,18 @@ class SegmentOutput:
         self._writer.write(name, labels)
         self._written.append(file)
 
-    def finish(self, objects: Mapping[str, Any], num_masks: int) -> None:
+    def finish(
+        self,
+        objects: Mapping[str, Any],
+        num_masks: int,
+        confidence: Mapping[str, Any] | None = None,
+    ) -> None:
         """Waits until all masks would survive a power cut, and says so in run.json.
 
         Args:
           objects: where each is seen, plain values as JSON has them.
           num_masks: that the folder holds now.
+          confidence: of the objects, plain values as JSON has them; None where it is not known.
 
         Raises:
           InputError: a mask or run.json could not be written.
@@ -222,7 +229,8 @@ class SegmentOutput:
                 raise InputError(
                     f"{self.folder / name}: cannot be kept on the disk ({error.strerror or error})"
                 ) from error
-        self._output.record(objects=dict(objects), num_masks=num_masks)
+        known = {} if confidence is None else {"confidence": dict(confidence)}
+        self._output.record(objects=dict(objects), num_masks=num_masks, **known)
         self.state.remove()
 
     def _check(self) -> None:

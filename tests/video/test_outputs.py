@@ -250,7 +250,7 @@ def test_mattes_that_masks_do_not_hold_are_computed_again(written, frames, sever
     (out / "matte" / "3" / "frame7.png").write_bytes(b"damaged")
     assert run(frames, several, out, Scoring(unsure), write=["matte"], resume=True)[0].kept == 7
     assert contents(out / "matte") == contents(written / "matte")
-    with pytest.raises(InputError, match="gives no probabilities, which mattes are made of"):
+    with pytest.raises(InputError, match="gives no probabilities, which mattes and"):
         run(frames, several, tmp_path / "none", Noisy(), write=["matte"])
 
 
