@@ -17,6 +17,15 @@ video file are 00000, 00001, ...), with the ids of the mask. The first frame's m
 Next to them lie contact_sheet.jpg, with --overlay also overlay.mp4, and run.json, which says what
 the masks were made from.
 
+For other programs, --write=cutouts,coco (any of these; masks are written always):
+  overlay   overlay.mp4, as --overlay does
+  cutouts   cutouts/ID/NAME.png, each object on transparent ground, and cutouts.webm with alpha
+  matte     matte/ID/NAME.png, soft edges: probabilities, 8-bit gray; masks do not hold them, so
+            with --resume frames without them are computed again
+  coco      annotations.json, run lengths in the form of YouTube-VIS (needs pycocotools)
+  ytvos     Annotations/VIDEO/NAME.png and meta.json, the layout of YouTube-VOS
+  video     labels.mkv, lossless (FFV1), gray levels are ids
+
 Objects that appear later: give a folder as --mask, with masks named like their frames. The first
 one starts the video (earlier frames get empty masks); each later one adds the objects whose ids no
 earlier mask has, and the ids tracked already are ignored in it. A mask that fits no frame is an
@@ -26,6 +35,11 @@ A run that was stopped, by Ctrl-C, a full disk or a crash, goes on where it was:
   feelvos-segment ... --resume
 The masks match an uninterrupted run. A folder with masks is touched with --resume or
 --overwrite only, and no file in it that this program did not write; run.json lists those it did.
+
+Which frames are wrong? The run ends with the frames that are least sure, where there are any;
+confidence.csv has the mean margin of the probabilities (0 to 1) and the area of each object in
+each frame, confidence.png draws it over time (needs matplotlib); --save_confidence adds a picture
+of each frame.
 
 An object that is in none of the last masks is named at the end; run.json says in which frames each
 object is seen.
@@ -51,7 +65,9 @@ from absl import flags
 from feelvos_tf import checkpoint_file
 from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag
 from feelvos_tf.config import Memory
-from feelvos_tf.video.segment import Summary, segment_video
+from feelvos_tf.video.outputs import KINDS
+from feelvos_tf.video.segment import segment_video
+from feelvos_tf.video.summary import Summary
 
 if TYPE_CHECKING:
     from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -66,6 +82,14 @@ _OVERLAY = flags.DEFINE_bool(
 )
 _CONTACT_SHEET = flags.DEFINE_bool(
     "contact_sheet", True, "Write contact_sheet.jpg: frames from all over the video."
+)
+_WRITE = flags.DEFINE_list(
+    "write", [], f"What to write beside the masks, some of {', '.join(KINDS)}; see above."
+)
+_SAVE_CONFIDENCE = flags.DEFINE_bool(
+    "save_confidence",
+    False,
+    "Write confidence/NAME.png for each frame: 8-bit gray, white where the network is sure.",
 )
 _RESUME = flags.DEFINE_bool(
     "resume",
@@ -141,8 +165,10 @@ def main(argv: list[str]) -> None:
     """Segments as the flags say."""
     del argv
     video, mask = _VIDEO.value, _MASK.value
-    if _DEMO.value and (video or mask or _RESUME.value or _FPS.value):
-        raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume, --fps")
+    if _DEMO.value and (video or mask or _RESUME.value or _FPS.value or _WRITE.value):
+        raise absl_app.UsageError(
+            "--demo goes with none of --video, --mask, --resume, --fps, --write"
+        )
     if not _DEMO.value and not (video and mask):
         lacking = _MASK if video else _VIDEO
         raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
@@ -173,6 +199,8 @@ def main(argv: list[str]) -> None:
             settings=settings,
             overlay=_OVERLAY.value,
             contact_sheet=_CONTACT_SHEET.value,
+            write=_WRITE.value,
+            save_confidence=_SAVE_CONFIDENCE.value,
             resume=_RESUME.value,
             overwrite=_OVERWRITE.value,
             on_error=_ON_ERROR.value,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
-import pathlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -19,42 +17,17 @@ from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.kept_state import Kept
+from feelvos_tf.video.labeled_frame import KnownIds, LabeledFrame
+from feelvos_tf.video.outputs import Outputs, checked_kinds, output_names
 from feelvos_tf.video.pictures import Pictures, picture_names
 from feelvos_tf.video.progress import progress_shown, warnings_to
+from feelvos_tf.video.scores import Scores, with_scores
 from feelvos_tf.video.segment_output import SegmentOutput
 from feelvos_tf.video.sightings import Sightings
+from feelvos_tf.video.summary import Summary
 from feelvos_tf.video.tracker import Segmenter, Tracker
 
 _WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What a run did.
-
-    Attributes:
-      masks: number of masks in the folder, those of an earlier run included.
-      kept: number of masks that an earlier run had finished.
-      skipped: number of frames without a mask because they could not be read.
-      seconds: wall time from the first frame computed to the last file written.
-      first_frames: how many of the frames computed had the network compiled.
-      first_seconds: the part of `seconds` that these took.
-      frames_per_second: of the other frames in the rest of `seconds`, reading and writing
-        included; None where there are no others.
-      peak_memory: largest resident size of this process so far, in bytes; None where the system
-        does not say.
-      files: pictures written.
-    """
-
-    masks: int
-    kept: int
-    skipped: int
-    seconds: float
-    first_frames: int
-    first_seconds: float
-    frames_per_second: float | None
-    peak_memory: int | None
-    files: tuple[pathlib.Path, ...]
 
 
 def segment_video(
@@ -66,6 +39,8 @@ def segment_video(
     settings: Mapping[str, Any] | None = None,
     overlay: bool = False,
     contact_sheet: bool = True,
+    write: Iterable[str] = (),
+    save_confidence: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     on_error: str = "stop",
@@ -92,6 +67,8 @@ def segment_video(
         other ones are not resumed.
       overlay: also write overlay.mp4, the frames with their labels drawn in.
       contact_sheet: also write contact_sheet.jpg, frames from all over the video.
+      write: what else to write, some of `outputs.KINDS`; "overlay" is as `overlay`.
+      save_confidence: also write a picture a frame of how sure the method is.
       resume: go on after the masks that `output` holds. The result is the same as that of a run
         that was never stopped.
       overwrite: remove what an earlier run left in `output`, and start anew.
@@ -112,8 +89,10 @@ def segment_video(
 
     Raises:
       InputError: something given cannot be used, see `open_frames`, `GivenMasks`,
-        `SegmentOutput` and the segmenter. Masks finished before stay.
+        `SegmentOutput`, `Outputs` and the segmenter. Masks finished before stay.
     """
+    kinds = checked_kinds(write)
+    overlay = overlay or "overlay" in kinds
     with warnings_to(say):
         source = open_frames(video, on_error=on_error, frame_rate=frame_rate)
         size = source.size
@@ -135,10 +114,17 @@ def segment_video(
                 _identity(size, given, settings),
                 resume=resume,
                 overwrite=overwrite,
-                pictures=picture_names(overlay, contact_sheet),
+                pictures=[
+                    *picture_names(overlay, contact_sheet),
+                    *output_names(kinds, save_confidence, names),
+                ],
                 inputs=_files_read(source, given, mask, inputs),
             ) as folder:
-                tracker = Tracker(make_segmenter(), given)
+                segmenter, scores = with_scores(
+                    make_segmenter(), needed="matte" in kinds or save_confidence
+                )
+                tracker = Tracker(segmenter, given)
+                known = KnownIds(given.entries)
                 folder.begin(
                     video=str(source.path.resolve()),
                     mask=os.path.abspath(mask),
@@ -147,15 +133,33 @@ def segment_video(
                         "on_error": on_error,
                         "overlay": overlay,
                         "contact_sheet": contact_sheet,
+                        "write": kinds,
+                        "save_confidence": save_confidence,
                         "ignore_label": ignore_label,
                         "mask_threshold": mask_threshold,
                         "snap_mask": snap_mask,
                     },
                 )
-                with Pictures(
-                    folder.folder, source, len(names), overlay=overlay, contact_sheet=contact_sheet
-                ) as pictures:
-                    run = _Run(folder, tracker, pictures, sightings)
+                with (
+                    Pictures(
+                        folder.folder,
+                        source,
+                        len(names),
+                        overlay=overlay,
+                        contact_sheet=contact_sheet,
+                    ) as pictures,
+                    Outputs(
+                        folder.folder,
+                        source,
+                        names,
+                        kinds,
+                        known,
+                        save_confidence=save_confidence,
+                        resume=resume,
+                    ) as outputs,
+                ):
+                    folder.holds = outputs.holds
+                    run = _Run(folder, tracker, pictures, outputs, sightings, known, scores)
                     if resume:
                         run.resume(names, say)
                     frames = run.frames(source)
@@ -164,13 +168,16 @@ def segment_video(
                     for _ in frames:
                         pass
                     tracker.finish(source)
-                folder.finish(sightings.to_dict(), run.kept + run.computed)
+                confidence = outputs.confidence.summary()
+                folder.finish(sightings.to_dict(), run.kept + run.computed, confidence)
         except BaseException:
             if run is not None and run.kept + run.computed:
                 say(f"finished masks stay in {folder.folder}; {go_on}")
             raise
         for line in sightings.lines():
             say(line)
+        if confidence is not None and confidence["look_at"]:
+            say(f"look at frames {', '.join(confidence['look_at'])}: the least sure ones")
     return run.summary(len(source))
 
 
@@ -178,11 +185,20 @@ class _Run:
     """Takes frames to masks, and counts."""
 
     def __init__(
-        self, output: SegmentOutput, tracker: Tracker, pictures: Pictures, sightings: Sightings
+        self,
+        output: SegmentOutput,
+        tracker: Tracker,
+        pictures: Pictures,
+        outputs: Outputs,
+        sightings: Sightings,
+        known: KnownIds,
+        scores: Callable[[], Scores | None],
     ) -> None:
         self._output = output
         self._tracker = tracker
         self._pictures = pictures
+        self._outputs = outputs
+        self._known, self._scores = known, scores
         self._sightings = sightings
         self._resume = False
         self._kept_state: Kept | None = None
@@ -217,6 +233,7 @@ class _Run:
         with contextlib.closing(frames):
             for frame in frames:
                 labels = self._output.stored(frame.name) if self._resume else None
+                kept = labels is not None
                 if labels is None:
                     if self._resume and not self._tracker.labels_hold_all:
                         raise InputError(
@@ -229,11 +246,14 @@ class _Run:
                     self._resume = False
                     labels = self._compute(frame)
                     self._output.write(frame.name, labels)
-                    self._keep_state(frame)
                 else:
                     self._take_over(frame, labels)
                 self._sightings.add(frame.name, labels)
                 self._pictures.add(frame, labels)
+                ids = self._known.up_to(frame.index)
+                self._outputs.add(LabeledFrame(frame, labels, ids, kept, self._scores()))
+                if not kept:
+                    self._keep_state(frame)
                 yield frame
 
     def _take_over(self, frame: Frame, labels: np.ndarray) -> None:
@@ -252,6 +272,7 @@ class _Run:
             return
         state = self._tracker.state()
         if state is not None:
+            self._outputs.flush()
             self._output.keep_state(Kept(frame.name, self.kept + self.computed, state))
 
     def _compute(self, frame: Frame) -> np.ndarray:
@@ -283,7 +304,7 @@ class _Run:
             first_seconds=warm - began,
             frames_per_second=rate,
             peak_memory=peak_memory(),
-            files=tuple(self._pictures.files),
+            files=(*self._pictures.files, *self._outputs.files),
         )
 
 
