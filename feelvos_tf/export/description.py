@@ -16,8 +16,8 @@ from feelvos_tf.version import __version__
 DIMENSIONS = {
     "H": "height of the frames in pixels, any",
     "W": "width of the frames in pixels, any",
-    "h": f"height at stride {_STRIDE}: (H - 1) // {_STRIDE} + 1, of the reduced frame where max_side "
-    "is set",
+    "h": f"height at stride {_STRIDE}: (H - 1) // {_STRIDE} + 1, of the reduced frame where "
+    "max_side is set",
     "w": f"width at stride {_STRIDE}",
     "N": "objects and background, at least 2",
     "C": "channels of the embedding",

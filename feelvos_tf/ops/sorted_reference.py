@@ -83,33 +83,6 @@ def prepare(reference: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tenso
     return Reference(keys, pixels, objects)
 
 
-def extend(
-    prepared: Reference, reference: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tensor
-) -> Reference:
-    """Adds pixels to a prepared reference.
-
-    Args:
-      prepared: what there is; its objects are among the first num_objects.
-      reference: float32 [R, C], further pixels.
-      labels: int32 [R]; pixels outside 0..num_objects-1 are left out.
-      num_objects: integer or int32 scalar.
-
-    Returns:
-      A Reference to all of them; its `pixels` count the old keys, then the new pixels kept.
-    """
-    real = prepared.pixels >= 0
-    known = tf.tile(prepared.objects, [SLOTS])
-    inside = (labels >= 0) & (labels < num_objects)
-    keys = tf.concat(
-        [tf.boolean_mask(prepared.keys[:, :-1], real), tf.boolean_mask(reference, inside)], axis=0
-    )
-    return prepare(
-        keys,
-        tf.concat([tf.boolean_mask(known, real), tf.boolean_mask(labels, inside)], axis=0),
-        num_objects,
-    )
-
-
 def subsample(
     labels: tf.Tensor, num_objects: int | tf.Tensor, most: int, seed: int | tf.Tensor
 ) -> tf.Tensor:
