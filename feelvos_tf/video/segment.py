@@ -7,13 +7,14 @@ import dataclasses
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.process_memory import peak_memory
+from feelvos_tf.video.frame_range import frame_range
 from feelvos_tf.video.frame_source import Frame, FrameSource
 from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
@@ -73,6 +74,9 @@ def segment_video(
     ignore_label: int | None = None,
     mask_threshold: int | None = None,
     snap_mask: bool = False,
+    first_masks_only: bool = False,
+    start: str | int | None = None,
+    end: str | int | None = None,
     inputs: Iterable[str | os.PathLike[str]] = (),
     go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
@@ -81,7 +85,7 @@ def segment_video(
     """Labels every frame and writes one palette PNG for each, named like it.
 
     Reading, computing and writing overlap, and memory does not grow with the video. The masks
-    given are copied for their objects; frames before the first one get empty masks.
+    given are copied into the output; frames before the first one get empty masks.
 
     Args:
       video: folder of JPEG/PNG images, or a video file.
@@ -101,6 +105,11 @@ def segment_video(
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
       mask_threshold: see `read_mask`'s `threshold`.
       snap_mask: see `read_mask`'s `snap`.
+      first_masks_only: take from later masks only objects whose ids no earlier mask has, see
+        `GivenMasks`.
+      start: frame to begin with, by name or by its number from 0; None for the first. The frames
+        before get no masks. One mask given as a file is this frame's.
+      end: last frame, likewise; None for the last there is.
       inputs: further files that the method reads and that must not be written over.
       go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
@@ -115,13 +124,22 @@ def segment_video(
         `SegmentOutput` and the segmenter. Masks finished before stay.
     """
     with warnings_to(say):
-        source = open_frames(video, on_error=on_error, frame_rate=frame_rate)
-        size = source.size
+        whole = open_frames(video, on_error=on_error, frame_rate=frame_rate)
+        size = whole.size
         # A video file's names are known beforehand, its exact length is not.
-        names = source.names or [f"{index:05d}" for index in range(len(source))]
+        all_names = whole.names or [f"{index:05d}" for index in range(len(whole))]
+        source = frame_range(whole, all_names, start, end)
+        names = all_names if source is whole else source.names or []
         say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
         given = GivenMasks(
-            mask, names, size, ignore_label, threshold=mask_threshold, snap=snap_mask
+            mask,
+            names,
+            size,
+            ignore_label,
+            threshold=mask_threshold,
+            snap=snap_mask,
+            first_only=first_masks_only,
+            unused=set(all_names) - set(names),
         )
         for line in given.notes:
             say(line)
@@ -132,11 +150,11 @@ def segment_video(
                 output,
                 names,
                 size,
-                _identity(size, given, settings),
+                _identity(size, given, settings, names if source is not whole else None),
                 resume=resume,
                 overwrite=overwrite,
                 pictures=picture_names(overlay, contact_sheet),
-                inputs=_files_read(source, given, mask, inputs),
+                inputs=_files_read(whole, given, mask, inputs),
             ) as folder:
                 tracker = Tracker(make_segmenter(), given)
                 folder.begin(
@@ -150,6 +168,9 @@ def segment_video(
                         "ignore_label": ignore_label,
                         "mask_threshold": mask_threshold,
                         "snap_mask": snap_mask,
+                        "first_masks_only": first_masks_only,
+                        "start": start,
+                        "end": end,
                     },
                 )
                 with Pictures(
@@ -288,11 +309,15 @@ class _Run:
 
 
 def _identity(
-    size: tuple[int, int], given: GivenMasks, settings: Mapping[str, Any] | None
+    size: tuple[int, int],
+    given: GivenMasks,
+    settings: Mapping[str, Any] | None,
+    part: Sequence[str] | None,
 ) -> dict[str, Any]:
     """What the masks of a run depend on, as JSON gives it back; the frames are taken on trust."""
     masks = {entry.name: [*entry.ids, f"{entry.checksum:08x}"] for entry in given.entries}
-    return {"size": list(size), "masks": masks, **(settings or {})}
+    frames = {} if part is None else {"frames": [part[0], part[-1]]}
+    return {"size": list(size), "masks": masks, **frames, **(settings or {})}
 
 
 def _files_read(

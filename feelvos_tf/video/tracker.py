@@ -1,4 +1,4 @@
-"""Takes a segmenter through a video: where it begins, and where objects come in."""
+"""Takes a segmenter through a video: where it begins, and what later masks tell it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Segmenter(Protocol):
     def step(self, frame: np.ndarray) -> np.ndarray: ...
 
     def add_objects(self, mask: np.ndarray) -> np.ndarray: ...
+
+    def correct(self, mask: np.ndarray) -> np.ndarray: ...
 
     @property
     def labels_hold_all(self) -> bool: ...
@@ -57,7 +59,7 @@ class Tracker:
             return self._begin(frame, entry)
         self._catch_up()
         labels = self._segmenter.step(frame.image)
-        return labels if entry is None else self._add(entry)
+        return labels if entry is None else self._tell(entry)
 
     @property
     def labels_hold_all(self) -> bool:
@@ -88,7 +90,7 @@ class Tracker:
         elif entry is not None:
             # The reference takes in this frame's embedding.
             self._segmenter.resume(frame.image, labels)
-            self._add(entry)
+            self._tell(entry)
             self._last = None
         else:
             self._last = frame, labels
@@ -120,14 +122,16 @@ class Tracker:
 
     def _begin(self, frame: Frame, entry: GivenMask) -> np.ndarray:
         mask = self._given.read(entry)
-        with _named(entry):
+        with named(entry):
             self._segmenter.reset(frame.image, mask)
         self._known.update(entry.ids)
         return np.where(np.isin(mask, entry.ids), mask, 0).astype(np.uint8)
 
-    def _add(self, entry: GivenMask) -> np.ndarray:
-        with _named(entry):
-            return self._segmenter.add_objects(self._given.read(entry))
+    def _tell(self, entry: GivenMask) -> np.ndarray:
+        """Tells the segmenter what a later mask says of the frame just stepped."""
+        tell = self._segmenter.correct if entry.whole else self._segmenter.add_objects
+        with named(entry):
+            return tell(self._given.read(entry))
 
     def _catch_up(self) -> None:
         if self._last is not None:
@@ -137,11 +141,11 @@ class Tracker:
 
 
 def _frame_missing(entry: GivenMask, reason: str) -> str:
-    return f"{entry.path}: brings in objects in frame {entry.name}, but {reason}"
+    return f"{entry.path}: is the mask of frame {entry.name}, but {reason}"
 
 
 @contextlib.contextmanager
-def _named(entry: GivenMask) -> Iterator[None]:
+def named(entry: GivenMask) -> Iterator[None]:
     """Puts the file of a mask in front of what the segmenter has against it."""
     try:
         yield
