@@ -25,6 +25,10 @@ true mask of every frame gives nothing away. A mask that fits no frame is an err
 A mask is wrong from frame 40 on: paint the right one, put it beside the first into a folder, each
 named like its frame, and run again with --mask=FOLDER and --overwrite.
 
+Start in the middle: name the mask like its frame and give its folder. The frames before it are then
+computed backwards (--direction=both, the default in that case). With masks of several frames each
+frame follows from the nearest of them and is compared with all.
+
 A part of the video: --start=00040 --end=00099, by name or by number from 0. A mask given as one
 file is then that of the frame --start.
 
@@ -138,6 +142,14 @@ _START = flags.DEFINE_string(
     "start", None, "First frame, by name or by number from 0; by default the video's first."
 )
 _END = flags.DEFINE_string("end", None, "Last frame, by name or number; by default the last.")
+_DIRECTION = flags.DEFINE_enum(
+    "direction",
+    None,
+    ["forward", "backward", "both"],
+    "forward: frames follow from masks before them, as in a stream. backward: from the next mask "
+    "after them. both: from the nearest mask, and all masks are known; the default where the "
+    "first mask is not in the first frame, else forward.",
+)
 _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
     "max_reference_pixels",
     None,
@@ -201,6 +213,7 @@ def main(argv: list[str]) -> None:
             first_masks_only=_FIRST_MASKS_ONLY.value,
             start=_START.value,
             end=_END.value,
+            direction=_DIRECTION.value,
             inputs=[checkpoint],
             progress=not app.QUIET.value,
             say=_say,

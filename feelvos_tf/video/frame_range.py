@@ -39,6 +39,16 @@ class FrameRange(FrameSource):
     def __len__(self) -> int:
         return (len(self.whole) if self._last is None else self._last + 1) - self.first
 
+    def exact_length(self) -> int:
+        """See FrameSource.exact_length."""
+        whole = self.whole.exact_length()
+        return (whole if self._last is None else min(whole, self._last + 1)) - self.first
+
+    def chunk(self, first: int, last: int) -> list[Frame]:
+        """See FrameSource.chunk."""
+        frames = self.whole.chunk(self.first + first, self.first + last)
+        return [dataclasses.replace(frame, index=frame.index - self.first) for frame in frames]
+
     def iterate(self, start: int = 0) -> Iterator[Frame]:
         """See FrameSource.iterate."""
         frames = self.whole.iterate(self.first + start)

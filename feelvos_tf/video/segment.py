@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
-import pathlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,46 +14,22 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.process_memory import peak_memory
 from feelvos_tf.video.frame_range import frame_range
 from feelvos_tf.video.frame_source import Frame, FrameSource
-from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
+from feelvos_tf.video.frames import FolderFrames, natural_key, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.kept_state import Kept
+from feelvos_tf.video.pass_tracker import PassTracker
+from feelvos_tf.video.passes import FramesInPasses, names_in_order, planned
 from feelvos_tf.video.pictures import Pictures, picture_names
 from feelvos_tf.video.progress import progress_shown, warnings_to
 from feelvos_tf.video.segment_output import SegmentOutput
 from feelvos_tf.video.sightings import Sightings
+from feelvos_tf.video.summary import Summary
 from feelvos_tf.video.tracker import Segmenter, Tracker
 
+__all__ = ["Summary", "segment_video"]
+
 _WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What a run did.
-
-    Attributes:
-      masks: number of masks in the folder, those of an earlier run included.
-      kept: number of masks that an earlier run had finished.
-      skipped: number of frames without a mask because they could not be read.
-      seconds: wall time from the first frame computed to the last file written.
-      first_frames: how many of the frames computed had the network compiled.
-      first_seconds: the part of `seconds` that these took.
-      frames_per_second: of the other frames in the rest of `seconds`, reading and writing
-        included; None where there are no others.
-      peak_memory: largest resident size of this process so far, in bytes; None where the system
-        does not say.
-      files: pictures written.
-    """
-
-    masks: int
-    kept: int
-    skipped: int
-    seconds: float
-    first_frames: int
-    first_seconds: float
-    frames_per_second: float | None
-    peak_memory: int | None
-    files: tuple[pathlib.Path, ...]
 
 
 def segment_video(
@@ -77,6 +51,7 @@ def segment_video(
     first_masks_only: bool = False,
     start: str | int | None = None,
     end: str | int | None = None,
+    direction: str | None = None,
     inputs: Iterable[str | os.PathLike[str]] = (),
     go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
@@ -110,6 +85,8 @@ def segment_video(
       start: frame to begin with, by name or by its number from 0; None for the first. The frames
         before get no masks. One mask given as a file is this frame's.
       end: last frame, likewise; None for the last there is.
+      direction: "forward", "backward" or "both", see `passes`; None for "both" where frames come
+        before the first mask, else "forward".
       inputs: further files that the method reads and that must not be written over.
       go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
@@ -143,6 +120,10 @@ def segment_video(
         )
         for line in given.notes:
             say(line)
+        direction, passes = planned(direction, given.entries, source)
+        if passes is not None:
+            say(f"direction {direction}: {len(passes)} passes away from given frames")
+            names = names_in_order(names, passes)
         sightings = Sightings({entry.name: entry.ids for entry in given.entries})
         run = None
         try:
@@ -150,13 +131,20 @@ def segment_video(
                 output,
                 names,
                 size,
-                _identity(size, given, settings, names if source is not whole else None),
+                _identity(size, given, settings, direction, source is not whole and names),
                 resume=resume,
                 overwrite=overwrite,
                 pictures=picture_names(overlay, contact_sheet),
                 inputs=_files_read(whole, given, mask, inputs),
             ) as folder:
-                tracker = Tracker(make_segmenter(), given)
+                segmenter = make_segmenter()
+                tracker: Tracker | PassTracker
+                frames: Iterable[Frame] = source
+                if passes is None:
+                    tracker = Tracker(segmenter, given)
+                else:
+                    tracker = PassTracker(segmenter, given, passes, source)
+                    frames = FramesInPasses(source, passes)
                 folder.begin(
                     video=str(source.path.resolve()),
                     mask=os.path.abspath(mask),
@@ -171,19 +159,22 @@ def segment_video(
                         "first_masks_only": first_masks_only,
                         "start": start,
                         "end": end,
+                        "direction": direction,
                     },
                 )
                 with Pictures(
                     folder.folder, source, len(names), overlay=overlay, contact_sheet=contact_sheet
                 ) as pictures:
-                    run = _Run(folder, tracker, pictures, sightings)
+                    run = _Run(folder, tracker, pictures, sightings, passes is None)
                     if resume:
                         run.resume(names, say)
-                    frames = run.frames(source)
+                    done = run.frames(frames)
                     if progress:
-                        frames = progress_shown(frames, len(names), lambda: run.is_warm, say)
-                    for _ in frames:
+                        done = progress_shown(done, len(names), lambda: run.is_warm, say)
+                    for _ in done:
                         pass
+                    if passes is not None:
+                        run.look_through(source)
                     tracker.finish(source)
                 folder.finish(sightings.to_dict(), run.kept + run.computed)
         except BaseException:
@@ -199,8 +190,14 @@ class _Run:
     """Takes frames to masks, and counts."""
 
     def __init__(
-        self, output: SegmentOutput, tracker: Tracker, pictures: Pictures, sightings: Sightings
+        self,
+        output: SegmentOutput,
+        tracker: Tracker | PassTracker,
+        pictures: Pictures,
+        sightings: Sightings,
+        in_order: bool,
     ) -> None:
+        self._in_order = in_order
         self._output = output
         self._tracker = tracker
         self._pictures = pictures
@@ -232,7 +229,17 @@ class _Run:
                 say(f"{error}; all frames are computed again")
                 self._resume = False
 
-    def frames(self, source: FrameSource) -> Iterator[Frame]:
+    def look_through(self, source: FrameSource) -> None:
+        """Takes finished masks, which came in another order, to pictures and sightings."""
+        self._output.flush()
+        with contextlib.closing(prefetch(source)) as frames:
+            for frame in frames:
+                labels = self._output.stored(frame.name)
+                if labels is not None:
+                    self._sightings.add(frame.name, labels)
+                    self._pictures.add(frame, labels)
+
+    def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
         """Yields every frame when its mask is on the way to its file."""
         frames = prefetch(source)
         with contextlib.closing(frames):
@@ -253,8 +260,9 @@ class _Run:
                     self._keep_state(frame)
                 else:
                     self._take_over(frame, labels)
-                self._sightings.add(frame.name, labels)
-                self._pictures.add(frame, labels)
+                if self._in_order:
+                    self._sightings.add(frame.name, labels)
+                    self._pictures.add(frame, labels)
                 yield frame
 
     def _take_over(self, frame: Frame, labels: np.ndarray) -> None:
@@ -312,12 +320,15 @@ def _identity(
     size: tuple[int, int],
     given: GivenMasks,
     settings: Mapping[str, Any] | None,
-    part: Sequence[str] | None,
+    direction: str,
+    part: Sequence[str] | Literal[False],
 ) -> dict[str, Any]:
     """What the masks of a run depend on, as JSON gives it back; the frames are taken on trust."""
     masks = {entry.name: [*entry.ids, f"{entry.checksum:08x}"] for entry in given.entries}
-    frames = {} if part is None else {"frames": [part[0], part[-1]]}
-    return {"size": list(size), "masks": masks, **frames, **(settings or {})}
+    made = {"size": list(size), "masks": masks, **(settings or {})}
+    if part:
+        made["frames"] = [min(part, key=natural_key), max(part, key=natural_key)]
+    return made if direction == "forward" else {**made, "direction": direction}
 
 
 def _files_read(

@@ -24,6 +24,10 @@ class Segmenter(Protocol):
 
     def correct(self, mask: np.ndarray) -> np.ndarray: ...
 
+    def add_reference(
+        self, frame: np.ndarray, mask: np.ndarray, *, objects_only: bool = False
+    ) -> None: ...
+
     @property
     def labels_hold_all(self) -> bool: ...
 
@@ -100,24 +104,19 @@ class Tracker:
         entry = self._entry_of(frame)
         if entry is not None:
             self._known.update(entry.ids)
-        strangers = set(np.unique(labels).tolist()) - self._known
-        if strangers:
-            raise InputError(
-                f"the finished mask of frame {frame.name} holds id "
-                f"{min(strangers)}, which no mask given has up to there"
-            )
+        check_known(frame, labels, self._known)
         return entry
 
     def finish(self, source: FrameSource) -> None:
         """Raises InputError where a given mask's frame never came."""
         if self._waiting:
-            raise InputError(_frame_missing(self._waiting[0], f"{source.path} has no such frame"))
+            raise InputError(frame_missing(self._waiting[0], f"{source.path} has no such frame"))
 
     def _entry_of(self, frame: Frame) -> GivenMask | None:
         if not self._waiting or frame.index < self._waiting[0].index:
             return None
         if frame.index > self._waiting[0].index:
-            raise InputError(_frame_missing(self._waiting[0], "that frame cannot be read"))
+            raise InputError(frame_missing(self._waiting[0], "that frame cannot be read"))
         return self._waiting.pop(0)
 
     def _begin(self, frame: Frame, entry: GivenMask) -> np.ndarray:
@@ -140,7 +139,18 @@ class Tracker:
             self._last = None
 
 
-def _frame_missing(entry: GivenMask, reason: str) -> str:
+def check_known(frame: Frame, labels: np.ndarray, known: set[int]) -> None:
+    """InputError where a finished mask, uint8 [H, W], holds an id that is not among `known`."""
+    strangers = set(np.unique(labels).tolist()) - known
+    if strangers:
+        raise InputError(
+            f"the finished mask of frame {frame.name} holds id "
+            f"{min(strangers)}, which no mask given has up to there"
+        )
+
+
+def frame_missing(entry: GivenMask, reason: str) -> str:
+    """Says that the frame of a mask is not there."""
     return f"{entry.path}: is the mask of frame {entry.name}, but {reason}"
 
 

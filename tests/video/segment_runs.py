@@ -92,10 +92,16 @@ def square(*ids):
     return mask
 
 
-def run(video, mask, output, segmenter=None, **options):
+def run(video, mask, output, segmenter=None, direction="forward", **options):
     lines = []
     summary = segment_video(
-        video, mask, output, lambda: segmenter or Noisy(), say=lines.append, **options
+        video,
+        mask,
+        output,
+        lambda: segmenter or Noisy(),
+        direction=direction,
+        say=lines.append,
+        **options,
     )
     return summary, lines
 
