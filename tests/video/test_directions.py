@@ -157,3 +157,25 @@ def test_plans():
         (b, [6, 5, 4, 3]),
         (a, [2, 1, 0]),
     ]
+
+
+@pytest.mark.parametrize("codec,options", [("libx264", {"g": "7"}), ("mpeg4", {"g": "5"})])
+def test_frames_between_keyframes_are_the_same_after_seeking(codec, options, tmp_path, monkeypatch):
+    import av
+
+    picture = np.random.default_rng(0).integers(0, 256, (34, 48, 3), np.uint8)
+    with av.open(str(tmp_path / "v.mp4"), "w") as container:
+        stream = container.add_stream(codec, rate=10, options={"bf": "2", **options})
+        stream.width, stream.height, stream.pix_fmt = 48, 34, "yuv420p"
+        for i in range(40):
+            image = av.VideoFrame.from_ndarray(np.roll(picture, i, 1), format="rgb24")
+            container.mux(stream.encode(image))
+        container.mux(stream.encode(None))
+    wanted = list(open_frames(tmp_path / "v.mp4"))
+    source = VideoFileFrames(tmp_path / "v.mp4")
+    monkeypatch.setattr(source, "iterate", None)  # nothing is decoded from the beginning
+    for first in range(0, len(wanted), 3):
+        chunk = source.chunk(first, first + 2)
+        assert [frame.index for frame in chunk] == list(range(first, min(first + 3, len(wanted))))
+        for frame in chunk:
+            np.testing.assert_array_equal(frame.image, wanted[frame.index].image)
