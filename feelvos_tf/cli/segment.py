@@ -26,10 +26,21 @@ For other programs, --write=cutouts,coco (any of these; masks are written always
   ytvos     Annotations/VIDEO/NAME.png and meta.json, the layout of YouTube-VOS
   video     labels.mkv, lossless (FFV1), gray levels are ids
 
-Objects that appear later: give a folder as --mask, with masks named like their frames. The first
-one starts the video (earlier frames get empty masks); each later one adds the objects whose ids no
-earlier mask has, and the ids tracked already are ignored in it. A mask that fits no frame is an
-error.
+Several masks: give a folder as --mask, with masks named like their frames. The first one with an
+object starts the video. Each later one is copied into OUT and corrects the objects from there on:
+what it lacks is not in that frame. One that holds new ids alone adds these objects, and the others
+go on. With --first_masks_only a later mask counts for its new ids alone, so that a folder with the
+true mask of every frame gives nothing away. A mask that fits no frame is an error.
+
+A mask is wrong from frame 40 on: paint the right one, put it beside the first into a folder, each
+named like its frame, and run again with --mask=FOLDER and --overwrite.
+
+Start in the middle: name the mask like its frame and give its folder. The frames before it are then
+computed backwards (--direction=both, the default in that case). With masks of several frames each
+frame follows from the nearest of them and is compared with all.
+
+A part of the video: --start=00040 --end=00099, by name or by number from 0. A mask given as one
+file is then that of the frame --start.
 
 A run that was stopped, by Ctrl-C, a full disk or a crash, goes on where it was:
   feelvos-segment ... --resume
@@ -141,6 +152,23 @@ _SNAP_MASK = flags.DEFINE_bool(
     "Give each pixel of the mask the nearest of the colors that fill areas, "
     "for smoothed edges and JPEG. Exact where the colors are far apart.",
 )
+_FIRST_MASKS_ONLY = flags.DEFINE_bool(
+    "first_masks_only",
+    False,
+    "Take from later masks only the objects whose ids no earlier mask has.",
+)
+_START = flags.DEFINE_string(
+    "start", None, "First frame, by name or by number from 0; by default the video's first."
+)
+_END = flags.DEFINE_string("end", None, "Last frame, by name or number; by default the last.")
+_DIRECTION = flags.DEFINE_enum(
+    "direction",
+    None,
+    ["forward", "backward", "both"],
+    "forward: frames follow from masks before them, as in a stream. backward: from the next mask "
+    "after them. both: from the nearest mask, and all masks are known; the default where the "
+    "first mask is not in the first frame, else forward.",
+)
 _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
     "max_reference_pixels",
     None,
@@ -208,6 +236,10 @@ def main(argv: list[str]) -> None:
             ignore_label=_IGNORE_LABEL.value,
             mask_threshold=_MASK_THRESHOLD.value,
             snap_mask=_SNAP_MASK.value,
+            first_masks_only=_FIRST_MASKS_ONLY.value,
+            start=_START.value,
+            end=_END.value,
+            direction=_DIRECTION.value,
             inputs=[checkpoint],
             progress=not app.QUIET.value,
             say=_say,

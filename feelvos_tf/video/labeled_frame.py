@@ -44,12 +44,19 @@ class LabeledFrame:
 class KnownIds:
     """Which objects have come in up to a frame."""
 
-    def __init__(self, entries: Sequence[GivenMask]) -> None:
-        """Takes the masks that bring in objects, by frame."""
+    def __init__(self, entries: Sequence[GivenMask], everywhere: bool = False) -> None:
+        """Args as follows.
+
+        Args:
+          entries: the masks that bring in objects, by frame.
+          everywhere: every object counts in every frame, as where frames are computed backwards.
+        """
         self._starts = [entry.index for entry in entries]
         self._ids: list[tuple[int, ...]] = [()]
         for entry in entries:
             self._ids.append(tuple(sorted({*self._ids[-1], *entry.ids})))
+        if everywhere:
+            self._ids = self._ids[-1:] * len(self._ids)
 
     def up_to(self, index: int) -> tuple[int, ...]:
         """Ids, ascending, of the objects of the frame at `index` and of those before it."""

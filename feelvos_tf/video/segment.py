@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.process_memory import peak_memory
+from feelvos_tf.video.frame_range import frame_range
 from feelvos_tf.video.frame_source import Frame, FrameSource
-from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
+from feelvos_tf.video.frames import FolderFrames, natural_key, open_frames, prefetch
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.kept_state import Kept
 from feelvos_tf.video.labeled_frame import KnownIds, LabeledFrame
 from feelvos_tf.video.outputs import Outputs, checked_kinds, output_names
+from feelvos_tf.video.pass_tracker import PassTracker
+from feelvos_tf.video.passes import FramesInPasses, names_in_order, planned
 from feelvos_tf.video.pictures import Pictures, picture_names
 from feelvos_tf.video.progress import progress_shown, warnings_to
 from feelvos_tf.video.scores import Scores, with_scores
@@ -26,6 +29,8 @@ from feelvos_tf.video.segment_output import SegmentOutput
 from feelvos_tf.video.sightings import Sightings
 from feelvos_tf.video.summary import Summary
 from feelvos_tf.video.tracker import Segmenter, Tracker
+
+__all__ = ["Summary", "segment_video"]
 
 _WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
 
@@ -48,6 +53,10 @@ def segment_video(
     ignore_label: int | None = None,
     mask_threshold: int | None = None,
     snap_mask: bool = False,
+    first_masks_only: bool = False,
+    start: str | int | None = None,
+    end: str | int | None = None,
+    direction: str | None = None,
     inputs: Iterable[str | os.PathLike[str]] = (),
     go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
@@ -56,7 +65,7 @@ def segment_video(
     """Labels every frame and writes one palette PNG for each, named like it.
 
     Reading, computing and writing overlap, and memory does not grow with the video. The masks
-    given are copied for their objects; frames before the first one get empty masks.
+    given are copied into the output; frames before the first one get empty masks.
 
     Args:
       video: folder of JPEG/PNG images, or a video file.
@@ -78,6 +87,13 @@ def segment_video(
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
       mask_threshold: see `read_mask`'s `threshold`.
       snap_mask: see `read_mask`'s `snap`.
+      first_masks_only: take from later masks only objects whose ids no earlier mask has, see
+        `GivenMasks`.
+      start: frame to begin with, by name or by its number from 0; None for the first. The frames
+        before get no masks. One mask given as a file is this frame's.
+      end: last frame, likewise; None for the last there is.
+      direction: "forward", "backward" or "both", see `passes`; None for "both" where frames come
+        before the first mask, else "forward".
       inputs: further files that the method reads and that must not be written over.
       go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
@@ -94,16 +110,35 @@ def segment_video(
     kinds = checked_kinds(write)
     overlay = overlay or "overlay" in kinds
     with warnings_to(say):
-        source = open_frames(video, on_error=on_error, frame_rate=frame_rate)
-        size = source.size
+        whole = open_frames(video, on_error=on_error, frame_rate=frame_rate)
+        size = whole.size
         # A video file's names are known beforehand, its exact length is not.
-        names = source.names or [f"{index:05d}" for index in range(len(source))]
+        all_names = whole.names or [f"{index:05d}" for index in range(len(whole))]
+        source = frame_range(whole, all_names, start, end)
+        names = all_names if source is whole else source.names or []
         say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
         given = GivenMasks(
-            mask, names, size, ignore_label, threshold=mask_threshold, snap=snap_mask
+            mask,
+            names,
+            size,
+            ignore_label,
+            threshold=mask_threshold,
+            snap=snap_mask,
+            first_only=first_masks_only,
+            unused=set(all_names) - set(names),
         )
         for line in given.notes:
             say(line)
+        direction, passes = planned(direction, given.entries, source)
+        soft, in_time = "matte" in kinds or save_confidence, names
+        if passes is not None:
+            say(f"direction {direction}: {len(passes)} passes away from given frames")
+            if soft:
+                raise InputError(
+                    f"mattes and pictures of confidence go with the direction forward alone, "
+                    f"not with {direction}"
+                )
+            names = names_in_order(names, passes)
         sightings = Sightings({entry.name: entry.ids for entry in given.entries})
         run = None
         try:
@@ -111,20 +146,24 @@ def segment_video(
                 output,
                 names,
                 size,
-                _identity(size, given, settings),
+                _identity(size, given, settings, direction, source is not whole and names),
                 resume=resume,
                 overwrite=overwrite,
                 pictures=[
                     *picture_names(overlay, contact_sheet),
                     *output_names(kinds, save_confidence, names),
                 ],
-                inputs=_files_read(source, given, mask, inputs),
+                inputs=_files_read(whole, given, mask, inputs),
             ) as folder:
-                segmenter, scores = with_scores(
-                    make_segmenter(), needed="matte" in kinds or save_confidence
-                )
-                tracker = Tracker(segmenter, given)
-                known = KnownIds(given.entries)
+                segmenter, scores = with_scores(make_segmenter(), needed=soft)
+                tracker: Tracker | PassTracker
+                frames: Iterable[Frame] = source
+                if passes is None:
+                    tracker = Tracker(segmenter, given)
+                else:
+                    tracker = PassTracker(segmenter, given, passes, source)
+                    frames = FramesInPasses(source, passes)
+                known = KnownIds(given.entries, everywhere=passes is not None)
                 folder.begin(
                     video=str(source.path.resolve()),
                     mask=os.path.abspath(mask),
@@ -138,6 +177,10 @@ def segment_video(
                         "ignore_label": ignore_label,
                         "mask_threshold": mask_threshold,
                         "snap_mask": snap_mask,
+                        "first_masks_only": first_masks_only,
+                        "start": start,
+                        "end": end,
+                        "direction": direction,
                     },
                 )
                 with (
@@ -151,7 +194,7 @@ def segment_video(
                     Outputs(
                         folder.folder,
                         source,
-                        names,
+                        in_time,
                         kinds,
                         known,
                         save_confidence=save_confidence,
@@ -159,14 +202,18 @@ def segment_video(
                     ) as outputs,
                 ):
                     folder.holds = outputs.holds
-                    run = _Run(folder, tracker, pictures, outputs, sightings, known, scores)
+                    run = _Run(
+                        folder, tracker, pictures, outputs, sightings, known, scores, passes is None
+                    )
                     if resume:
                         run.resume(names, say)
-                    frames = run.frames(source)
+                    done = run.frames(frames)
                     if progress:
-                        frames = progress_shown(frames, len(names), lambda: run.is_warm, say)
-                    for _ in frames:
+                        done = progress_shown(done, len(names), lambda: run.is_warm, say)
+                    for _ in done:
                         pass
+                    if passes is not None:
+                        run.look_through(source)
                     tracker.finish(source)
                 confidence = outputs.confidence.summary()
                 folder.finish(sightings.to_dict(), run.kept + run.computed, confidence)
@@ -187,13 +234,15 @@ class _Run:
     def __init__(
         self,
         output: SegmentOutput,
-        tracker: Tracker,
+        tracker: Tracker | PassTracker,
         pictures: Pictures,
         outputs: Outputs,
         sightings: Sightings,
         known: KnownIds,
         scores: Callable[[], Scores | None],
+        in_order: bool,
     ) -> None:
+        self._in_order = in_order
         self._output = output
         self._tracker = tracker
         self._pictures = pictures
@@ -227,7 +276,25 @@ class _Run:
                 say(f"{error}; all frames are computed again")
                 self._resume = False
 
-    def frames(self, source: FrameSource) -> Iterator[Frame]:
+    def look_through(self, source: FrameSource) -> None:
+        """Takes finished masks, which came in another order, to pictures and sightings."""
+        self._output.flush()
+        with contextlib.closing(prefetch(source)) as frames:
+            for frame in frames:
+                labels = self._output.stored(frame.name)
+                if labels is not None:
+                    self._finished(frame, labels, kept=True, scores=None)
+
+    def _finished(
+        self, frame: Frame, labels: np.ndarray, kept: bool, scores: Scores | None
+    ) -> None:
+        """Takes a frame to all that is written of it beside its mask; frames come in order."""
+        self._sightings.add(frame.name, labels)
+        self._pictures.add(frame, labels)
+        ids = self._known.up_to(frame.index)
+        self._outputs.add(LabeledFrame(frame, labels, ids, kept, scores))
+
+    def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
         """Yields every frame when its mask is on the way to its file."""
         frames = prefetch(source)
         with contextlib.closing(frames):
@@ -248,10 +315,8 @@ class _Run:
                     self._output.write(frame.name, labels)
                 else:
                     self._take_over(frame, labels)
-                self._sightings.add(frame.name, labels)
-                self._pictures.add(frame, labels)
-                ids = self._known.up_to(frame.index)
-                self._outputs.add(LabeledFrame(frame, labels, ids, kept, self._scores()))
+                if self._in_order:
+                    self._finished(frame, labels, kept, self._scores())
                 if not kept:
                     self._keep_state(frame)
                 yield frame
@@ -309,11 +374,18 @@ class _Run:
 
 
 def _identity(
-    size: tuple[int, int], given: GivenMasks, settings: Mapping[str, Any] | None
+    size: tuple[int, int],
+    given: GivenMasks,
+    settings: Mapping[str, Any] | None,
+    direction: str,
+    part: Sequence[str] | Literal[False],
 ) -> dict[str, Any]:
     """What the masks of a run depend on, as JSON gives it back; the frames are taken on trust."""
     masks = {entry.name: [*entry.ids, f"{entry.checksum:08x}"] for entry in given.entries}
-    return {"size": list(size), "masks": masks, **(settings or {})}
+    made = {"size": list(size), "masks": masks, **(settings or {})}
+    if part:
+        made["frames"] = [min(part, key=natural_key), max(part, key=natural_key)]
+    return made if direction == "forward" else {**made, "direction": direction}
 
 
 def _files_read(

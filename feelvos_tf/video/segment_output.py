@@ -184,6 +184,10 @@ class SegmentOutput:
         self._writer.flush()
         self.state.save(kept)
 
+    def flush(self) -> None:
+        """Waits until all masks handed over are in their files."""
+        self._writer.flush()
+
     def is_finished(self, names: Iterable[str]) -> bool:
         """Whether an earlier run came to its end and all its masks are there."""
         return self._finished is not None and self._finished == self._count(names)

@@ -45,6 +45,16 @@ class Noisy:
         self._labels = np.where(mask > 0, mask, self._labels)
         return self._labels
 
+    def correct(self, mask):
+        self._ids = sorted({*self._ids, *np.unique(mask).tolist()})
+        self._reference += [zlib.crc32(self._frame.tobytes()), zlib.crc32(mask.tobytes()), 1]
+        self._labels = mask.copy()
+        return self._labels
+
+    def add_reference(self, frame, mask, *, objects_only=False):
+        self._ids = sorted({*self._ids, *np.unique(mask).tolist()})
+        self._reference += [zlib.crc32(frame.tobytes()), zlib.crc32(mask.tobytes()), objects_only]
+
     def resume(self, frame, labels):
         self._frame, self._labels = frame, labels
 
@@ -113,10 +123,16 @@ def square(*ids):
     return mask
 
 
-def run(video, mask, output, segmenter=None, **options):
+def run(video, mask, output, segmenter=None, direction="forward", **options):
     lines = []
     summary = segment_video(
-        video, mask, output, lambda: segmenter or Noisy(), say=lines.append, **options
+        video,
+        mask,
+        output,
+        lambda: segmenter or Noisy(),
+        direction=direction,
+        say=lines.append,
+        **options,
     )
     return summary, lines
 
