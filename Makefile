@@ -80,11 +80,13 @@ $(DIST_READY): requirements/dist.txt requirements/make_env.sh
 benchmark: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.benchmark
 
-# Both parts go on where they were stopped, and end at once where they are done.
+# The parts go on where they were stopped, and end at once where they are done.
 weights: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.train --experiment=small --mode=train --model_dir=runs/small
 	$(BIN)/python -m feelvos_tf.cli.train --experiment=small_clips --mode=train \
 		--model_dir=runs/small_clips
+	$(BIN)/python -m feelvos_tf.cli.train --experiment=small_hard --mode=train \
+		--model_dir=runs/small_hard
 
 pins:
 	requirements/make_pins.sh

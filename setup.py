@@ -49,6 +49,7 @@ BASE = [
     "tqdm>=4.62",
 ]
 VIDEO = ["av>=14"]
+COCO = ["pycocotools>=2.0.6"]
 EVAL = ["matplotlib>=3.5"]
 TRAIN = [
     "tf-models-official>=2.15,<2.16" + CLASSIC,
@@ -78,7 +79,15 @@ DEV = [
     "scipy>=1.9",
     "types-pyyaml",
 ]
-COMMANDS = ["segment", "train", "evaluate", "export", "import_checkpoint", "benchmark"]
+COMMANDS = [
+    "segment",
+    "train",
+    "evaluate",
+    "export",
+    "import_checkpoint",
+    "models",
+    "benchmark",
+]
 
 setup(
     name="feelvos_tf",
@@ -106,7 +115,8 @@ setup(
         "train": TRAIN,
         "video": VIDEO,
         "eval": EVAL,
-        "dev": DEV + TRAIN + VIDEO + EVAL,
+        "coco": COCO,
+        "dev": DEV + TRAIN + VIDEO + EVAL + COCO,
     },
     entry_points={
         "console_scripts": [

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf import checkpoint_file, npz, presets
+from feelvos_tf import checkpoint_file, named_weights, npz
+from feelvos_tf.cache_folder import Say
 from feelvos_tf.checkpoint_file import CONFIG_KEY, STREAMING_KEY
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
@@ -206,19 +207,32 @@ def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def load_model(path: str | os.PathLike[str] | None = None) -> Feelvos:
+def load_model(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    offline: bool | None = None,
+    say: Say | None = named_weights.tell,
+) -> Feelvos:
     """Builds the network that a file of `save_model` describes and gives it its weights.
 
+        model = load_model("feelvos_davis17")  # the paper's own; fetched at the first time
+
     Args:
-      path: the file; by default the weights that come with the package, see `presets`.
+      path: the file; or the name of weights (`feelvos-models` lists them) or an archive of the
+        release, which are imported once into the user's cache, with the settings that the release
+        tests with. By default the weights that come with the package.
+      offline: fetch nothing from the network; by default as FEELVOS_OFFLINE in the environment
+        says.
+      say: takes lines about what is fetched and imported, by default to stderr; None for silence.
 
     Returns:
       The network, in float32.
 
     Raises:
-      InputError: the file is missing, damaged, of another kind, or does not fit its own config.
+      InputError: the file is missing, damaged, of another kind, or does not fit its own config; no
+        file and no weights have the name; or the weights cannot be fetched.
     """
-    path = presets.checkpoint() if path is None else pathlib.Path(path)
+    path = named_weights.checkpoint(path, import_release, offline=offline, say=say)
     headers = checkpoint_file.read_headers(path)
     config = checkpoint_file.read_json(path, headers, CONFIG_KEY)
     memory = checkpoint_file.take_memory(path, headers)
@@ -232,3 +246,22 @@ def load_model(path: str | os.PathLike[str] | None = None) -> Feelvos:
     assign(model, npz.read_arrays(path, checkpoint_file.KIND, headers), str(path))
     model.recommended_memory = memory
     return model
+
+
+def import_release(prefix: str, config: ModelConfig | None, path: pathlib.Path | None) -> None:
+    """Makes a file of `save_model` out of a checkpoint of the release.
+
+    Args:
+      prefix: see `load_tf1_checkpoint`.
+      config: of the network; None to see only that the checkpoint can be read.
+      path: the .npz file to write; None as well then.
+
+    Raises:
+      InputError: the checkpoint cannot be read or does not fit, or the file cannot be written.
+    """
+    if config is None or path is None:
+        read_tf1_checkpoint(prefix)
+        return
+    model = build_model(config)
+    load_tf1_checkpoint(model, prefix)
+    save_model(model, path)

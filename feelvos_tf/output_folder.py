@@ -10,33 +10,20 @@ written, so that a run that was killed knows its files again.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
 import pathlib
-import shlex
-import socket
-import stat
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
 from feelvos_tf.errors import InputError, shown
-from feelvos_tf.files import PART_FILES, check_name, make_folder, open_file, read_text, write_json
-
-try:
-    import fcntl
-
-    _HAS_LOCKS = True
-except ImportError:  # Windows: two runs at once go unnoticed there
-    _HAS_LOCKS = False
+from feelvos_tf.file_lock import HAS_LOCKS, NO_LOCKS, holder, identity, release, try_lock
+from feelvos_tf.files import PART_FILES, check_name, make_folder, read_text, write_json
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".feelvos.lock"
-_LONGEST_HOLDER = 1000  # characters of the line in the lock
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 _logger = logging.getLogger(__name__)
 
@@ -109,8 +96,8 @@ class OutputFolder:
           InputError: one of `names` is there and was not written by this program, or is one of
             `inputs`; or the folder is.
         """
-        read = {identity: path for path in inputs if (identity := _identity(path)) is not None}
-        own = _identity(self.path)
+        read = {same: path for path in inputs if (same := identity(path)) is not None}
+        own = identity(self.path)
         if own in read:
             raise InputError(
                 f"{self.path}: results would overwrite {read[own]}, expected another output folder"
@@ -120,10 +107,10 @@ class OutputFolder:
             path = self.path / name.rstrip("/")
             if not os.path.lexists(path):
                 continue
-            identity = _identity(path)
-            if identity in read:
+            same = identity(path)
+            if same in read:
                 raise InputError(
-                    f"{self.path}: results would overwrite {read[identity]}, "
+                    f"{self.path}: results would overwrite {read[same]}, "
                     "expected another output folder"
                 )
             if not self._is_own(name, path):
@@ -218,15 +205,15 @@ class OutputFolder:
     def _take_lock(self) -> None:
         path = self.path / LOCK_FILE
         try:
-            while _HAS_LOCKS and self._lock is None:
-                self._lock = _try_lock(path)
+            while HAS_LOCKS and self._lock is None:
+                self._lock = try_lock(path)
         except BlockingIOError as error:
             raise InputError(
-                f"{self.path}: {_holder(path)} writes to it; wait for its end or "
+                f"{self.path}: {holder(path)} writes to it; wait for its end or "
                 "choose another output folder"
             ) from error
         except OSError as error:
-            if error.errno in _NO_LOCKS:
+            if error.errno in NO_LOCKS:
                 _logger.warning(
                     "%s: its file system has no locks; run one command at a time on it", self.path
                 )
@@ -237,63 +224,5 @@ class OutputFolder:
 
     def _release_lock(self) -> None:
         if self._lock is not None:
-            with contextlib.suppress(OSError):
-                (self.path / LOCK_FILE).unlink()
-            os.close(self._lock)
+            release(self.path / LOCK_FILE, self._lock)
             self._lock = None
-
-
-def _try_lock(path: pathlib.Path) -> int | None:
-    """Returns the descriptor of the locked file; None where its holder removed it meanwhile.
-
-    The system lets go of the lock with the process, so that a killed one blocks nobody.
-
-    Raises:
-      BlockingIOError: somebody holds the lock.
-      OSError: the file cannot be opened or locked.
-    """
-    lock = os.open(
-        path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666
-    )
-    try:
-        if not stat.S_ISREG(os.fstat(lock).st_mode):
-            raise OSError(errno.EINVAL, "is no file", str(path))
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held = os.fstat(lock)
-        if (held.st_dev, held.st_ino) == _identity(path):
-            os.ftruncate(lock, 0)
-            os.write(lock, _describe_process().encode("utf-8", "replace"))
-            return lock
-    except BaseException:
-        os.close(lock)
-        raise
-    os.close(lock)
-    return None
-
-
-def command_line() -> str:
-    """The command that this process was started with, as one types it."""
-    return shlex.join([pathlib.PurePath(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _describe_process() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()} ({command_line()})"[:_LONGEST_HOLDER]
-
-
-def _holder(path: pathlib.Path) -> str:
-    """Who holds a lock, as it says itself."""
-    try:
-        with open_file(path) as file:
-            text = file.read(4 * _LONGEST_HOLDER).decode("utf-8", "replace")
-    except (OSError, InputError):
-        text = ""
-    return " ".join(text.split()) or "another process"
-
-
-def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """What two names of one file have in common; None where there is no file."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino

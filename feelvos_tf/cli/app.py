@@ -15,10 +15,17 @@ from types import FrameType
 
 from absl import app, flags, logging
 
+from feelvos_tf import cache_folder
 from feelvos_tf.errors import InputError
 from feelvos_tf.version import __version__
 
 QUIET = flags.DEFINE_bool("quiet", False, "Print nothing but errors.")
+OFFLINE = flags.DEFINE_bool(
+    "offline",
+    False,
+    "Fetch no weights from the network; those that are here are taken. The same as "
+    "FEELVOS_OFFLINE=1 in the environment.",
+)
 flags.DEFINE_bool("version", False, "Print the versions of feelvos_tf, TensorFlow and Python.")
 
 _FILE_ERRORS = (
@@ -63,6 +70,8 @@ def run(
 
     def guarded_main(arguments: list[str]) -> None:
         _prepare_process()
+        if OFFLINE.value:
+            os.environ[cache_folder.OFFLINE] = "1"  # child processes agree
         # TensorFlow and the Model Garden remark on their insides; --verbosity=0 shows it.
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)

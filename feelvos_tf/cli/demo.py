@@ -16,8 +16,9 @@ from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.video.mask_folder import mask_file
 from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.pictures import picture_names
-from feelvos_tf.video.segment import Summary, segment_video
+from feelvos_tf.video.segment import segment_video
 from feelvos_tf.video.segment_output import PROGRAM
+from feelvos_tf.video.summary import Summary
 from feelvos_tf.video.tracker import Segmenter
 
 _CLIP = "clip/"

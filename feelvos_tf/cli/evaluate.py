@@ -3,7 +3,8 @@
 Run a checkpoint over a split and score it while frames stream by:
   feelvos-evaluate --dataset=davis2017 --dataset_dir=DAVIS --split=val --output=OUT \\
       --checkpoint=model.npz
-(without --checkpoint: the weights that come with the package)
+(without --checkpoint: the weights that come with the package; --checkpoint=feelvos_davis17: the
+paper's own network at the settings that the release tests with, see feelvos-models)
 
 Score results that exist, ours or anybody's, laid out as FOLDER/VIDEO/FRAME.png:
   feelvos-evaluate --dataset=davis2016 --dataset_dir=DAVIS --split=val --results=FOLDER --output=OUT
@@ -35,8 +36,8 @@ from typing import TYPE_CHECKING, Any
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import checkpoint_file, presets
-from feelvos_tf.cli import app, memory_flag
+from feelvos_tf import checkpoint_file
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import datasets, protocols
 
@@ -65,12 +66,9 @@ _SPLIT = flags.DEFINE_string(
     "not public is run and packed (--zip) but not scored.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for reports and masks.", required=True)
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "Network to run, a file of feelvos-train or feelvos-import-checkpoint; by "
-    "default the weights that come with the package.",
-)
+_CHECKPOINT = checkpoint_flag.CHECKPOINT
+flags.declare_key_flag(_CHECKPOINT.name)
+flags.declare_key_flag(memory_flag.MEMORY.name)
 _RESULTS = flags.DEFINE_string(
     "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything."
 )
@@ -92,7 +90,7 @@ _ABLATION = flags.DEFINE_bool(
 _ABLATION_CHECKPOINTS = flags.DEFINE_list(
     "ablation_checkpoints",
     [],
-    "ROW=FILE,...: networks trained for rows of the ablation: full, "
+    "ROW=FILE,... (or names, as --checkpoint): networks trained for rows of the ablation: full, "
     "previous_global, no_previous_matching, first_frame_only, no_previous_mask, "
     "no_first_frame_matching.",
 )
@@ -209,7 +207,7 @@ def _check_flags() -> None:
 
 
 def _checkpoint() -> str:
-    return _CHECKPOINT.value or str(presets.checkpoint())
+    return str(checkpoint_flag.chosen())
 
 
 def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
@@ -249,7 +247,7 @@ def _trained_rows() -> dict[str, str]:
         name, separator, path = entry.partition("=")
         if not separator or not path:
             raise InputError(f"--ablation_checkpoints has {entry!r}, expected ROW=FILE")
-        rows[name] = path
+        rows[name] = str(checkpoint_flag.resolved(path))
     return rows
 
 

@@ -1,7 +1,8 @@
 """Writes a network as a SavedModel for TensorFlow Serving, C++, Java, Go or plain TensorFlow.
 
   feelvos-export --output=feelvos/1                           the weights that come with the package
-  feelvos-export --checkpoint=model.npz --output=feelvos/1    others
+  feelvos-export --checkpoint=model.npz --output=feelvos/1    others; a file, or a name that
+                                                              feelvos-models lists
 
 The export streams with explicit state and needs no feelvos_tf: OUTPUT/README.md shows how to call
 it, OUTPUT/signatures.json describes every input and output. TensorFlow Serving wants the last
@@ -13,21 +14,14 @@ Compiled by XLA for one size of frames and one number of objects:
 
 from __future__ import annotations
 
-import pathlib
-
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import presets
-from feelvos_tf.cli import app, memory_flag
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag
 from feelvos_tf.files import check_new_folder
 
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "Network, a file of feelvos-train or feelvos-import-checkpoint; by default "
-    "the weights that come with the package.",
-)
+flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
+flags.declare_key_flag(memory_flag.MEMORY.name)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "New folder for the SavedModel; its parents are made.", required=True
 )
@@ -86,13 +80,13 @@ def main(argv: list[str]) -> None:
         raise absl_app.UsageError("--height, --width and --num_objects go together")
     # TensorFlow takes seconds to load, and an export more.
     check_new_folder(_OUTPUT.value)
+    checkpoint = checkpoint_flag.chosen()
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.export import FixedShape, export_model
 
     fixed = None
     if height is not None and width is not None and num_objects is not None:
         fixed = FixedShape(height, width, num_objects)
-    checkpoint = pathlib.Path(_CHECKPOINT.value or presets.checkpoint())
     export_model(
         load_model(checkpoint),
         _OUTPUT.value,

@@ -8,6 +8,9 @@ A DeepLabV3+ network to start a training from; the heads get their initial value
   feelvos-import-checkpoint --parts=deeplab --tf1_checkpoint=deeplab/model.ckpt \\
       --output=start.npz --backbone=xception_65
 
+The release's own archives need none of this: --checkpoint=feelvos_davis17 on the other commands
+fetches and imports them, --checkpoint=PATH.tar.gz imports one that is here; see feelvos-models.
+
 The prefix is the name without ".index" or ".data-00000-of-00001". A checkpoint does not say at
 which output stride and atrous rates it is meant to run: give them, or a YAML file with
 --config, which has the fields of ModelConfig (backbone, output_stride, atrous_rates, ...).

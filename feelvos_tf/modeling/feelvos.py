@@ -284,7 +284,8 @@ class Feelvos(tf.keras.Model):
 def build_model(config: ModelConfig, **kwargs: Any) -> Feelvos:
     """Returns a network with its variables created; keyword arguments are those of `Feelvos`.
 
-    They begin as in the released code, but for the embedding's depthwise kernel (`NoisyIdentity`).
+    They begin as in the released code, but for the embedding's depthwise kernel (`NoisyIdentity`),
+    which `heads.start_as_released` sets right.
     """
     return _with_variables(Feelvos(config, **kwargs))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from feelvos_tf.config import ModelConfig
@@ -16,7 +17,8 @@ class NoisyIdentity(tf.keras.initializers.Initializer):
     """A convolution that begins as the identity plus truncated normal noise.
 
     In the released code a depthwise kernel gets its 1 in the first channel only, because the
-    same function serves full convolutions; here every depthwise channel begins as itself.
+    same function serves full convolutions; here every depthwise channel begins as itself, until
+    `start_as_released` says otherwise.
 
     Args:
       stddev: of the noise.
@@ -54,6 +56,21 @@ def embedding_head(dim: int, **kwargs: Any) -> SeparableUnit:
         pointwise_initializer=NoisyIdentity(),
         **kwargs,
     )
+
+
+def start_as_released(head: SeparableUnit) -> None:
+    """Leaves the identity to the first channel of the depthwise kernel, the others to the noise.
+
+    Embeddings are small then, also of features of order one: with the identity in every channel
+    distances of a pretrained DeepLab all squash to 1, where they teach nothing.
+
+    Args:
+      head: from `embedding_head`, with its first values.
+    """
+    kernel = head.depthwise.kernel
+    identity = np.zeros(kernel.shape, np.float32)
+    identity[kernel.shape[0] // 2, kernel.shape[1] // 2, 1:] = 1.0
+    kernel.assign(kernel - identity)
 
 
 @register

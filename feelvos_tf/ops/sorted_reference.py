@@ -83,33 +83,6 @@ def prepare(reference: tf.Tensor, labels: tf.Tensor, num_channels: int | tf.Tens
     return Reference(keys, pixels, objects)
 
 
-def extend(
-    prepared: Reference, reference: tf.Tensor, labels: tf.Tensor, num_channels: int | tf.Tensor
-) -> Reference:
-    """Adds pixels to a prepared reference.
-
-    Args:
-      prepared: what there is; its objects are among the first num_channels.
-      reference: float32 [R, C], further pixels.
-      labels: int32 [R]; pixels outside 0..num_channels-1 are left out.
-      num_channels: integer or int32 scalar.
-
-    Returns:
-      A Reference to all of them; its `pixels` count the old keys, then the new pixels kept.
-    """
-    real = prepared.pixels >= 0
-    known = tf.tile(prepared.objects, [SLOTS])
-    inside = (labels >= 0) & (labels < num_channels)
-    keys = tf.concat(
-        [tf.boolean_mask(prepared.keys[:, :-1], real), tf.boolean_mask(reference, inside)], axis=0
-    )
-    return prepare(
-        keys,
-        tf.concat([tf.boolean_mask(known, real), tf.boolean_mask(labels, inside)], axis=0),
-        num_channels,
-    )
-
-
 def subsample(
     labels: tf.Tensor, num_channels: int | tf.Tensor, most: int, seed: int | tf.Tensor
 ) -> tf.Tensor:

@@ -9,13 +9,32 @@ from collections.abc import Collection
 import numpy as np
 import tensorflow as tf
 
-from feelvos_tf import checkpoints
+from feelvos_tf import checkpoints, named_weights
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.training.configs import FeelvosTask
 from feelvos_tf.training.tflite import read_tflite
 
 _HEADS = ("embedding/", "embedding_seg/", "logits/")
 _BACKBONES = ("MobilenetV2/", "xception_65/")
+
+
+def require_weights(config: FeelvosTask) -> None:
+    """Refuses random weights under a batch norm that is frozen.
+
+    Args:
+      config: the task's settings.
+
+    Raises:
+      InputError: there is no init_checkpoint, batch norm is not trained, and nothing allows it.
+    """
+    if config.init_checkpoint or config.train_batch_norm or config.allow_random_init:
+        return
+    raise InputError(
+        "task.init_checkpoint is empty, and random weights hardly train while batch norm is frozen "
+        "(task.train_batch_norm false): name a checkpoint of DeepLab or of this package "
+        "(docs/train.md says where to get one), or set task.allow_random_init to true"
+    )
 
 
 def initialize(model: Feelvos, path: str | os.PathLike[str], parts: str = "all") -> str:
@@ -24,8 +43,9 @@ def initialize(model: Feelvos, path: str | os.PathLike[str], parts: str = "all")
     Args:
       model: the network.
       path: an .npz file of this package; a .tflite file with a MobileNetV2; the prefix of an
-        original FEELVOS or DeepLab checkpoint; or a checkpoint of an earlier run or its folder
-        (then its newest checkpoint).
+        original FEELVOS or DeepLab checkpoint, or an archive of the release with one; the name of
+        weights (see `presets`), which may take a download; or a checkpoint of an earlier run or its
+        folder (then its newest checkpoint).
       parts: "all", "deeplab" (backbone, ASPP, decoder) or "backbone". A .tflite file has never
         more than backbone and ASPP.
 
@@ -33,9 +53,10 @@ def initialize(model: Feelvos, path: str | os.PathLike[str], parts: str = "all")
       a line that says what was read from where.
 
     Raises:
-      InputError: the file is missing, unreadable or does not fit; the network is as it was.
+      InputError: the file is missing, unreadable, cannot be fetched or does not fit; the network
+        is as it was.
     """
-    path = os.fspath(path)
+    path = named_weights.starting_point(path, checkpoints.import_release)
     if path.endswith(".npz"):
         values = {
             name: v.numpy()

@@ -107,6 +107,36 @@ def triplet_loss(embeddings: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> t
     return _TRIPLET_SCALE * tf.reduce_mean(losses)
 
 
+def mean_iou(logits: tf.Tensor, labels: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """Mean over objects and frames of intersection over union, at the size of the logits.
+
+    Args:
+      logits: floats [B, T - 2, h, w, N]; ABSENT_LOGIT in the channels without an object.
+      labels: int32 [B, T, H, W], channels; IGNORE for none. The first two frames are not scored.
+      valid: bool [B, N], true for the channels that have an object.
+
+    Returns:
+      float32 scalar in 0..1, without gradient; the background is no object, nor is what neither
+      labels nor prediction show. 0 where nothing is left.
+    """
+    frames, size, channels = labels.shape[1] - 2, logits.shape[2:4], logits.shape[-1]
+    predicted = tf.reshape(tf.argmax(logits, axis=-1, output_type=tf.int32), [-1, *size])
+    truth = resize.resize_nearest(tf.reshape(labels[:, 2:], [-1, *labels.shape[2:], 1]), size)[
+        ..., 0
+    ]
+    found = tf.one_hot(
+        tf.where(truth == IGNORE, -1, predicted), channels, True, False, dtype=tf.bool
+    )
+    true = tf.one_hot(truth, channels, True, False, dtype=tf.bool)
+    common, union = (
+        tf.reduce_sum(tf.cast(pixels, tf.float32), axis=[1, 2])
+        for pixels in (found & true, found | true)
+    )
+    counts = tf.repeat(valid, frames, axis=0) & (tf.range(channels) > 0) & (union > 0)
+    shares = tf.where(counts, common / tf.maximum(union, 1.0), 0.0)
+    return tf.reduce_sum(shares) / tf.maximum(tf.reduce_sum(tf.cast(counts, tf.float32)), 1.0)
+
+
 def is_decayed(name: str) -> bool:
     """Whether weight decay covers the variable: kernels of full convolutions only.
 

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from original_weights import write_checkpoint
+from release_server import archive
 
-from feelvos_tf import ModelConfig, build_model, checkpoints
+from feelvos_tf import ModelConfig, build_model, checkpoints, presets
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import initialization, tflite
 
@@ -129,6 +131,25 @@ def test_checkpoints_of_a_run_and_of_the_release(tmp_path):
     found = checkpoints.named_variables(target)
     np.testing.assert_array_equal(found["aspp0/weights"], values["aspp0/weights"])
     assert not np.array_equal(found["logits/semantic/weights"], values["logits/semantic/weights"])
+
+
+def test_a_name_is_a_starting_point(tmp_path, server, monkeypatch):
+    preset = presets.get("xception_65_coco")
+    source, target = build_model(NARROW), build_model(NARROW)
+    values = {n: v.numpy() + 1 for n, v in checkpoints.named_variables(source).items()}
+    write_checkpoint(values, tmp_path / preset.prefix)
+    files = {path.name: path.read_bytes() for path in tmp_path.glob(f"{preset.prefix}*")}
+    server.files = {preset.archive: archive(files, preset.folder)}
+    monkeypatch.setenv("FEELVOS_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("FEELVOS_DOWNLOAD_URL", server.url)
+    initial = {n: v.numpy() for n, v in checkpoints.named_variables(target).items()}
+    line = initialization.initialize(target, preset.name, "backbone")
+    assert str(tmp_path / "cache" / preset.name / preset.prefix) in line
+    for name, variable in checkpoints.named_variables(target).items():
+        taken = name.startswith("MobilenetV2")
+        np.testing.assert_array_equal(variable, values[name] if taken else initial[name])
+    with pytest.raises(InputError, match="no weights have this name; .* mean xception_65_coco?"):
+        initialization.initialize(target, "xception_65")
 
 
 @pytest.mark.parametrize("path", ["missing.npz", "missing.tflite", "missing", "."])

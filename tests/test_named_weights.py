@@ -1,0 +1,84 @@
+"""Names of weights through TensorFlow: a checkpoint of the release comes out as a network."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from original_weights import write_checkpoint
+from release_server import archive
+
+from feelvos_tf import ModelConfig, build_model, load_model, named_weights, presets
+from feelvos_tf.checkpoints import import_release, named_variables
+from feelvos_tf.errors import InputError
+
+NAME, START = "feelvos_davis17", "xception_65_coco"
+TINY = ModelConfig(
+    depth_multiplier=0.1,
+    output_stride=8,
+    atrous_rates=(12,),
+    aspp_filters=8,
+    decoder_filters=8,
+    embedding_dim=4,
+    head_filters=4,
+    head_layers=1,
+    head_kernel_size=3,
+    window=2,
+)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch, server):
+    """A cache and a server; the network of NAME is small, to be quick."""
+    monkeypatch.setenv("FEELVOS_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("FEELVOS_DOWNLOAD_URL", server.url)
+    monkeypatch.delenv("FEELVOS_OFFLINE", raising=False)
+    small = dataclasses.replace(presets.PRESETS[NAME], config=TINY)
+    monkeypatch.setitem(presets.PRESETS, NAME, small)
+    return tmp_path / "cache"
+
+
+def files_of(values, folder):
+    """The files of a checkpoint, with what the release's training leaves in it."""
+    momenta = {f"{name}/Momentum": value for name, value in values.items()}
+    write_checkpoint({**values, **momenta}, folder / "model.ckpt-200004")
+    return {path.name: path.read_bytes() for path in folder.glob("model.ckpt*")}
+
+
+@pytest.mark.compat
+def test_a_name_is_the_releases_network_at_its_settings(cache, server, tmp_path):
+    rng = np.random.default_rng(0)
+    values = {
+        name: rng.standard_normal(variable.shape).astype(np.float32)
+        for name, variable in named_variables(build_model(TINY)).items()
+    }
+    server.files = {presets.get(NAME).archive: archive(files_of(values, tmp_path))}
+    said = []
+    model = load_model(NAME, say=said.append)
+    assert model.config == TINY and model.recommended_memory is None
+    for name, variable in named_variables(model).items():
+        np.testing.assert_array_equal(variable, values[name], name)
+    assert said[-1].startswith(f"{NAME}: mobilenet_v2 at output stride 8, atrous rates 12, as the")
+    assert load_model(NAME, offline=True, say=None).config == TINY
+
+
+def test_a_checkpoint_of_another_network(cache, server, tmp_path):
+    files = files_of({"aspp0/weights": np.zeros(3, np.float32)}, tmp_path)
+    server.files = {presets.get(NAME).archive: archive(files)}
+    with pytest.raises(InputError, match=f"{NAME}: .*does not fit the network: it lacks"):
+        load_model(NAME, say=None)
+    assert not (cache / f"{NAME}.npz").exists()
+
+
+def test_a_starting_point_that_tensorflow_cannot_read(cache, server, tmp_path):
+    files = files_of({"aspp0/weights": np.zeros(3000, np.float32)}, tmp_path)
+    whole = dict(files)
+    data = next(name for name in files if ".data-" in name)
+    files[data] = files[data][:1000]
+    server.files = {presets.get(START).archive: archive(files)}
+    with pytest.raises(InputError, match=f"{START}: .*not a readable TensorFlow checkpoint"):
+        named_weights.starting_point(START, import_release, say=None)
+    assert not (cache / START).exists()
+    named_weights.remove(START)
+    (cache / f"{START}.json").unlink()
+    server.files = {presets.get(START).archive: archive(whole)}
+    named_weights.starting_point(START, import_release, say=None)
