@@ -83,6 +83,7 @@ class NeutralInputs(Feelvos):
         self.config = config
         self.deeplab, self.embedding, self.head = trained.deeplab, trained.embedding, trained.head
         self._trained = trained
+        self.built = trained.built  # there is nothing else to build
 
     def get_config(self) -> dict[str, Any]:
         """The arguments as plain values; the trained network by its own."""
