@@ -127,7 +127,8 @@ class Confidences:
                 margin = self._earlier.pop((name, object_id), math.nan)
             self._ids.append(object_id)
             self._areas.append(int(areas[object_id]))
-            self._margins.append(margin)
+            # As the file has it, so that a resumed run tells the same.
+            self._margins.append(round(margin, 4))
         self.names.append(name)
         self._rows.append(len(self._ids))
         if time.monotonic() - self._written >= self._pause:

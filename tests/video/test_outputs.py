@@ -30,7 +30,7 @@ def written(frames, several, tmp_path):
         out / name
         for name in (
             "overlay.mp4 contact_sheet.jpg cutouts cutouts.webm matte annotations.json "
-            "Annotations meta.json labels.mkv"
+            "Annotations meta.json labels.mkv confidence.csv confidence.png"
         ).split()
     }
     return out
