@@ -58,7 +58,7 @@ object is seen.
 Too slow or too little memory: --max_reference_pixels=1024 compares with that many pixels of each
 object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
 the frames' size). Both cost quality. Of J&F 79.3 on five sequences at 854x480, the first of them
-left 71.7 (feelvos_tf/weights/MODEL_CARD.md).
+left 71.7, and --max_side=428 took twelve points (feelvos_tf/weights/MODEL_CARD.md).
 
 The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
 line that says why.
