@@ -10,7 +10,8 @@ VIDEO is a folder of JPEG or PNG images in natural order (frame2 before frame10)
 MASK is a PNG, BMP or TIFF of the frames' size whose pixels are object ids: a palette or gray image
 (0 is background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw
 it without smoothed edges, or give --snap_mask or --mask_threshold. The weights are those that come
-with the package, unless --checkpoint names others: a file, or a name that feelvos-models lists.
+with the package, unless --checkpoint names others: a file, or a name that feelvos-models lists. Any
+other checkpoint of the original code becomes a file by feelvos-import-checkpoint.
 
 OUT gets a palette PNG for each frame, named like it (00012.jpg gives 00012.png; the frames of a
 video file are 00000, 00001, ...), with the ids of the mask. The first frame's mask is written too.
