@@ -3,6 +3,8 @@
 VENV ?= .venv
 # The documents' site is built in an environment of its own, without TensorFlow.
 DOCS_VENV ?= .venv-docs
+# So are packages.
+DIST_VENV ?= .venv-dist
 # An interpreter to use in place of the one found; Python 3.9 to 3.13.
 PYTHON ?=
 # Tests run side by side in this many processes.
@@ -13,6 +15,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DOCS_READY := $(DOCS_VENV)/.ready
+DIST_READY := $(DIST_VENV)/.ready
 
 # The file holds the interpreter that the environment was made with; naming another one makes
 # it anew.
@@ -23,15 +26,19 @@ endif
 ifneq ($(shell cat $(DOCS_READY) 2>/dev/null),$(PYTHON))
 .PHONY: $(DOCS_READY)
 endif
+ifneq ($(shell cat $(DIST_READY) 2>/dev/null),$(PYTHON))
+.PHONY: $(DIST_READY)
+endif
 endif
 
-.PHONY: help env demo test lint docs benchmark weights pins clean
+.PHONY: help env demo test lint docs dist benchmark weights pins clean
 
 help:
 	@echo "make demo       segment a synthetic clip; results in outputs/demo"
 	@echo "make test       the test suite, with coverage of feelvos_tf"
 	@echo "make lint       format and lints by ruff, types by mypy"
 	@echo "make docs       the documents as a site, in site/"
+	@echo "make dist       sdist and wheel in dist/, the wheel tried in an empty environment"
 	@echo "make benchmark  time and memory a frame on this machine"
 	@echo "make weights    train the weights that ship, hours; experiments/small/LOG.md tells the data"
 	@echo "make env        only the environment: $(VENV) with the pinned packages"
@@ -64,19 +71,27 @@ docs: $(DOCS_READY)
 $(DOCS_READY): requirements/docs.txt requirements/make_env.sh
 	@requirements/make_env.sh "$(DOCS_VENV)" "$(PYTHON)" docs
 
+dist: $(DIST_READY)
+	@requirements/make_dist.sh "$(DIST_VENV)"
+
+$(DIST_READY): requirements/dist.txt requirements/make_env.sh
+	@requirements/make_env.sh "$(DIST_VENV)" "$(PYTHON)" dist
+
 benchmark: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.benchmark
 
-# Both parts go on where they were stopped, and end at once where they are done.
+# The parts go on where they were stopped, and end at once where they are done.
 weights: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.train --experiment=small --mode=train --model_dir=runs/small
 	$(BIN)/python -m feelvos_tf.cli.train --experiment=small_clips --mode=train \
 		--model_dir=runs/small_clips
+	$(BIN)/python -m feelvos_tf.cli.train --experiment=small_hard --mode=train \
+		--model_dir=runs/small_hard
 
 pins:
 	requirements/make_pins.sh
 
 clean:
-	rm -rf .venv .venv-modern .venv-docs site build dist *.egg-info .coverage .coverage.* \
+	rm -rf .venv .venv-modern .venv-docs .venv-dist site build dist *.egg-info .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find feelvos_tf tests -name __pycache__ -type d -prune -exec rm -rf {} +

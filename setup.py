@@ -49,6 +49,7 @@ BASE = [
     "tqdm>=4.62",
 ]
 VIDEO = ["av>=14"]
+COCO = ["pycocotools>=2.0.6"]
 EVAL = ["matplotlib>=3.5"]
 TRAIN = [
     "tf-models-official>=2.15,<2.16" + CLASSIC,
@@ -95,13 +96,12 @@ setup(
     long_description=describe(),
     long_description_content_type="text/markdown",
     author="The feelvos_tf authors",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
     keywords="video object segmentation, FEELVOS, DAVIS, TensorFlow, Keras",
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",
         "Intended Audience :: Science/Research",
-        "License :: OSI Approved :: Apache Software License",
         "Operating System :: POSIX :: Linux",
         "Operating System :: MacOS",
         *(f"Programming Language :: Python :: 3.{minor}" for minor in range(9, 14)),
@@ -115,7 +115,8 @@ setup(
         "train": TRAIN,
         "video": VIDEO,
         "eval": EVAL,
-        "dev": DEV + TRAIN + VIDEO + EVAL,
+        "coco": COCO,
+        "dev": DEV + TRAIN + VIDEO + EVAL + COCO,
     },
     entry_points={
         "console_scripts": [

@@ -50,7 +50,7 @@ def checkpoint(
         _check_path(os.fspath(name))
         return path
     if preset.ships:
-        return presets.checkpoint()
+        return presets.checkpoint(preset.name)
     if preset.only_starts:
         whole = [p.name for p in presets.PRESETS.values() if not p.only_starts]
         raise InputError(

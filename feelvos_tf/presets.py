@@ -15,7 +15,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.files import sha256
 
 # The name changes with the weights, so that results can say which ones they are from.
-NAME = "mobilenet_v2_small-1"
+NAME = "feelvos-mnv2-2"
 ADDRESS = "https://download.tensorflow.org/models/"
 _FOLDER = pathlib.Path(__file__).resolve().parent / "weights"
 _SUMS = "SHA256SUMS"
@@ -83,6 +83,11 @@ PRESETS: dict[str, Preset] = {
             "Apache-2.0",
         ),
         Preset(
+            "mobilenet_v2_small-1",
+            "came with version 0.1.0 and still comes with the package; no memory",
+            "Apache-2.0",
+        ),
+        Preset(
             "feelvos_davis17",
             "the paper's network, trained on DAVIS 2017; J&F 69.1 as published",
             _RELEASE_LICENCE,
@@ -146,15 +151,18 @@ def choices(name: str) -> str:
     return f"expected one of {', '.join(PRESETS)}{hint}"
 
 
-def checkpoint() -> pathlib.Path:
-    """Returns the file of the weights that ship, after checking it against its checksum.
+def checkpoint(name: str = NAME) -> pathlib.Path:
+    """Returns the file of weights that ship, after checking it against its checksum.
 
     `feelvos_tf/weights/MODEL_CARD.md` tells what they were trained on and how they score.
+
+    Args:
+      name: of a preset that comes with the package.
 
     Raises:
       InputError: the file is missing or is not the one that was shipped.
     """
-    path = _FOLDER / f"{NAME}.npz"
+    path = _FOLDER / f"{name}.npz"
     found = sha256(path)
     try:
         lines = (_FOLDER / _SUMS).read_text(encoding="utf-8").splitlines()

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Makes or completes a virtual environment with the pinned packages and feelvos_tf itself.
 #
-#   requirements/make_env.sh FOLDER [PYTHON [docs]]
+#   requirements/make_env.sh FOLDER [PYTHON [docs|dist]]
 #
 # PYTHON is an interpreter (3.9 to 3.13); without it, or where it is empty, the best one found is
-# taken: 3.11, then the others of the classic stack, then those of the modern one. With `docs` the
-# environment is for the documents' site, which needs neither TensorFlow nor feelvos_tf. Uses uv
-# where it is installed, for its speed, and else pip.
+# taken: 3.11, then the others of the classic stack, then those of the modern one. With `docs` or
+# `dist` the environment is for the documents' site or for building packages, which need neither
+# TensorFlow nor feelvos_tf. Uses uv where it is installed, for its speed, and else pip.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -33,10 +33,11 @@ case $version in
     *) fail "PYTHON=$python is Python $version; supported are 3.9 to 3.13" ;;
 esac
 what="the $stack stack goes"
-if [ "$purpose" = docs ]; then
-    stack=docs
-    what="what builds the site goes"
-fi
+pins=$stack
+case $purpose in
+    docs) pins=docs what="what builds the site goes" ;;
+    dist) pins=dist what="what builds packages goes" ;;
+esac
 echo "Python $version ($python): $what into $venv"
 
 # An environment of another version is made anew; an unfinished one of the same is completed.
@@ -54,8 +55,8 @@ with_uv() {
     uv --version >/dev/null 2>&1 &&
         uv venv --quiet --allow-existing --seed --python "$python" "$venv" &&
         uv pip install --quiet --python "$venv/bin/python" --no-deps \
-            -r "requirements/$stack.txt" || return
-    [ "$stack" = docs ] ||
+            -r "requirements/$pins.txt" || return
+    [ "$pins" != "$stack" ] ||
         uv pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e .
 }
 
@@ -66,8 +67,8 @@ with_pip() {
         return 1
     }
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-        -r "requirements/$stack.txt" || return
-    [ "$stack" = docs ] ||
+        -r "requirements/$pins.txt" || return
+    [ "$pins" != "$stack" ] ||
         PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --quiet \
             --disable-pip-version-check --no-deps --no-build-isolation -e .
 }

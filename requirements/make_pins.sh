@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the exact pins of both stacks and of the documents' site (classic.txt, modern.txt, docs.txt)
-# anew; needs uv.
+# Writes the exact pins of both stacks, of the documents' site and of what builds packages (classic.txt,
+# modern.txt, docs.txt, dist.txt) anew; needs uv.
 set -eu
 cd "$(dirname "$0")"
 
@@ -14,3 +14,4 @@ pin() {
 pin classic 3.9
 pin modern 3.12
 pin docs 3.9
+pin dist 3.9

@@ -83,6 +83,7 @@ def test_no_checkpoint_or_an_incomplete_one(tmp_path, place):
         (gzip.compress(b"no tar at all" * 100), "no .tar.gz archive, or a damaged one"),
         (gzip.compress(b""), "no .tar.gz archive, or a damaged one"),
     ],
+    ids=["nothing", "a page", "a zip file", "no tar", "an empty stream"],
 )
 def test_other_content(tmp_path, place, content, message):
     refused(tmp_path, content, message)

@@ -47,3 +47,10 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
     (tmp_path / "SHA256SUMS").write_text((path.parent / "SHA256SUMS").read_text())
     with pytest.raises(InputError, match="install the package again"):
         load_model()
+
+
+def test_the_weights_of_version_1_still_load_as_they_ran():
+    model = load_model("mobilenet_v2_small-1")
+    assert model.config.embedding_dim == 64
+    assert model.recommended_memory is None
+    assert load_model().recommended_memory is not None

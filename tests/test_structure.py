@@ -91,3 +91,11 @@ def test_tests_mirror_the_package():
         path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("*.py"))
     }
     assert folders - rooms <= {"datasets", "golden", "experiments"}
+
+
+def test_tests_beside_the_folders_are_of_modules_beside_the_rooms():
+    """A test of one room lies in that room's folder."""
+    modules = {path.stem for path in PACKAGE.glob("*.py")}
+    of_no_module = {"documents", "environment", "fuzz_files", "golden", "packages", "structure"}
+    tested = {path.stem.split("_", 1)[1] for path in (ROOT / "tests").glob("test_*.py")}
+    assert tested - modules <= of_no_module

@@ -19,6 +19,7 @@ from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
+from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -101,7 +102,7 @@ def _stages(
             graph = tf.function(function, autograph=False)
             return lambda: np.asarray(tf.nest.flatten(graph(*inputs))[0])
 
-        size = [resize.scale_dimension(d, 1 / 4) for d in frame.shape[:2]]
+        size = [resize.scale_dimension(d, 1 / DECODER_STRIDE) for d in frame.shape[:2]]
         image = tf.constant(frame[np.newaxis].astype(np.float32) * (2 / 255) - 1)
         backbone = model.deeplab.backbone
         yield "backbone", compiled(backbone, image)

@@ -14,7 +14,7 @@ from feelvos_tf import process_memory
 from feelvos_tf.benchmark import report
 from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.data.synthetic import synthetic_clip
-from feelvos_tf.training import forward
+from feelvos_tf.training import forward, schedules
 from feelvos_tf.training.run import read_params
 from feelvos_tf.triplets import stills
 from feelvos_tf.triplets.draws import Draws
@@ -57,6 +57,7 @@ def run(
     Yields:
       A TrainingStage, as each is done.
     """
+    params = schedules.resolved(params)
     with tempfile.TemporaryDirectory() as folder:
         task = task_factory.get_task(params.task, logging_dir=folder)
     model = task.build_model()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.video.mask_folder import mask_file
 from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.pictures import picture_names
-from feelvos_tf.video.segment import Summary, segment_video
+from feelvos_tf.video.segment import segment_video
 from feelvos_tf.video.segment_output import PROGRAM
+from feelvos_tf.video.summary import Summary
 from feelvos_tf.video.tracker import Segmenter
 
 _CLIP = "clip/"
@@ -34,6 +36,8 @@ def run_demo(
 ) -> Summary:
     """Draws a clip of three objects, one of which comes late, and segments it.
 
+    The overlay is left out where PyAV, which writes it, is not installed.
+
     Args:
       output: gets clip/ (frames, exact masks, the masks given), the masks and all pictures. What
         an earlier demonstration left there is replaced.
@@ -47,6 +51,7 @@ def run_demo(
     Raises:
       InputError: the folder cannot be written, or holds masks of something else.
     """
+    overlay = importlib.util.find_spec("av") is not None
     folder = pathlib.Path(output) / _CLIP
     given = folder / "given_masks"
     names = [mask_file(f"{index:05d}", folder) for index in range(_SIZE["num_frames"])]
@@ -63,13 +68,15 @@ def run_demo(
         write_clip(clip, folder)
         _write_given(clip, given)
     say(f"drew a clip into {folder}")
+    if not overlay:
+        say("no overlay.mp4, which needs PyAV: pip install 'feelvos_tf[video]'")
     return segment_video(
         folder / "JPEGImages" / "480p" / "clip",
         given,
         output,
         make_segmenter,
         settings=_DEMO,
-        overlay=True,
+        overlay=overlay,
         overwrite=True,
         progress=progress,
         say=say,

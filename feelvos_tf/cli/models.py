@@ -68,7 +68,7 @@ def _show(preset: Preset) -> None:
         print("  starts a training (init_checkpoint), is no network to run")
     print(f"  licence: {preset.licence}")
     if preset.ships:
-        path = presets.checkpoint()
+        path = presets.checkpoint(preset.name)
         print(f"  here: {path} ({_megabytes(path)})")
         return
     size = preset.size or "its size is not published"

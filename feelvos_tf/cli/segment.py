@@ -10,31 +10,56 @@ VIDEO is a folder of JPEG or PNG images in natural order (frame2 before frame10)
 MASK is a PNG, BMP or TIFF of the frames' size whose pixels are object ids: a palette or gray image
 (0 is background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw
 it without smoothed edges, or give --snap_mask or --mask_threshold. The weights are those that come
-with the package, unless --checkpoint names others: a file, or a name that feelvos-models lists. Any
-other checkpoint of the original code becomes a file by feelvos-import-checkpoint.
+with the package, unless --checkpoint names others: a name that feelvos-models lists, or a
+file; a checkpoint of the original release becomes one by feelvos-import-checkpoint.
 
 OUT gets a palette PNG for each frame, named like it (00012.jpg gives 00012.png; the frames of a
 video file are 00000, 00001, ...), with the ids of the mask. The first frame's mask is written too.
 Next to them lie contact_sheet.jpg, with --overlay also overlay.mp4, and run.json, which says what
 the masks were made from.
 
-Objects that appear later: give a folder as --mask, with masks named like their frames. The first
-one starts the video (earlier frames get empty masks); each later one adds the objects whose ids no
-earlier mask has, and the ids tracked already are ignored in it. A mask that fits no frame is an
-error.
+For other programs, --write=cutouts,coco (any of these; masks are written always):
+  overlay   overlay.mp4, as --overlay does
+  cutouts   cutouts/ID/NAME.png, each object on transparent ground, and cutouts.webm with alpha
+  matte     matte/ID/NAME.png, soft edges: probabilities, 8-bit gray; masks do not hold them, so
+            with --resume frames without them are computed again
+  coco      annotations.json, run lengths in the form of YouTube-VIS (needs pycocotools)
+  ytvos     Annotations/VIDEO/NAME.png and meta.json, the layout of YouTube-VOS
+  video     labels.mkv, lossless (FFV1), gray levels are ids
+
+Several masks: give a folder as --mask, with masks named like their frames. The first one with an
+object starts the video. Each later one is copied into OUT and corrects the objects from there on:
+what it lacks is not in that frame. One that holds new ids alone adds these objects, and the others
+go on. With --first_masks_only a later mask counts for its new ids alone, so that a folder with the
+true mask of every frame gives nothing away. A mask that fits no frame is an error.
+
+A mask is wrong from frame 40 on: paint the right one, put it beside the first into a folder, each
+named like its frame, and run again with --mask=FOLDER and --overwrite.
+
+Start in the middle: name the mask like its frame and give its folder. The frames before it are then
+computed backwards (--direction=both, the default in that case). With masks of several frames each
+frame follows from the nearest of them and is compared with all.
+
+A part of the video: --start=00040 --end=00099, by name or by number from 0. A mask given as one
+file is then that of the frame --start.
 
 A run that was stopped, by Ctrl-C, a full disk or a crash, goes on where it was:
   feelvos-segment ... --resume
 The masks match an uninterrupted run. A folder with masks is touched with --resume or
 --overwrite only, and no file in it that this program did not write; run.json lists those it did.
 
+Which frames are wrong? The run ends with the frames that are least sure, where there are any;
+confidence.csv has the mean margin of the probabilities (0 to 1) and the area of each object in
+each frame, confidence.png draws it over time (needs matplotlib); --save_confidence adds a picture
+of each frame.
+
 An object that is in none of the last masks is named at the end; run.json says in which frames each
 object is seen.
 
 Too slow or too little memory: --max_reference_pixels=1024 compares with that many pixels of each
 object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
-the frames' size). Both cost quality. Of J&F 75.5 on five sequences at 854x480, the first of them
-left 70.3, and --max_side=428 took eleven points (feelvos_tf/weights/MODEL_CARD.md).
+the frames' size). Both cost quality. Of J&F 79.3 on five sequences at 854x480, the first of them
+left 71.7, and --max_side=428 took twelve points (feelvos_tf/weights/MODEL_CARD.md).
 
 The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
 line that says why.
@@ -52,7 +77,9 @@ from absl import flags
 from feelvos_tf import checkpoint_file
 from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag
 from feelvos_tf.config import Memory
-from feelvos_tf.video.segment import Summary, segment_video
+from feelvos_tf.video.outputs import KINDS
+from feelvos_tf.video.segment import segment_video
+from feelvos_tf.video.summary import Summary
 
 if TYPE_CHECKING:
     from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -67,6 +94,14 @@ _OVERLAY = flags.DEFINE_bool(
 )
 _CONTACT_SHEET = flags.DEFINE_bool(
     "contact_sheet", True, "Write contact_sheet.jpg: frames from all over the video."
+)
+_WRITE = flags.DEFINE_list(
+    "write", [], f"What to write beside the masks, some of {', '.join(KINDS)}; see above."
+)
+_SAVE_CONFIDENCE = flags.DEFINE_bool(
+    "save_confidence",
+    False,
+    "Write confidence/NAME.png for each frame: 8-bit gray, white where the network is sure.",
 )
 _RESUME = flags.DEFINE_bool(
     "resume",
@@ -118,6 +153,23 @@ _SNAP_MASK = flags.DEFINE_bool(
     "Give each pixel of the mask the nearest of the colors that fill areas, "
     "for smoothed edges and JPEG. Exact where the colors are far apart.",
 )
+_FIRST_MASKS_ONLY = flags.DEFINE_bool(
+    "first_masks_only",
+    False,
+    "Take from later masks only the objects whose ids no earlier mask has.",
+)
+_START = flags.DEFINE_string(
+    "start", None, "First frame, by name or by number from 0; by default the video's first."
+)
+_END = flags.DEFINE_string("end", None, "Last frame, by name or number; by default the last.")
+_DIRECTION = flags.DEFINE_enum(
+    "direction",
+    None,
+    ["forward", "backward", "both"],
+    "forward: frames follow from masks before them, as in a stream. backward: from the next mask "
+    "after them. both: from the nearest mask, and all masks are known; the default where the "
+    "first mask is not in the first frame, else forward.",
+)
 _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
     "max_reference_pixels",
     None,
@@ -142,8 +194,10 @@ def main(argv: list[str]) -> None:
     """Segments as the flags say."""
     del argv
     video, mask = _VIDEO.value, _MASK.value
-    if _DEMO.value and (video or mask or _RESUME.value or _FPS.value):
-        raise absl_app.UsageError("--demo goes with none of --video, --mask, --resume, --fps")
+    if _DEMO.value and (video or mask or _RESUME.value or _FPS.value or _WRITE.value):
+        raise absl_app.UsageError(
+            "--demo goes with none of --video, --mask, --resume, --fps, --write"
+        )
     if not _DEMO.value and not (video and mask):
         lacking = _MASK if video else _VIDEO
         raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
@@ -174,6 +228,8 @@ def main(argv: list[str]) -> None:
             settings=settings,
             overlay=_OVERLAY.value,
             contact_sheet=_CONTACT_SHEET.value,
+            write=_WRITE.value,
+            save_confidence=_SAVE_CONFIDENCE.value,
             resume=_RESUME.value,
             overwrite=_OVERWRITE.value,
             on_error=_ON_ERROR.value,
@@ -181,6 +237,10 @@ def main(argv: list[str]) -> None:
             ignore_label=_IGNORE_LABEL.value,
             mask_threshold=_MASK_THRESHOLD.value,
             snap_mask=_SNAP_MASK.value,
+            first_masks_only=_FIRST_MASKS_ONLY.value,
+            start=_START.value,
+            end=_END.value,
+            direction=_DIRECTION.value,
             inputs=[checkpoint],
             progress=not app.QUIET.value,
             say=_say,

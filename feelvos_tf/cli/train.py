@@ -3,11 +3,13 @@
 A first try on synthetic clips, minutes on two cores:
   feelvos-train --experiment=tiny --mode=train_and_eval --model_dir=runs/tiny
 
-The recipe of the weights that ship, in two parts (data/ as experiments/small/LOG.md tells):
+The recipe of the weights that ship, in three parts (data/ as experiments/small/LOG.md tells):
   feelvos-train --experiment=small --mode=train_and_eval --model_dir=runs/small
   feelvos-train --experiment=small_clips --mode=train_and_eval --model_dir=runs/small_clips
+  feelvos-train --experiment=small_hard --mode=train_and_eval --model_dir=runs/small_hard
 
-The published recipe (16 GPUs in the paper): --experiment=paper_davis17, paper_davis17_ytvos; its
+The published recipe (16 GPUs in the paper): --experiment=paper_davis17, paper_davis17_ytvos, with
+--config_file=experiments/paper_1_gpu.yaml, paper_8_gpus.yaml or paper_16_gpus.yaml over it; its
 ablation: --experiment=ablation_ROW; the triplet-loss baseline: --experiment=pml.
 
 Weights to start from are a file or a name that feelvos-models lists, fetched at the first time:
@@ -22,8 +24,10 @@ MODEL_DIR/best/best_model.npz and MODEL_DIR/last_model.npz are checkpoints for t
 Losses, scores and pictures of what the network sees are for TensorBoard, also while it runs:
   tensorboard --logdir=MODEL_DIR
 
-Several devices: --params_override='runtime: {num_gpus: 8}'; several machines: distribution_strategy
-multi_worker_mirrored with TF_CONFIG set, or worker_hosts and task_index; a TPU: --tpu=ADDRESS.
+What a step takes here, before a long run: --mode=check.
+Several devices: --params_override='runtime: {num_gpus: -1}', all there are; several machines:
+distribution_strategy multi_worker_mirrored with TF_CONFIG set, or worker_hosts and task_index; a
+TPU: --tpu=ADDRESS.
 Half precision: runtime.mixed_precision_dtype float16 (with loss_scale dynamic) or bfloat16.
 """
 
@@ -51,9 +55,10 @@ _PARAMS_OVERRIDE = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode",
     "train",
-    ["train", "eval", "train_and_eval", "continuous_eval"],
+    ["train", "eval", "train_and_eval", "continuous_eval", "check"],
     "train; eval: score the newest checkpoint; train_and_eval: score now and then and keep the "
-    "best; continuous_eval: score every checkpoint that another process writes.",
+    "best; continuous_eval: score every checkpoint that another process writes; check: trace, "
+    "compile and time one step on this machine, with drawn clips where data are missing.",
 )
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "Folder of the run: checkpoints, summaries, results."
@@ -70,8 +75,10 @@ _TPU = flags.DEFINE_string("tpu", None, "Name or address of a TPU.")
 def main(argv: list[str]) -> None:
     """Trains or evaluates as the flags say."""
     del argv
-    if not (_MODEL_DIR.value or _PRINT_CONFIG.value):
-        raise absl_app.UsageError("give --model_dir (or --print_config alone); see --help")
+    if not (_MODEL_DIR.value or _PRINT_CONFIG.value or _MODE.value == "check"):
+        raise absl_app.UsageError(
+            "give --model_dir (or --print_config alone, or --mode=check); see --help"
+        )
     try:
         import official  # noqa: F401
     except ImportError as error:
@@ -86,8 +93,8 @@ def main(argv: list[str]) -> None:
     if _PRINT_CONFIG.value:
         print(run.as_yaml(params), end="", flush=True)
         return
-    assert _MODEL_DIR.value  # else there is --print_config
-    run.run_experiment(params, _MODE.value, _MODEL_DIR.value, say=lambda s: print(s, flush=True))
+    folder = _MODEL_DIR.value or ""  # a check needs none
+    run.run_experiment(params, _MODE.value, folder, say=lambda s: print(s, flush=True))
 
 
 def main_cli() -> None:

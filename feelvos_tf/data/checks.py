@@ -16,9 +16,8 @@ from PIL import Image
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.video import read_image, read_mask
-from feelvos_tf.video.images import describe_size, size_of
+from feelvos_tf.video.images import PNG_SIGNATURE, describe_size, size_of
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -144,7 +143,7 @@ def _size(path: pathlib.Path, is_mask: bool) -> tuple[int, int]:
             end = file.read()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if start.startswith(_PNG) and len(start) == 33:
+    if start.startswith(PNG_SIGNATURE) and len(start) == 33:
         if _PNG_END not in end:
             raise InputError(f"{path}: cut off, the end of the PNG is missing")
         width, height, depth, color_type = struct.unpack(">IIBB", start[16:26])

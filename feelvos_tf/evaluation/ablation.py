@@ -16,6 +16,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -32,10 +33,12 @@ from feelvos_tf.evaluation.datasets import (
 from feelvos_tf.evaluation.results_folder import PROGRAM
 from feelvos_tf.files import replaced_when_done, write_json
 from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.layers import register
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 
+@register
 class NeutralInputs(Feelvos):
     """A trained network that is fed neutral values where a row leaves something out.
 
@@ -80,6 +83,18 @@ class NeutralInputs(Feelvos):
         self.config = config
         self.deeplab, self.embedding, self.head = trained.deeplab, trained.embedding, trained.head
         self._trained = trained
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments as plain values; the trained network by its own."""
+        return {"trained": self._trained.get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> NeutralInputs:
+        """The opposite of `get_config`, around a trained network of its own."""
+        trained = Feelvos.from_config(config["trained"])
+        return cls(trained, ModelConfig.from_dict(config["config"]))
 
     def segment(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from feelvos_tf.modeling.deeplab import DECODER_STRIDE as _STRIDE
 from feelvos_tf.ops.sorted_reference import SLOTS
 from feelvos_tf.streaming.state import State
 from feelvos_tf.version import __version__
@@ -15,8 +16,9 @@ from feelvos_tf.version import __version__
 DIMENSIONS = {
     "H": "height of the frames in pixels, any",
     "W": "width of the frames in pixels, any",
-    "h": "height at stride 4: (H - 1) // 4 + 1, of the reduced frame where max_side is set",
-    "w": "width at stride 4",
+    "h": f"height at stride {_STRIDE}: (H - 1) // {_STRIDE} + 1, of the reduced frame where "
+    "max_side is set",
+    "w": f"width at stride {_STRIDE}",
     "N": "objects and background, at least 2",
     "C": "channels of the embedding",
     "K": f"slots for reference pixels, a multiple of {SLOTS}",

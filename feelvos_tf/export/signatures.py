@@ -10,6 +10,7 @@ import tensorflow as tf
 from feelvos_tf.export import checks
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.streaming import state as states
+from feelvos_tf.streaming.edit_steps import EditSteps
 from feelvos_tf.streaming.state import State
 from feelvos_tf.streaming.steps import StreamingSteps
 
@@ -43,6 +44,7 @@ class Signatures:
         fixed: FixedShape | None = None,
     ) -> None:
         self._steps = steps
+        self._edits = EditSteps(steps)
         self._ignore_label = ignore_label
         self._fixed = fixed
         self._size: list[int | None] = [fixed.height, fixed.width] if fixed else [None, None]
@@ -151,7 +153,7 @@ class Signatures:
         )
         mask = tf.where(label_ops.ids_to_channels(mask, new) >= 0, mask, tf.zeros_like(mask))
         ids = tf.concat([last.object_ids, new], axis=0)
-        video = self._steps.extend(mask, last.video, ids, num_known)
+        video = self._edits.extend(mask, last.video, ids, num_known)
         labels = tf.where(mask > 0, mask, last.labels)
         return State.of(ids, labels, video).by_name()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from feelvos_tf.config import ModelConfig
-from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit
+from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit, register
 from feelvos_tf.modeling.mobilenet_v2 import MobileNetV2
 from feelvos_tf.modeling.xception import Xception65
 from feelvos_tf.ops import resize
@@ -17,24 +18,31 @@ _LOW_LEVEL_FILTERS = 48  # projected channels of the stride-4 end point
 DECODER_STRIDE = 4
 
 
-def build_backbone(config: ModelConfig) -> tf.keras.layers.Layer:
-    """Returns the layer that maps images in -1..1 to (features, stride-4 end point)."""
+def build_backbone(config: ModelConfig, **kwargs: Any) -> tf.keras.layers.Layer:
+    """Returns the layer that maps images in -1..1 to (features, stride-4 end point).
+
+    Keyword arguments are those of a Keras layer.
+    """
     if config.backbone == "xception_65":
-        return Xception65(config.output_stride)
-    return MobileNetV2(config.output_stride, config.depth_multiplier)
+        return Xception65(config.output_stride, **kwargs)
+    return MobileNetV2(config.output_stride, config.depth_multiplier, **kwargs)
 
 
+@register
 class ASPP(tf.keras.layers.Layer):
     """Image pooling, 1x1 and dilated branches, concatenated in that order and projected."""
 
-    def __init__(self, filters: int, atrous_rates: Sequence[int], name: str = "aspp") -> None:
-        super().__init__(name=name)
-        self.pooling = ConvUnit("image_pooling", filters, norm_epsilon=_EPSILON)
-        self.branches = [ConvUnit("aspp0", filters, norm_epsilon=_EPSILON)] + [
-            SeparableUnit(f"aspp{i}", filters, rate=rate, norm_epsilon=_EPSILON)
+    def __init__(
+        self, filters: int, atrous_rates: Sequence[int], name: str = "aspp", **kwargs: Any
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        unit = {"norm_epsilon": _EPSILON, "dtype": self.dtype_policy}
+        self.pooling = ConvUnit("image_pooling", filters, **unit)
+        self.branches = [ConvUnit("aspp0", filters, **unit)] + [
+            SeparableUnit(f"aspp{i}", filters, rate=rate, **unit)
             for i, rate in enumerate(atrous_rates, 1)
         ]
-        self.projection = ConvUnit("concat_projection", filters, norm_epsilon=_EPSILON)
+        self.projection = ConvUnit("concat_projection", filters, **unit)
 
     def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps [B, h, w, C] to [B, h, w, filters]."""
@@ -46,19 +54,24 @@ class ASPP(tf.keras.layers.Layer):
         branches = [branch(features, training=training) for branch in self.branches]
         return self.projection(tf.concat([pooled, *branches], axis=-1), training=training)
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        return {
+            **super().get_config(),
+            "filters": self.projection.conv.filters,
+            "atrous_rates": [branch.get_config()["rate"] for branch in self.branches[1:]],
+        }
 
+
+@register
 class Decoder(tf.keras.layers.Layer):
     """Joins ASPP features with the projected low-level end point at stride 4."""
 
-    def __init__(self, filters: int, name: str = "decoder") -> None:
-        super().__init__(name=name)
-        self.projection = ConvUnit(
-            "decoder/feature_projection0", _LOW_LEVEL_FILTERS, norm_epsilon=_EPSILON
-        )
-        self.convs = [
-            SeparableUnit(f"decoder/decoder_conv{i}", filters, norm_epsilon=_EPSILON)
-            for i in range(2)
-        ]
+    def __init__(self, filters: int, name: str = "decoder", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        unit = {"norm_epsilon": _EPSILON, "dtype": self.dtype_policy}
+        self.projection = ConvUnit("decoder/feature_projection0", _LOW_LEVEL_FILTERS, **unit)
+        self.convs = [SeparableUnit(f"decoder/decoder_conv{i}", filters, **unit) for i in range(2)]
 
     def call(
         self,
@@ -78,15 +91,22 @@ class Decoder(tf.keras.layers.Layer):
             outputs = conv(outputs, training=training)
         return outputs
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        return {**super().get_config(), "filters": self.convs[0].get_config()["filters"]}
 
+
+@register
 class DeepLab(tf.keras.layers.Layer):
     """Images -> decoder features at stride 4, of size scale_dimension(H, 1 / 4)."""
 
-    def __init__(self, config: ModelConfig, name: str = "deeplab") -> None:
-        super().__init__(name=name)
-        self.backbone = build_backbone(config)
-        self.aspp = ASPP(config.aspp_filters, config.atrous_rates)
-        self.decoder = Decoder(config.decoder_filters)
+    def __init__(self, config: ModelConfig, name: str = "deeplab", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.config = config
+        policy = self.dtype_policy
+        self.backbone = build_backbone(config, dtype=policy)
+        self.aspp = ASPP(config.aspp_filters, config.atrous_rates, dtype=policy)
+        self.decoder = Decoder(config.decoder_filters, dtype=policy)
 
     def call(
         self,
@@ -107,3 +127,12 @@ class DeepLab(tf.keras.layers.Layer):
         if dropout is not None:
             features = dropout(features)
         return self.decoder(features, low_level, size, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> DeepLab:
+        """The opposite of `get_config`."""
+        return cls(**{**config, "config": ModelConfig.from_dict(config["config"])})

@@ -11,6 +11,7 @@ from feelvos_tf.config import Memory, ModelConfig
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DeepLab
 from feelvos_tf.modeling.heads import SegmentationHead, embedding_head
+from feelvos_tf.modeling.layers import register
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, resize
 
@@ -25,11 +26,16 @@ class FrameState(NamedTuple):
     mask: tf.Tensor  # float32 [h, w, N], one-hot labels or probabilities
 
 
+@register
 class Feelvos(tf.keras.Model):
     """FEELVOS (Voigtlaender et al., CVPR 2019).
 
     Args:
       config: the network's description.
+      **kwargs: those of a Keras model, such as dtype for mixed precision.
+
+    `model.save("m.keras")`, `tf.keras.models.load_model` and `tf.keras.models.clone_model` work as
+    for any Keras model; the copies have the config, the recommended memory and their variables.
 
     Attributes:
       recommended_memory: what suits these weights in streaming, as measured; None for nothing, as
@@ -38,12 +44,42 @@ class Feelvos(tf.keras.Model):
 
     recommended_memory: Memory | None = None
 
-    def __init__(self, config: ModelConfig, name: str = "feelvos") -> None:
-        super().__init__(name=name)
+    def __init__(self, config: ModelConfig, name: str = "feelvos", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
         self.config = config
-        self.deeplab = DeepLab(config)
-        self.embedding = embedding_head(config.embedding_dim)
-        self.head = SegmentationHead(config)
+        # The layers compute in the model's precision, whatever the process's is meanwhile.
+        policy = self.dtype_policy
+        self.deeplab = DeepLab(config, dtype=policy)
+        self.embedding = embedding_head(config.embedding_dim, dtype=policy)
+        self.head = SegmentationHead(config, dtype=policy)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments and the recommended memory, as plain values."""
+        memory = self.recommended_memory
+        return {
+            # A Keras model's own is empty for subclasses.
+            **tf.keras.layers.Layer.get_config(self),
+            "config": self.config.to_dict(),
+            "recommended_memory": None if memory is None else memory.to_dict(),
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Feelvos:
+        """The opposite of `get_config`; the network has its variables, initialized.
+
+        Raises:
+          InputError: a value is out of range.
+        """
+        arguments = dict(config)
+        memory = arguments.pop("recommended_memory", None)
+        model = _with_variables(cls(ModelConfig.from_dict(arguments.pop("config")), **arguments))
+        model.recommended_memory = None if memory is None else Memory.from_dict(memory)
+        return model
+
+    def get_build_config(self) -> None:
+        """Nothing, which tells Keras that `from_config` created the variables."""
 
     def embed(
         self,
@@ -245,12 +281,16 @@ class Feelvos(tf.keras.Model):
         )
 
 
-def build_model(config: ModelConfig) -> Feelvos:
-    """Returns a network with its variables created.
+def build_model(config: ModelConfig, **kwargs: Any) -> Feelvos:
+    """Returns a network with its variables created; keyword arguments are those of `Feelvos`.
 
-    They begin as in the released code, but for the embedding's depthwise kernel (`NoisyIdentity`).
+    They begin as in the released code, but for the embedding's depthwise kernel (`NoisyIdentity`),
+    which `heads.start_as_released` sets right.
     """
-    model = Feelvos(config)
+    return _with_variables(Feelvos(config, **kwargs))
+
+
+def _with_variables(model: Feelvos) -> Feelvos:
     # AutoGraph would rewrite every layer's source code, ten seconds for nothing.
     create_variables = tf.autograph.experimental.do_not_convert(model)
     create_variables(
@@ -276,12 +316,7 @@ def with_precision(model: Feelvos, policy: str) -> Feelvos:
     """
     if policy not in PRECISIONS:
         raise InputError(f"precision is {policy!r}, expected one of {', '.join(PRECISIONS)}")
-    before = tf.keras.mixed_precision.global_policy()
-    tf.keras.mixed_precision.set_global_policy(policy)
-    try:
-        copy = build_model(model.config)
-    finally:
-        tf.keras.mixed_precision.set_global_policy(before)
+    copy = build_model(model.config, dtype=policy)
     copy.set_weights(model.get_weights())
     copy.recommended_memory = model.recommended_memory
     return copy

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from feelvos_tf.config import ModelConfig
-from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit
+from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit, register
 
 
+@register
 class NoisyIdentity(tf.keras.initializers.Initializer):
     """A convolution that begins as the identity plus truncated normal noise.
 
     In the released code a depthwise kernel gets its 1 in the first channel only, because the
-    same function serves full convolutions; here every depthwise channel begins as itself.
+    same function serves full convolutions; here every depthwise channel begins as itself, until
+    `start_as_released` says otherwise.
 
     Args:
       stddev: of the noise.
@@ -41,16 +44,36 @@ class NoisyIdentity(tf.keras.initializers.Initializer):
         return {"stddev": self.stddev, "depthwise": self.depthwise}
 
 
-def embedding_head(dim: int) -> SeparableUnit:
-    """Returns the layer from features [B, h, w, C] to non-negative embeddings [B, h, w, dim]."""
+def embedding_head(dim: int, **kwargs: Any) -> SeparableUnit:
+    """Returns the layer from features [B, h, w, C] to non-negative embeddings [B, h, w, dim].
+
+    Keyword arguments are those of a Keras layer.
+    """
     return SeparableUnit(
         "embedding/split_separable_conv2d",
         dim,
         depthwise_initializer=NoisyIdentity(depthwise=True),
         pointwise_initializer=NoisyIdentity(),
+        **kwargs,
     )
 
 
+def start_as_released(head: SeparableUnit) -> None:
+    """Leaves the identity to the first channel of the depthwise kernel, the others to the noise.
+
+    Embeddings are small then, also of features of order one: with the identity in every channel
+    distances of a pretrained DeepLab all squash to 1, where they teach nothing.
+
+    Args:
+      head: from `embedding_head`, with its first values.
+    """
+    kernel = head.depthwise.kernel
+    identity = np.zeros(kernel.shape, np.float32)
+    identity[kernel.shape[0] // 2, kernel.shape[1] // 2, 1:] = 1.0
+    kernel.assign(kernel - identity)
+
+
+@register
 class SegmentationHead(tf.keras.layers.Layer):
     """One logit for each pixel and object, by the same weights for every object.
 
@@ -61,14 +84,16 @@ class SegmentationHead(tf.keras.layers.Layer):
       config: head_layers, head_kernel_size, head_filters and num_object_channels are used.
     """
 
-    def __init__(self, config: ModelConfig, name: str = "segmentation_head") -> None:
-        super().__init__(name=name)
+    def __init__(self, config: ModelConfig, name: str = "segmentation_head", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.config = config
         self.num_object_channels = config.num_object_channels
         self.convs = [
             SeparableUnit(
                 f"embedding_seg/split_separable_conv2d_{i}",
                 config.head_filters,
                 kernel_size=config.head_kernel_size,
+                dtype=self.dtype_policy,
             )
             for i in range(config.head_layers)
         ]
@@ -77,6 +102,7 @@ class SegmentationHead(tf.keras.layers.Layer):
             1,
             activation=None,
             initializer=tf.keras.initializers.TruncatedNormal(stddev=0.01),
+            dtype=self.dtype_policy,
         )
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -121,3 +147,15 @@ class SegmentationHead(tf.keras.layers.Layer):
         else:
             outputs = tf.repeat(outputs, tf.shape(objects)[0], axis=0)
         return tf.nn.relu(outputs + pointwise.conv.bias)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    def get_build_config(self) -> None:
+        """Nothing: the first call creates the weights, under this layer's name."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SegmentationHead:
+        """The opposite of `get_config`."""
+        return cls(**{**config, "config": ModelConfig.from_dict(config["config"])})

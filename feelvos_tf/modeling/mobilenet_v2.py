@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
-from feelvos_tf.modeling.layers import ConvUnit
+from feelvos_tf.modeling.layers import ConvUnit, register
 
 _EPSILON = 1e-3
 # Of each inverted residual: channels out, expansion, stride. Sandler et al. 2018, table 2, without
@@ -31,19 +33,33 @@ def scaled(channels: int, multiplier: float) -> int:
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
+@register
 class InvertedResidual(tf.keras.layers.Layer):
     """Expand by 1x1, filter depthwise, project by 1x1; add the input where shapes allow."""
 
     def __init__(
-        self, name: str, inputs: int, filters: int, expansion: int, stride: int, rate: int
+        self,
+        name: str,
+        inputs: int,
+        filters: int,
+        expansion: int,
+        stride: int,
+        rate: int,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name=name)
-        unit = {"norm_epsilon": _EPSILON, "activation": tf.nn.relu6}
+        super().__init__(name=name, **kwargs)
+        self.num_inputs, self.expansion = inputs, expansion
+        linear: dict[str, Any] = {
+            "norm_epsilon": _EPSILON,
+            "activation": None,
+            "dtype": self.dtype_policy,
+        }
+        unit = {**linear, "activation": "relu6"}
         self.expand = None
         if expansion > 1:
             self.expand = ConvUnit(f"{name}/expand", inputs * expansion, **unit)
         self.filter = ConvUnit(f"{name}/depthwise", kernel_size=3, stride=stride, rate=rate, **unit)
-        self.project = ConvUnit(f"{name}/project", filters, norm_epsilon=_EPSILON, activation=None)
+        self.project = ConvUnit(f"{name}/project", filters, **linear)
         self.residual = stride == 1 and inputs == filters
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
@@ -53,7 +69,20 @@ class InvertedResidual(tf.keras.layers.Layer):
         outputs = self.project(filtered, training=training)
         return (inputs + outputs if self.residual else outputs), filtered
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        filtering = self.filter.get_config()
+        return {
+            **super().get_config(),
+            "inputs": self.num_inputs,
+            "filters": self.project.conv.filters,
+            "expansion": self.expansion,
+            "stride": filtering["stride"],
+            "rate": filtering["rate"],
+        }
 
+
+@register
 class MobileNetV2(tf.keras.layers.Layer):
     """The backbone: images -> (features at `output_stride`, end point at stride 4).
 
@@ -66,9 +95,14 @@ class MobileNetV2(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, output_stride: int, depth_multiplier: float = 1.0, name: str = "MobilenetV2"
+        self,
+        output_stride: int,
+        depth_multiplier: float = 1.0,
+        name: str = "MobilenetV2",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, **kwargs)
+        self.output_stride, self.depth_multiplier = output_stride, depth_multiplier
         channels = scaled(32, depth_multiplier)
         self.stem = ConvUnit(
             f"{name}/Conv",
@@ -76,7 +110,8 @@ class MobileNetV2(tf.keras.layers.Layer):
             kernel_size=3,
             stride=2,
             norm_epsilon=_EPSILON,
-            activation=tf.nn.relu6,
+            activation="relu6",
+            dtype=self.dtype_policy,
         )
         self.blocks = []
         current_stride, rate = 2, 1
@@ -98,6 +133,7 @@ class MobileNetV2(tf.keras.layers.Layer):
                     expansion,
                     stride,
                     block_rate,
+                    dtype=self.dtype_policy,
                 )
             )
             channels = filters
@@ -111,3 +147,11 @@ class MobileNetV2(tf.keras.layers.Layer):
             if i == _DECODER_BLOCK:
                 end_point = filtered
         return features, end_point
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        return {
+            **super().get_config(),
+            "output_stride": self.output_stride,
+            "depth_multiplier": self.depth_multiplier,
+        }

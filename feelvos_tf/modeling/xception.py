@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit
+from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit, register
 
 _EPSILON = 1e-3
 
 
+@register
 class XceptionModule(tf.keras.layers.Layer):
     """Three separable convolutions beside a shortcut.
 
@@ -32,8 +34,9 @@ class XceptionModule(tf.keras.layers.Layer):
         stride: int,
         rate: int,
         inner_activation: bool,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, **kwargs)
         self.relu_before = not inner_activation
         self.convs = [
             SeparableUnit(
@@ -42,8 +45,9 @@ class XceptionModule(tf.keras.layers.Layer):
                 stride=stride if i == 2 else 1,
                 rate=rate,
                 norm_epsilon=_EPSILON,
-                activation=tf.nn.relu if inner_activation else None,
+                activation="relu" if inner_activation else None,
                 explicit_padding=True,
+                dtype=self.dtype_policy,
             )
             for i, depth in enumerate(depths)
         ]
@@ -56,6 +60,7 @@ class XceptionModule(tf.keras.layers.Layer):
                 stride=stride,
                 norm_epsilon=_EPSILON,
                 activation=None,
+                dtype=self.dtype_policy,
             )
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
@@ -73,7 +78,21 @@ class XceptionModule(tf.keras.layers.Layer):
             residual += self.shortcut(inputs, training=training)
         return residual, second
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        convs = [conv.get_config() for conv in self.convs]
+        shortcut = "none" if self.shortcut is None else "conv"
+        return {
+            **super().get_config(),
+            "depths": [conv["filters"] for conv in convs],
+            "shortcut": "sum" if self.identity else shortcut,
+            "stride": convs[2]["stride"],
+            "rate": convs[2]["rate"],
+            "inner_activation": not self.relu_before,
+        }
 
+
+@register
 class Xception65(tf.keras.layers.Layer):
     """The backbone: images -> (features at `output_stride`, end point at stride 4).
 
@@ -84,19 +103,14 @@ class Xception65(tf.keras.layers.Layer):
       output_stride: 8 or 16.
     """
 
-    def __init__(self, output_stride: int, name: str = "xception_65") -> None:
-        super().__init__(name=name)
+    def __init__(self, output_stride: int, name: str = "xception_65", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.output_stride = output_stride
+        unit = {"kernel_size": 3, "norm_epsilon": _EPSILON, "dtype": self.dtype_policy}
         entry = f"{name}/entry_flow"
         self.stem = [
-            ConvUnit(
-                f"{entry}/conv1_1",
-                32,
-                kernel_size=3,
-                stride=2,
-                norm_epsilon=_EPSILON,
-                explicit_padding=True,
-            ),
-            ConvUnit(f"{entry}/conv1_2", 64, kernel_size=3, norm_epsilon=_EPSILON),
+            ConvUnit(f"{entry}/conv1_1", 32, stride=2, explicit_padding=True, **unit),
+            ConvUnit(f"{entry}/conv1_2", 64, **unit),
         ]
         # Scope, channels, shortcut, stride, activation inside.
         blocks = [
@@ -124,6 +138,7 @@ class Xception65(tf.keras.layers.Layer):
                     stride,
                     module_rate,
                     inner_activation,
+                    dtype=self.dtype_policy,
                 )
             )
 
@@ -138,3 +153,7 @@ class Xception65(tf.keras.layers.Layer):
             if i == 1:
                 end_point = second
         return features, end_point
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain values."""
+        return {**super().get_config(), "output_stride": self.output_stride}

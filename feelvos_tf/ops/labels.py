@@ -35,13 +35,13 @@ def ids_to_channels(ids: tf.Tensor, object_ids: tf.Tensor) -> tf.Tensor:
     return tf.where(inside, tf.gather(table, tf.clip_by_value(ids, 0, 255)), NO_OBJECT)
 
 
-def one_hot_mask(labels: tf.Tensor, num_objects: int | tf.Tensor) -> tf.Tensor:
-    """Returns float32 [..., num_objects]: 1 in the channel of each pixel's label, else 0."""
-    return tf.one_hot(labels, num_objects, dtype=tf.float32)
+def one_hot_mask(labels: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
+    """Returns float32 [..., num_channels]: 1 in the channel of each pixel's label, else 0."""
+    return tf.one_hot(labels, num_channels, dtype=tf.float32)
 
 
 def shrink(
-    labels: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tensor, num_objects: int | tf.Tensor
+    labels: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tensor, num_channels: int | tf.Tensor
 ) -> tf.Tensor:
     """Shrinks a label map by the nearest pixel and keeps every object.
 
@@ -50,9 +50,9 @@ def shrink(
     that is not another object's only one. (Background may lose its last pixel.)
 
     Args:
-      labels: int32 [H, W], channels; NO_OBJECT or any value outside 0..num_objects-1 is kept as is.
+      labels: int32 [H, W], channels; NO_OBJECT or any value outside 0..num_channels-1 stays.
       size: (h, w), integers or int32 tensors.
-      num_objects: integer or int32 scalar, number of channels with background.
+      num_channels: integer or int32 scalar, number of channels with background.
 
     Returns:
       int32 [h, w].
@@ -60,8 +60,8 @@ def shrink(
     full = tf.shape(labels)
     small = shrink_by_nearest(labels, size)
     h, w = tf.shape(small)[0], tf.shape(small)[1]
-    present = _counts(labels, num_objects)
-    lost = tf.reshape(tf.where((present > 0) & (_counts(small, num_objects) == 0)), [-1])
+    present = _counts(labels, num_channels)
+    lost = tf.reshape(tf.where((present > 0) & (_counts(small, num_channels) == 0)), [-1])
     lost = tf.cast(lost, tf.int32)
     lost = tf.boolean_mask(lost, lost > 0)
     rows = tf.range(h)[:, tf.newaxis]
@@ -72,9 +72,9 @@ def shrink(
         center = _center_pixel(points)
         y = _small_coordinate(center[0], full[0], h)
         x = _small_coordinate(center[1], full[1], w)
-        counts = _counts(small, num_objects)
-        owner = tf.clip_by_value(small, 0, num_objects - 1)
-        only_one = (tf.gather(counts, owner) == 1) & (small > 0) & (small < num_objects)
+        counts = _counts(small, num_channels)
+        owner = tf.clip_by_value(small, 0, num_channels - 1)
+        only_one = (tf.gather(counts, owner) == 1) & (small > 0) & (small < num_channels)
         far = h * h + w * w
         cost = (rows - y) ** 2 + (columns - x) ** 2 + tf.where(only_one, far, 0)
         place = tf.argmin(tf.reshape(cost, [-1]), output_type=tf.int32)
@@ -104,12 +104,12 @@ def shrink_by_nearest(labels: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Te
     return resize.resize_nearest(labels[tf.newaxis, :, :, tf.newaxis], size)[0, :, :, 0]
 
 
-def _counts(labels: tf.Tensor, num_objects: int | tf.Tensor) -> tf.Tensor:
-    """Pixels of each channel, int32 [num_objects]."""
+def _counts(labels: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
+    """Pixels of each channel, int32 [num_channels]."""
     flat = tf.reshape(labels, [-1])
-    inside = (flat >= 0) & (flat < num_objects)
+    inside = (flat >= 0) & (flat < num_channels)
     return tf.math.unsorted_segment_sum(
-        tf.cast(inside, tf.int32), tf.where(inside, flat, NO_OBJECT), num_objects
+        tf.cast(inside, tf.int32), tf.where(inside, flat, NO_OBJECT), num_channels
     )
 
 

@@ -23,7 +23,7 @@ def search(
     query: tf.Tensor,
     previous: tf.Tensor,
     labels: tf.Tensor,
-    num_objects: int | tf.Tensor,
+    num_channels: int | tf.Tensor,
     window: int,
     with_winners: bool,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
@@ -84,7 +84,7 @@ def search(
 
     distances, winners = tf.map_fn(
         of_object,
-        tf.range(num_objects),
+        tf.range(num_channels),
         fn_output_signature=(tf.float32, tf.int32),
         parallel_iterations=1,
     )

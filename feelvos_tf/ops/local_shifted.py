@@ -14,7 +14,7 @@ def search(
     query: tf.Tensor,
     previous: tf.Tensor,
     labels: tf.Tensor,
-    num_objects: int | tf.Tensor,
+    num_channels: int | tf.Tensor,
     window: int,
     with_winners: bool,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
@@ -24,13 +24,13 @@ def search(
       query: float32 [H, W, C].
       previous: float32 [H, W, C].
       labels: int32 [H, W], objects of the previous frame's pixels.
-      num_objects: integer or int32 scalar.
+      num_channels: integer or int32 scalar.
       window: pixels to each side.
       with_winners: whether to say which pixels are nearest.
 
     Returns:
-      distances: float32 [H, W, num_objects], inf where the window holds no pixel of an object.
-      winners: int32 [H, W, num_objects], y * W + x in the previous frame, -1 for none; or None.
+      distances: float32 [H, W, num_channels], inf where the window holds no pixel of an object.
+      winners: int32 [H, W, num_channels], y * W + x in the previous frame, -1 for none; or None.
     """
     height, width = tf.shape(query)[0], tf.shape(query)[1]
     static = query.shape[:2]
@@ -38,7 +38,7 @@ def search(
     border = [[window, window], [window, window]]
     padded = tf.pad(previous, [*border, [0, 0]])
     masks = tf.pad(
-        tf.one_hot(labels, num_objects, on_value=True, off_value=False, dtype=tf.bool),
+        tf.one_hot(labels, num_channels, on_value=True, off_value=False, dtype=tf.bool),
         [*border, [0, 0]],
     )
     rows, columns = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
@@ -57,10 +57,10 @@ def search(
             winners = tf.where(closer, place[:, :, tf.newaxis], winners)
         return offset + 1, distances, winners
 
-    shape = tf.stack([height, width, num_objects])
+    shape = tf.stack([height, width, num_channels])
     distances = tf.fill(shape, float("inf"))
     winners = tf.fill(shape if with_winners else [0, 0, 0], -1)
-    objects = num_objects if isinstance(num_objects, int) else None
+    objects = num_channels if isinstance(num_channels, int) else None
     distances.set_shape([*static, objects])
     _, distances, winners = tf.while_loop(
         lambda offset, *_: offset < side * side,

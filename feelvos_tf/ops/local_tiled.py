@@ -23,7 +23,7 @@ def search(
     query: tf.Tensor,
     previous: tf.Tensor,
     labels: tf.Tensor,
-    num_objects: int | tf.Tensor,
+    num_channels: int | tf.Tensor,
     window: int,
     with_winners: bool,
 ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
@@ -32,7 +32,7 @@ def search(
     Args and returns: as in `local_shifted.search`.
     """
     tiling = _Tiling(query, previous, window)
-    labels = tf.where((labels >= 0) & (labels < num_objects), labels, -1)
+    labels = tf.where((labels >= 0) & (labels < num_channels), labels, -1)
     labels = tf.pad(labels, tiling.border, constant_values=-1)
     outside = _outside_window(tiling.up, tiling.left)
 
@@ -44,20 +44,20 @@ def search(
             return _winners(
                 product,
                 near,
-                num_objects,
+                num_channels,
                 tops - tiling.up,
                 lefts - tiling.left,
                 tiling.key_w,
                 tiling.width,
             )
-        return _minima(product, near, num_objects)
+        return _minima(product, near, num_channels)
 
     dtype = tf.int32 if with_winners else tf.float32
     result = tf.map_fn(
         step, tf.range(tiling.steps), fn_output_signature=dtype, parallel_iterations=2
     )
     result = tiling.assemble(result)
-    static = num_objects if isinstance(num_objects, int) else None
+    static = num_channels if isinstance(num_channels, int) else None
     result = tf.ensure_shape(result, [*query.shape[:2], static])
     if with_winners:
         return None, result
@@ -178,26 +178,26 @@ def _outside_window(up: int | tf.Tensor, left: int | tf.Tensor) -> tf.Tensor:
     return tf.reshape(outside, [key_h * key_w, tile_h * tile_w])
 
 
-def _minima(product: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tensor) -> tf.Tensor:
-    """Minimum over each object's keys: [tiles, keys, pixels] -> [tiles, num_objects, pixels]."""
+def _minima(product: tf.Tensor, labels: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
+    """Minimum over each object's keys: [tiles, keys, pixels] -> [tiles, num_channels, pixels]."""
     tiles, pixels = product.shape[0], product.shape[2]
-    segments = tf.where(labels >= 0, labels + tf.range(tiles)[:, tf.newaxis] * num_objects, -1)
+    segments = tf.where(labels >= 0, labels + tf.range(tiles)[:, tf.newaxis] * num_channels, -1)
     minima = tf.math.unsorted_segment_min(
-        tf.reshape(product, [-1, pixels]), tf.reshape(segments, [-1]), tiles * num_objects
+        tf.reshape(product, [-1, pixels]), tf.reshape(segments, [-1]), tiles * num_channels
     )
-    return tf.reshape(minima, [tiles, num_objects, pixels])
+    return tf.reshape(minima, [tiles, num_channels, pixels])
 
 
 def _winners(
     product: tf.Tensor,
     labels: tf.Tensor,
-    num_objects: int | tf.Tensor,
+    num_channels: int | tf.Tensor,
     tops: tf.Tensor,
     lefts: tf.Tensor,
     key_w: int | tf.Tensor,
     width: int | tf.Tensor,
 ) -> tf.Tensor:
-    """Nearest key of each object as y * width + x: -> int32 [tiles, num_objects, pixels]."""
+    """Nearest key of each object as y * width + x: -> int32 [tiles, num_channels, pixels]."""
 
     def of_object(n: tf.Tensor) -> tf.Tensor:
         own = tf.where((labels == n)[:, :, tf.newaxis], product, ABSENT)
@@ -207,6 +207,6 @@ def _winners(
         return tf.where(tf.reduce_min(own, axis=1) < ABSENT / 2, y * width + x, -1)
 
     winners = tf.map_fn(
-        of_object, tf.range(num_objects), fn_output_signature=tf.int32, parallel_iterations=1
+        of_object, tf.range(num_channels), fn_output_signature=tf.int32, parallel_iterations=1
     )
     return tf.transpose(winners, [1, 0, 2])

@@ -25,13 +25,30 @@ def uniform(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     Returns:
       float32 of that shape, uniform in [0, 1).
     """
-    words = tf.bitcast(seed, tf.uint32)
-    key = _mix(tf.bitwise.bitwise_xor(_mix(words[0] + _OFFSET), words[1]))
-    place = tf.bitcast(tf.range(tf.reduce_prod(shape)), tf.uint32)
-    bits = _mix(tf.bitwise.bitwise_xor(_mix(place + _OFFSET), key))
+    bits = _scrambled(tf.range(tf.reduce_prod(shape)), seed)
     # The 24 leading bits are what float32 holds exactly.
     leading = tf.bitcast(tf.bitwise.right_shift(bits, 8), tf.int32)
     return tf.reshape(tf.cast(leading, tf.float32) * 2.0**-24, shape)
+
+
+def priorities(numbers: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draws a number for each number, different ones for different ones.
+
+    Args:
+      numbers: int32 [...].
+      seed: int32 [2].
+
+    Returns:
+      int32 [...], uniform; each depends on the seed and its own number alone.
+    """
+    return tf.bitcast(_scrambled(numbers, seed), tf.int32)
+
+
+def _scrambled(numbers: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A bijection of 32 bits that the seed picks: int32 [...] -> uint32 [...]."""
+    words = tf.bitcast(seed, tf.uint32)
+    key = _mix(tf.bitwise.bitwise_xor(_mix(words[0] + _OFFSET), words[1]))
+    return _mix(tf.bitwise.bitwise_xor(_mix(tf.bitcast(numbers, tf.uint32) + _OFFSET), key))
 
 
 def _mix(x: tf.Tensor) -> tf.Tensor:

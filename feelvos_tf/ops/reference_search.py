@@ -28,25 +28,25 @@ _PARTS = 4
 
 @tf.function(autograph=False)
 def nearest(
-    query: tf.Tensor, prepared: Reference, num_objects: int | tf.Tensor, k: int = 1
+    query: tf.Tensor, prepared: Reference, num_channels: int | tf.Tensor, k: int = 1
 ) -> tf.Tensor:
     """Squared distance of each query to the nearest (mean of k nearest) pixel of each object.
 
     Args:
       query: float32 [Q, C].
       prepared: from `sorted_reference.prepare`.
-      num_objects: integer or int32 scalar.
+      num_channels: integer or int32 scalar.
       k: at least 1.
 
     Returns:
-      float32 [Q, num_objects], at least 0, inf where an object has no pixel.
+      float32 [Q, num_channels], at least 0, inf where an object has no pixel.
     """
     if k == 1:
-        distances = _smallest(query, prepared, num_objects)
+        distances = _smallest(query, prepared, num_channels)
     else:
 
         def search(product: tf.Tensor) -> tf.Tensor:
-            distances, _ = _k_smallest(product, prepared.objects, num_objects, k)
+            distances, _ = _k_smallest(product, prepared.objects, num_channels, k)
             absent = distances[..., 0] >= ABSENT / 2
             mean = tf.reduce_mean(_repeat_farthest(distances), axis=-1)
             return tf.where(absent, ABSENT, mean)
@@ -57,25 +57,25 @@ def nearest(
     ]
     norm = tf.reduce_sum(query * query, axis=-1, keepdims=True)
     result = tf.where(distances >= ABSENT / 2, float("inf"), tf.maximum(distances + norm, 0.0))
-    return _with_objects(result, query, num_objects)
+    return _with_objects(result, query, num_channels)
 
 
 @tf.function(autograph=False)
 def nearest_winners(
-    query: tf.Tensor, prepared: Reference, num_objects: int | tf.Tensor, k: int = 1
+    query: tf.Tensor, prepared: Reference, num_channels: int | tf.Tensor, k: int = 1
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The reference pixels behind `nearest`.
 
     Args: as in `nearest`.
 
     Returns:
-      winners: int32 [Q, num_objects, k], indices of reference pixels, nearest first; -1 for none.
-      weights: float32 [Q, num_objects, k], the share of each in the distance; they sum to 1
+      winners: int32 [Q, num_channels, k], indices of reference pixels, nearest first; -1 for none.
+      weights: float32 [Q, num_channels, k], the share of each in the distance; they sum to 1
         where the object has a pixel, else they are 0.
     """
 
     def search(product: tf.Tensor) -> tf.Tensor:
-        distances, rows = _k_smallest(product, prepared.objects, num_objects, k)
+        distances, rows = _k_smallest(product, prepared.objects, num_channels, k)
         pixels = tf.gather(prepared.pixels, rows)
         return tf.where(distances < ABSENT / 2, pixels, -1)
 
@@ -89,14 +89,14 @@ def nearest_winners(
     return winners, (valid + farthest * (k - count)) / k
 
 
-def _smallest(query: tf.Tensor, prepared: Reference, num_objects: int | tf.Tensor) -> tf.Tensor:
+def _smallest(query: tf.Tensor, prepared: Reference, num_channels: int | tf.Tensor) -> tf.Tensor:
     """The smallest entry of each object in the product of keys and queries.
 
     The product is made and reduced block by block, of columns as of queries: its rate does not
     fall with the size of the frame, as it does where every few queries read all keys.
 
     Returns:
-      float32 [chunks, num_objects, q], ABSENT or the largest float for an object without keys.
+      float32 [chunks, num_channels, q], ABSENT or the largest float for an object without keys.
     """
     channels = query.shape[-1] + 1
     columns = prepared.objects.shape[0] or tf.shape(prepared.objects)[0]
@@ -118,7 +118,7 @@ def _smallest(query: tf.Tensor, prepared: Reference, num_objects: int | tf.Tenso
 
         minima = tf.map_fn(block, starts, fn_output_signature=tf.float32, parallel_iterations=1)
         minima = tf.reshape(minima, [blocks * width, tf.shape(rows)[0]])
-        return tf.math.unsorted_segment_min(minima, objects, num_objects)
+        return tf.math.unsorted_segment_min(minima, objects, num_channels)
 
     return tf.map_fn(chunk, _chunks(query, _BLOCK_QUERIES), parallel_iterations=1)
 
@@ -162,7 +162,7 @@ def _chunks(query: tf.Tensor, largest: int | tf.Tensor) -> tf.Tensor:
 
 
 def _k_smallest(
-    product: tf.Tensor, objects: tf.Tensor, num_objects: int | tf.Tensor, k: int
+    product: tf.Tensor, objects: tf.Tensor, num_channels: int | tf.Tensor, k: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The k smallest entries of each object and query, with their rows among the keys.
 
@@ -174,12 +174,12 @@ def _k_smallest(
     Args:
       product: float32 [SLOTS, columns, q].
       objects: int32 [columns].
-      num_objects: integer or int32 scalar.
+      num_channels: integer or int32 scalar.
       k: at least 1.
 
     Returns:
-      distances: float32 [num_objects, q, k], ascending, ABSENT where there are fewer than k.
-      rows: int32 [num_objects, q, k].
+      distances: float32 [num_channels, q, k], ascending, ABSENT where there are fewer than k.
+      rows: int32 [num_channels, q, k].
     """
     num_columns, num_queries = tf.shape(product)[1], tf.shape(product)[2]
     parts = tf.reduce_min(
@@ -190,10 +190,10 @@ def _k_smallest(
     num_groups = (num_columns + _GROUP - 1) // _GROUP + k - 1
     padding = [0, num_groups * _GROUP - num_columns]
     minima = tf.pad(minima, [padding, [0, 0]], constant_values=ABSENT)
-    own = tf.range(num_objects)[:, tf.newaxis] == tf.pad(objects, [padding], constant_values=-1)
+    own = tf.range(num_channels)[:, tf.newaxis] == tf.pad(objects, [padding], constant_values=-1)
     minima = tf.where(own[:, :, tf.newaxis], minima, ABSENT)
     groups = tf.reduce_min(
-        tf.reshape(minima, [num_objects, _GROUP, num_groups, num_queries]), axis=1
+        tf.reshape(minima, [num_channels, _GROUP, num_groups, num_queries]), axis=1
     )
 
     query_index = tf.range(num_queries)[:, tf.newaxis]
@@ -208,7 +208,7 @@ def _k_smallest(
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The k smallest of the `fan` entries below each of `rows`, one of every num_rows."""
         below = tf.reshape(
-            rows[..., tf.newaxis] + num_rows * tf.range(fan), [num_objects, num_queries, k * fan]
+            rows[..., tf.newaxis] + num_rows * tf.range(fan), [num_channels, num_queries, k * fan]
         )
         values = tf.gather(tf.reshape(level, [-1]), (first + below) * num_queries + query_index)
         values = tf.where(tf.repeat(above < ABSENT / 2, fan, axis=-1), values, ABSENT)
@@ -216,7 +216,7 @@ def _k_smallest(
         return -values, tf.gather(below, place, batch_dims=2)
 
     values, rows = tf.math.top_k(tf.transpose(-groups, [0, 2, 1]), k)
-    first = tf.range(num_objects)[:, tf.newaxis, tf.newaxis] * (num_groups * _GROUP)
+    first = tf.range(num_channels)[:, tf.newaxis, tf.newaxis] * (num_groups * _GROUP)
     values, rows = descend(minima, _GROUP, -values, rows, num_groups, first)
     rows = tf.minimum(rows, num_columns - 1)
     values, rows = descend(parts, _PARTS, values, rows, num_columns)
@@ -238,6 +238,6 @@ def _at_least_one(value: int | tf.Tensor) -> int | tf.Tensor:
     return max(value, 1) if isinstance(value, int) else tf.maximum(value, 1)
 
 
-def _with_objects(result: tf.Tensor, query: tf.Tensor, num_objects: int | tf.Tensor) -> tf.Tensor:
-    static = num_objects if isinstance(num_objects, int) else None
+def _with_objects(result: tf.Tensor, query: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
+    static = num_channels if isinstance(num_channels, int) else None
     return tf.ensure_shape(result, [query.shape[0], static])

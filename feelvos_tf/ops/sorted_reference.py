@@ -34,34 +34,34 @@ class Reference(NamedTuple):
     objects: tf.Tensor
 
 
-def prepare(reference: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tensor) -> Reference:
+def prepare(reference: tf.Tensor, labels: tf.Tensor, num_channels: int | tf.Tensor) -> Reference:
     """Sorts reference pixels by object.
 
     Args:
       reference: float32 [R, C].
-      labels: int32 [R]; pixels outside 0..num_objects-1 are left out.
-      num_objects: integer or int32 scalar.
+      labels: int32 [R]; pixels outside 0..num_channels-1 are left out.
+      num_channels: integer or int32 scalar.
 
     Returns:
-      A Reference. Where R and num_objects are static it has the static number of columns
+      A Reference. Where R and num_channels are static it has the static number of columns
       that any labels fit in; else just the columns needed, at least one.
     """
-    inside = (labels >= 0) & (labels < num_objects)
-    segments = tf.where(inside, labels, num_objects)
+    inside = (labels >= 0) & (labels < num_channels)
+    segments = tf.where(inside, labels, num_channels)
     order = tf.argsort(segments, stable=True)
     segments = tf.gather(segments, order)
-    counts = tf.math.unsorted_segment_sum(tf.ones_like(segments), segments, num_objects + 1)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(segments), segments, num_channels + 1)
     needed = (counts[:-1] + SLOTS - 1) // SLOTS
     first_column = tf.cumsum(needed, exclusive=True)
-    if labels.shape[0] is not None and isinstance(num_objects, int):
-        columns = labels.shape[0] // SLOTS + num_objects
+    if labels.shape[0] is not None and isinstance(num_channels, int):
+        columns = labels.shape[0] // SLOTS + num_channels
     else:
         columns = tf.maximum(tf.reduce_sum(needed), 1)
 
     rank = tf.range(tf.size(segments)) - tf.gather(tf.cumsum(counts, exclusive=True), segments)
-    channel = tf.minimum(segments, num_objects - 1)
+    channel = tf.minimum(segments, num_channels - 1)
     column = tf.gather(first_column, channel) + rank // SLOTS
-    place = tf.where(segments < num_objects, rank % SLOTS * columns + column, SLOTS * columns)
+    place = tf.where(segments < num_channels, rank % SLOTS * columns + column, SLOTS * columns)
     # One place past the end takes the pixels that are left out.
     pixels = tf.tensor_scatter_nd_update(
         tf.fill([SLOTS * columns + 1], -1), place[:, tf.newaxis], order
@@ -79,47 +79,20 @@ def prepare(reference: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tenso
     )
     last_column = tf.cumsum(needed)
     objects = tf.searchsorted(last_column, tf.range(columns), side="right")
-    objects = tf.where(objects < num_objects, objects, -1)
+    objects = tf.where(objects < num_channels, objects, -1)
     return Reference(keys, pixels, objects)
 
 
-def extend(
-    prepared: Reference, reference: tf.Tensor, labels: tf.Tensor, num_objects: int | tf.Tensor
-) -> Reference:
-    """Adds pixels to a prepared reference.
-
-    Args:
-      prepared: what there is; its objects are among the first num_objects.
-      reference: float32 [R, C], further pixels.
-      labels: int32 [R]; pixels outside 0..num_objects-1 are left out.
-      num_objects: integer or int32 scalar.
-
-    Returns:
-      A Reference to all of them; its `pixels` count the old keys, then the new pixels kept.
-    """
-    real = prepared.pixels >= 0
-    known = tf.tile(prepared.objects, [SLOTS])
-    inside = (labels >= 0) & (labels < num_objects)
-    keys = tf.concat(
-        [tf.boolean_mask(prepared.keys[:, :-1], real), tf.boolean_mask(reference, inside)], axis=0
-    )
-    return prepare(
-        keys,
-        tf.concat([tf.boolean_mask(known, real), tf.boolean_mask(labels, inside)], axis=0),
-        num_objects,
-    )
-
-
 def subsample(
-    labels: tf.Tensor, num_objects: int | tf.Tensor, most: int, seed: int | tf.Tensor
+    labels: tf.Tensor, num_channels: int | tf.Tensor, most: int, seed: int | tf.Tensor
 ) -> tf.Tensor:
     """Drops random pixels of every object that has more than `most`.
 
     The released code trains with at most 1024 pixels of an object.
 
     Args:
-      labels: int32 [R]; pixels outside 0..num_objects-1 stay as they are.
-      num_objects: integer or int32 scalar.
+      labels: int32 [R]; pixels outside 0..num_channels-1 stay as they are.
+      num_channels: integer or int32 scalar.
       most: pixels to keep of each object.
       seed: integer, int32 scalar or int32 [2]; the same one draws the same pixels.
 
@@ -128,11 +101,11 @@ def subsample(
     """
     seed = tf.cast(seed, tf.int32)
     seed = seed if seed.shape.rank else tf.stack([seed, 0])
-    inside = (labels >= 0) & (labels < num_objects)
-    segments = tf.where(inside, labels, num_objects)
+    inside = (labels >= 0) & (labels < num_channels)
+    segments = tf.where(inside, labels, num_channels)
     shuffled = tf.argsort(random_numbers.uniform(tf.shape(labels), seed), stable=True)
     order = tf.gather(shuffled, tf.argsort(tf.gather(segments, shuffled), stable=True))
-    counts = tf.math.unsorted_segment_sum(tf.ones_like(segments), segments, num_objects + 1)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(segments), segments, num_channels + 1)
     first = tf.gather(tf.cumsum(counts, exclusive=True), tf.gather(segments, order))
     rank = tf.scatter_nd(order[:, tf.newaxis], tf.range(tf.size(labels)) - first, tf.shape(labels))
     return tf.where(inside & (rank >= most), -1, labels)

@@ -90,25 +90,49 @@ def extend(
     memory: Memory,
     size: Sequence[int | tf.Tensor],
     num_channels: int | tf.Tensor,
+    num_known: int | tf.Tensor,
 ) -> MemoryState:
     """Makes room for new objects.
 
-    Background is forgotten: the new objects may have been seen as background.
+    Where there are any, background is forgotten: they may have been seen as background.
 
     Args:
       state: what there is.
       memory: what to remember.
       size: (h, w) at stride 4.
       num_channels: int32 scalar, the new objects included.
+      num_known: int32 scalar, channels that there were before.
     """
-    forgotten = state.objects == 0
-    absent = tf.fill(tf.shape(state.keys[..., -1:]), ABSENT)
-    keys = tf.where(
-        forgotten[:, tf.newaxis, :, tf.newaxis],
-        tf.concat([state.keys[..., :-1], absent], axis=-1),
-        state.keys,
-    )
+    forgotten = (state.objects == 0) & (num_channels > num_known)
+    keys = _absent_where(state.keys, forgotten)
     objects = tf.where(forgotten, -1, state.objects)
+    columns = num_columns(memory, size[0] * size[1], num_channels)
+    return state._replace(keys=_with_columns(keys, columns, 2), objects=_padded(objects, columns))
+
+
+def without(
+    state: MemoryState,
+    memory: Memory,
+    size: Sequence[int | tf.Tensor],
+    num_channels: int | tf.Tensor,
+    channel: tf.Tensor,
+) -> MemoryState:
+    """Forgets an object; the channels after it move down by one.
+
+    Args:
+      state: what there is.
+      memory: what to remember.
+      size: (h, w) at stride 4.
+      num_channels: int32 scalar, of those that are left.
+      channel: int32 scalar, from 1 up.
+    """
+    gone = state.objects == channel
+    keys = _absent_where(state.keys, gone)
+    objects = tf.where(gone, -1, state.objects - tf.cast(state.objects > channel, tf.int32))
+    # What is left moves to the front, so that padding alone is cut off.
+    order = tf.argsort(tf.cast(objects < 0, tf.int32), axis=1, stable=True)
+    keys = tf.gather(keys, order, axis=2, batch_dims=1)
+    objects = tf.gather(objects, order, batch_dims=1)
     columns = num_columns(memory, size[0] * size[1], num_channels)
     return state._replace(keys=_with_columns(keys, columns, 2), objects=_padded(objects, columns))
 
@@ -210,6 +234,14 @@ def num_columns(
     if isinstance(every, int):
         return min(each, every)
     return tf.minimum(each, every)
+
+
+def _absent_where(keys: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Keys [F, SLOTS, M, C + 1] with padding in the place of columns, bool [F, M]."""
+    absent = tf.fill(tf.shape(keys[..., -1:]), ABSENT)
+    return tf.where(
+        columns[:, tf.newaxis, :, tf.newaxis], tf.concat([keys[..., :-1], absent], axis=-1), keys
+    )
 
 
 def _with_columns(keys: tf.Tensor, columns: int | tf.Tensor, axis: int) -> tf.Tensor:

@@ -1,75 +1,35 @@
 """VideoSegmenter, the streaming engine: one frame in, its labels out, constant memory.
 
 It owns what the network does not know: time. Kept between frames are the reference pixels (of the
-first frame, and of later frames where objects were added), the embedding and labels of the
-previous frame and, where there is a memory, a bounded number of pixels of other frames.
+frames whose labels were given, a bounded number), the embedding and labels of the previous frame
+and, where there is a memory, a bounded number of pixels of other frames. `Editing` has what changes
+them by a user's word.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, overload
+from collections.abc import Mapping
+from typing import Literal, overload
 
 import numpy as np
 import tensorflow as tf
 
 from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError, shown, whole_number
-from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
-from feelvos_tf.ops import resize
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming import state as states
-from feelvos_tf.streaming.checked_input import checked_frame, checked_mask, dimensions
+from feelvos_tf.streaming.checked_input import checked_frame, checked_mask
+from feelvos_tf.streaming.editing import Editing, Video, compiled
 from feelvos_tf.streaming.state import State
+from feelvos_tf.streaming.step_result import StepResult
 from feelvos_tf.streaming.steps import StreamingSteps, VideoState
 
-
-@dataclasses.dataclass(frozen=True)
-class StepResult:
-    """All that a step computes; h and w are the size at stride 4, N counts background.
-
-    Attributes:
-      labels: uint8 [H, W], ids.
-      object_ids: int32 [N], the id of each channel below; the first is 0.
-      logits: float32 [h, w, N].
-      probabilities: float32 [h, w, N], softmax of the logits.
-      embeddings: float32 [h, w, C] of the frame.
-      global_distance: float32 [h, w, N] in 0..1, to the reference; None where switched off.
-      previous_distance: float32 [h, w, N] in 0..1, to the previous frame; None where switched off.
-      previous_labels: int32 [h, w], channels of the previous frame, -1 for none.
-      reference_frame: int32 [h, w, N], where the nearest reference pixel comes from: 0 for a given
-        frame, t for the t-th frame stepped, which the memory holds; None without a memory.
-    """
-
-    labels: np.ndarray
-    object_ids: np.ndarray
-    logits: np.ndarray
-    probabilities: np.ndarray
-    embeddings: np.ndarray
-    global_distance: np.ndarray | None
-    previous_distance: np.ndarray | None
-    previous_labels: np.ndarray
-    reference_frame: np.ndarray | None
+__all__ = ["StepResult", "VideoSegmenter"]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Video:
-    """What is kept of the video at hand.
-
-    Attributes:
-      ids: int32 [N], the id of each channel; the first is 0.
-      labels: uint8 [H, W], ids, of the frame before.
-      state: what the next frame is labeled with.
-    """
-
-    ids: np.ndarray
-    labels: np.ndarray
-    state: VideoState
-
-
-class VideoSegmenter:
+class VideoSegmenter(Editing):
     """Labels the frames of one video after the other.
 
         segmenter = VideoSegmenter(model)
@@ -86,8 +46,12 @@ class VideoSegmenter:
       ignore_label: id in masks that means "unknown": such pixels are neither an object nor
         background. None takes every id from 1 to 255 as an object.
       max_reference_pixels: keep at most this many random pixels of each object (background
-        included) for global matching, as the released code does in training; the draw is seeded.
-        None keeps all, which is exact.
+        included) of a given frame for global matching, as the released code does in training; the
+        draw is seeded. None keeps all, which is exact.
+      max_given_pixels: keep at most this many pixels of all given frames together. Where there are
+        more, every object of every given frame gives up random pixels, the large ones first, and
+        keeps at least one. None stands for four whole frames (at stride 4), so one to four given
+        frames are kept exactly.
       local_matching: implementation, see `matching.local_matching`.
       memory: what joins the reference on the way, see `Memory`: "auto" for what the weights
         recommend (nothing, for those of the release), None for nothing, as published.
@@ -105,6 +69,7 @@ class VideoSegmenter:
         max_side: int | None = None,
         ignore_label: int | None = None,
         max_reference_pixels: int | None = None,
+        max_given_pixels: int | None = None,
         local_matching: str = "auto",
         memory: Memory | None | str = "auto",
         mixed_precision: str | None = None,
@@ -121,17 +86,14 @@ class VideoSegmenter:
             self.model,
             max_side=max_side,
             max_reference_pixels=max_reference_pixels,
+            max_given_pixels=max_given_pixels,
             local_matching=local_matching,
             memory=memories.resolve(memory, self.model),
         )
         self._ignore_label = ignore_label
-        self._video: _Video | None = None
+        self._video = None
         self._compile()
-
-    @property
-    def object_ids(self) -> list[int]:
-        """The ids tracked, background left out, in the order of the channels."""
-        return [] if self._video is None else [int(i) for i in self._video.ids[1:]]
+        self._compile_edits()
 
     def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
         """Begins a video.
@@ -156,7 +118,7 @@ class VideoSegmenter:
         self._check_room(len(ids), size)
         channels = np.array([0, *ids], np.int32)
         labels = np.where(np.isin(mask, channels), mask, 0).astype(np.uint8)
-        self._video = _Video(channels, labels, self._begin(frame, mask, channels))
+        self._video = Video(channels, labels, self._begin(frame, mask, channels))
 
     @overload
     def step(self, frame: np.ndarray, return_details: Literal[False] = False) -> np.ndarray: ...
@@ -196,38 +158,6 @@ class VideoSegmenter:
             **arrays,
         )
 
-    def add_objects(self, mask: np.ndarray) -> np.ndarray:
-        """Adds objects in the frame handed over last; the others go on undisturbed.
-
-        Args:
-          mask: integers [H, W]: ids of new objects, 0 (or the ignored id) elsewhere.
-
-        Returns:
-          uint8 [H, W]: the frame's labels with the new objects on top.
-
-        Raises:
-          InputError: no video has begun, a wrong type or size, an id tracked already, a mask
-            without objects, or more objects than the frame has pixels at stride 4.
-        """
-        video = self._begun()
-        mask = checked_mask(mask, video.labels.shape)
-        new = self._ids_in(mask)
-        if not new:
-            raise InputError("the mask holds no new object")
-        known = sorted(set(new) & set(self.object_ids))
-        if known:
-            raise InputError(
-                f"object {', '.join(map(str, known))} is tracked already; "
-                "a mask of new objects may hold new ids only"
-            )
-        self._check_room(len(self.object_ids) + len(new), mask.shape)
-        mask = np.where(np.isin(mask, new), mask, 0).astype(np.uint8)
-        ids = np.concatenate([video.ids, np.array(new, np.int32)])
-        labels = np.where(mask > 0, mask, video.labels)
-        state = self._extend(mask, video.state, ids, len(video.ids))
-        self._video = _Video(ids, labels, state)
-        return labels.copy()
-
     def state(self) -> dict[str, np.ndarray]:
         """Everything kept between frames, as plain arrays by name; see `streaming.state`.
 
@@ -248,7 +178,7 @@ class VideoSegmenter:
           InputError: the state is none that a segmenter with these options gives.
         """
         found = states.checked(state, self._steps)
-        self._video = _Video(
+        self._video = Video(
             found.object_ids.copy(),
             found.labels.copy(),
             tf.nest.map_structure(tf.constant, found.video),
@@ -304,40 +234,6 @@ class VideoSegmenter:
             labels = tf.cast(tf.gather(ids, result.channels), tf.uint8)
             return result.state, labels, result.details
 
-        def compiled(function: Callable[..., Any], *signature: Any) -> Callable[..., Any]:
-            return tf.function(function, input_signature=signature, autograph=False)
-
         self._begin = compiled(self._steps.begin, image, mask, ids)
         self._advance = compiled(advance, image, state, ids)
-        self._extend = compiled(self._steps.extend, mask, state, ids, tf.TensorSpec([], tf.int32))
         self._look = compiled(self._steps.look, image, mask, state, ids)
-
-    def _ids_in(self, mask: np.ndarray) -> list[int]:
-        ids = np.unique(mask)
-        return [int(i) for i in ids if i != 0 and i != self._ignore_label]
-
-    def _begun(self) -> _Video:
-        if self._video is None:
-            raise InputError("no video has begun: call reset(frame, mask) first")
-        return self._video
-
-    @staticmethod
-    def _next_frame(frame: np.ndarray, video: _Video) -> np.ndarray:
-        frame = checked_frame(frame)
-        if frame.shape[:2] != video.labels.shape:
-            raise InputError(
-                f"the frame is {dimensions(frame.shape)}, but the video's first "
-                f"frame is {dimensions(video.labels.shape)}"
-            )
-        return frame
-
-    def _check_room(self, num_objects: int, size: Sequence[int]) -> None:
-        scale = min(1.0, (self._steps.max_side or max(size)) / max(size))
-        h, w = (
-            resize.scale_dimension(max(1, int(side * scale)), 1 / DECODER_STRIDE) for side in size
-        )
-        if num_objects > h * w:
-            raise InputError(
-                f"{num_objects} objects do not fit a frame of {dimensions(size)}, "
-                f"which has {h * w} pixels at stride {DECODER_STRIDE}"
-            )

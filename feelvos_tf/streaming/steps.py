@@ -16,6 +16,7 @@ from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
+from feelvos_tf.streaming import given
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.kernel_cache import bound_kernel_cache
 from feelvos_tf.streaming.memory import MemoryState
@@ -57,7 +58,10 @@ class StreamingSteps:
       model: the network.
       max_side: frames whose longer side exceeds it are reduced to it inside; labels keep the
         frame's own size. None runs at full size.
-      max_reference_pixels: keep at most this many random pixels of each object; None for all.
+      max_reference_pixels: keep at most this many random pixels of each object of a given frame;
+        None for all.
+      max_given_pixels: keep at most this many pixels of all given frames, see `given.limit`; None
+        for those of `given.WHOLE_FRAMES` whole frames.
       local_matching: implementation, see `matching.local_matching`.
       memory: what joins the reference on the way; None for nothing, as published.
 
@@ -71,6 +75,7 @@ class StreamingSteps:
         *,
         max_side: int | None = None,
         max_reference_pixels: int | None = None,
+        max_given_pixels: int | None = None,
         local_matching: str = "auto",
         memory: Memory | None = None,
     ) -> None:
@@ -78,6 +83,8 @@ class StreamingSteps:
             max_side = whole_number("max_side", max_side, 1)
         if max_reference_pixels is not None:
             max_reference_pixels = whole_number("max_reference_pixels", max_reference_pixels, 1)
+        if max_given_pixels is not None:
+            max_given_pixels = whole_number("max_given_pixels", max_given_pixels, 1)
         if local_matching not in matching.LOCAL_IMPLEMENTATIONS:
             expected = ", ".join(matching.LOCAL_IMPLEMENTATIONS)
             raise InputError(f"local_matching is {local_matching!r}, expected one of {expected}")
@@ -93,6 +100,7 @@ class StreamingSteps:
         # Traced once for all functions that call it, which halves the time to the first label.
         self._network = tf.function(model.embed, autograph=False)
         self.max_side = max_side
+        self.max_given_pixels = max_given_pixels
         self._max_reference_pixels = max_reference_pixels
         self._local_matching = local_matching
 
@@ -158,14 +166,16 @@ class StreamingSteps:
         labels = label_ops.ids_to_channels(mask, ids)
         small = label_ops.shrink(labels, tf.shape(embedding)[:2], num_channels)
         small = tf.ensure_shape(small, embedding.shape[:2])
+        labels = self.thinned(tf.reshape(small, [-1]), num_channels)
+        if self.max_given_pixels is not None:
+            place, count = tf.range(tf.size(labels)), tf.size(labels)
+            labels = given.limit(labels, place, count, num_channels, self.max_given_pixels)
         reference = sorted_reference.prepare(
-            tf.reshape(embedding, [-1, embedding.shape[-1]]),
-            self._thinned(tf.reshape(small, [-1]), num_channels),
-            num_channels,
+            tf.reshape(embedding, [-1, embedding.shape[-1]]), labels, num_channels
         )
         memory: MemoryState | tuple[()] = ()
         if self.memory is not None:
-            memory = memories.empty(self.memory, _size(small), num_channels, embedding.shape[-1])
+            memory = memories.empty(self.memory, size_of(small), num_channels, embedding.shape[-1])
         return VideoState(
             reference,
             FrameState(embedding, small, label_ops.one_hot_mask(small, num_channels)),
@@ -201,7 +211,7 @@ class StreamingSteps:
         memory = state.memory
         if self.memory is not None:
             memory = memories.remember(
-                _memory_of(state), self.memory, embedding, details["probabilities"]
+                memory_of(state), self.memory, embedding, details["probabilities"]
             )
         return Advance(VideoState(state.reference, following, memory), channels, full, details)
 
@@ -215,7 +225,7 @@ class StreamingSteps:
         distances = reference_search.nearest(query, state.reference, num_channels, k)
         found = {}
         if self.memory is not None:
-            memory = _memory_of(state)
+            memory = memory_of(state)
             remembered = memories.distances(query, memory, num_channels, k)
             nearest = tf.argmin(remembered, axis=1, output_type=tf.int32)
             least = tf.reduce_min(remembered, axis=1)
@@ -225,40 +235,6 @@ class StreamingSteps:
             distances = tf.minimum(distances, least)
         found["global_distance"] = tf.reshape(matching.squash(distances), shape)
         return found
-
-    def extend(
-        self, mask: tf.Tensor, state: VideoState, ids: tf.Tensor, num_known: int | tf.Tensor
-    ) -> VideoState:
-        """Adds objects to the frame labeled last.
-
-        Args:
-          mask: uint8 [H, W], ids of new objects, 0 elsewhere.
-          state: of that frame.
-          ids: int32 [N], the new objects' ids last.
-          num_known: int32 scalar, channels that there were before.
-        """
-        num_channels = tf.size(ids)
-        previous = state.frame
-        labels = label_ops.ids_to_channels(mask, ids)
-        small = label_ops.shrink(labels, tf.shape(previous.labels), num_channels)
-        new = small >= num_known
-        segments = self._thinned(tf.reshape(tf.where(new, small, -1), [-1]), num_channels)
-        reference = sorted_reference.extend(
-            state.reference,
-            tf.reshape(previous.embedding, [-1, previous.embedding.shape[-1]]),
-            segments,
-            num_channels,
-        )
-        mask = tf.pad(previous.mask, [[0, 0], [0, 0], [0, num_channels - num_known]])
-        mask = tf.where(new[:, :, tf.newaxis], label_ops.one_hot_mask(small, num_channels), mask)
-        memory = state.memory
-        if self.memory is not None:
-            memory = memories.extend(_memory_of(state), self.memory, _size(small), num_channels)
-        return VideoState(
-            reference,
-            FrameState(previous.embedding, tf.where(new, small, previous.labels), mask),
-            memory,
-        )
 
     def look(
         self, frame: tf.Tensor, labels: tf.Tensor, state: VideoState, ids: tf.Tensor
@@ -278,13 +254,14 @@ class StreamingSteps:
             frame=FrameState(embedding, small, label_ops.one_hot_mask(small, tf.size(ids)))
         )
 
-    def _thinned(self, labels: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
+    def thinned(self, labels: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
+        """Channels int32 [R] of a given frame, -1 for pixels beyond max_reference_pixels."""
         if self._max_reference_pixels is None:
             return labels
         return sorted_reference.subsample(labels, num_channels, self._max_reference_pixels, seed=0)
 
 
-def _memory_of(state: VideoState) -> MemoryState:
+def memory_of(state: VideoState) -> MemoryState:
     """The memory in a state of steps that have one."""
     assert isinstance(state.memory, MemoryState)  # `begin` made it so
     return state.memory
@@ -301,6 +278,6 @@ def _num_channels(ids: tf.Tensor) -> int | tf.Tensor:
     return tf.size(ids) if ids.shape[0] is None else ids.shape[0]
 
 
-def _size(labels: tf.Tensor) -> list[int | tf.Tensor]:
+def size_of(labels: tf.Tensor) -> list[int | tf.Tensor]:
     """(h, w) of channels [h, w], integers where they are static."""
     return [labels.shape[axis] or tf.shape(labels)[axis] for axis in range(2)]

@@ -13,13 +13,12 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 from feelvos_tf.config import Memory, ModelConfig
-from feelvos_tf.data.layouts import DATASETS
-from feelvos_tf.errors import InputError
 from feelvos_tf.triplets.triplet_config import TripletConfig
 
 SYNTHETIC = "synthetic"
 FREEZABLE = ("none", "backbone", "deeplab")
 LOSSES = ("cross_entropy", "triplet")
+EMBEDDING_STARTS = ("release", "every_channel")
 
 
 @dataclasses.dataclass
@@ -75,6 +74,9 @@ class Source(hyperparams.Config):
       resolution: of DAVIS.
       records: pattern of TFRecord files to read in place of `root`.
       weight: share of the triplets, relative to other sources.
+      resize_min: frames are first brought to so many pixels on their shorter side; 0 leaves them.
+        A crop of 465 shows most of a DAVIS frame at 480p, but a quarter of one of 1280x720.
+      scale_range: as in `TrainData`, for this source; empty for the one there.
       synthetic: what to draw where dataset is "synthetic".
     """
 
@@ -85,6 +87,8 @@ class Source(hyperparams.Config):
     resolution: str = "480p"
     records: str = ""
     weight: float = 1.0
+    resize_min: int = 0
+    scale_range: List[float] = dataclasses.field(default_factory=list)  # noqa: UP006
     synthetic: SyntheticClips = dataclasses.field(default_factory=SyntheticClips)
 
 
@@ -114,6 +118,7 @@ class TrainData(hyperparams.Config):
     light: float = 0.0
     blur: float = 0.0
     damage_previous: bool = False
+    damage_style: str = "varied"
     paste_probability: float = 0.0
     paste_objects: int = 0
     paste_paths: float = 0.0
@@ -176,18 +181,23 @@ class Losses(hyperparams.Config):
     Attributes:
       kind: "cross_entropy" of the hardest pixels, or "triplet" for hard nearest neighbors (PML).
       hard_pixel_share: share of the pixels that count in the end.
-      hard_pixel_steps: steps in which the share falls to it from 1.
+      hard_pixel_steps: steps in which the share falls to it from 1; null for half of
+        trainer.train_steps, as 100k of 200k in the paper.
       weight_decay: factor of 0.5 * |w|^2.
-      divisor: the sum over a batch's videos is divided by it. The released code sums over the
-        videos of a GPU and averages over the GPUs of a worker: 2 in the paper's setting. The
-        triplet loss is averaged over the batch and ignores it.
+      clips_per_replica: the loss is so many times the mean over the batch's clips, on any number
+        of devices. The released code sums over the clips of a GPU, 3 in the paper's setting, and
+        averages over GPUs. The triplet loss is averaged over the batch and ignores it.
+      divisor: null, as it should be, for what follows: the sum over the batch's clips is divided
+        by global_batch_size / clips_per_replica, 2 in the paper's setting. A number is for
+        comparisons with sums alone.
     """
 
     kind: str = "cross_entropy"
     hard_pixel_share: float = 0.15
-    hard_pixel_steps: int = 100_000
+    hard_pixel_steps: Optional[int] = 100_000  # noqa: UP045
     weight_decay: float = 4e-5
-    divisor: float = 1.0
+    clips_per_replica: float = 3.0
+    divisor: Optional[float] = None  # noqa: UP045
 
 
 @dataclasses.dataclass
@@ -201,19 +211,28 @@ class FeelvosTask(cfg.TaskConfig):
       init_checkpoint: weights to start from: a name such as xception_65_coco (`feelvos-models`
         lists them), prefix of an original checkpoint, an .npz file, the folder or a checkpoint of
         an earlier run, or a MobileNetV2 .tflite file.
-      init_parts: how much of it: "all", "deeplab" (not the heads) or "backbone".
+      allow_random_init: train without init_checkpoint though batch norm is frozen, which keeps its
+        statistics at the start's (mean 0, variance 1) and hardly trains; else that is refused.
+      init_parts: how much of it: "backbone", as in the released code (initialize_last_layer
+        False: ASPP, projection and decoder start anew); "deeplab", all but the heads, as the
+        paper's words allow; or "all".
       freeze: "backbone" or "deeplab" keeps these weights as they are; "none" trains all.
       train_batch_norm: use the batch's statistics and update the moving ones; false trains gamma
         and beta alone, as the released code does.
       batch_norm_momentum: of the moving statistics; 0.9997 in the released code, which needs
         tens of thousands of steps.
       aspp_dropout: share of the ASPP's output that is dropped.
-      embedding_gain: factor on the embedding's first weights. A trained batch norm gives features
-        whose distances, squashed, are all but 1 at the start, where they teach nothing; 0.25 brings
-        them back. 1 as in the released code.
+      embedding_start: first values of the embedding's depthwise kernel: "release", identity in
+        the first channel alone, or "every_channel". With the latter, features of a pretrained
+        DeepLab have distances that, squashed, are all but 1, where they teach nothing.
+      embedding_gain: factor on the embedding's first 1x1 weights; 0.25 brings such distances
+        back. 1 as in the released code.
       max_reference_pixels: random reference pixels of an object in global matching.
       memory: confident pixels of the network's own results join the reference for the later
         frames of a clip, so that weights are trained for what they meet with a memory.
+      accumulation: a replica computes its clips in so many parts, one after the other, and adds
+        their gradients up: the result of the whole batch in the memory of a part. Batch norm that
+        is trained sees a part at a time.
       bias_gradient_factor: of the gradients of biases.
       jit_compile: compile forward and backward pass by XLA; computes max_objects channels always.
       image_interval: steps between pictures for TensorBoard; 0 for none.
@@ -223,14 +242,17 @@ class FeelvosTask(cfg.TaskConfig):
     train_data: TrainData = dataclasses.field(default_factory=TrainData)
     validation_data: ValidationData = dataclasses.field(default_factory=ValidationData)
     losses: Losses = dataclasses.field(default_factory=Losses)
+    allow_random_init: bool = False
     init_parts: str = "all"
     freeze: str = "none"
     train_batch_norm: bool = False
     batch_norm_momentum: float = 0.9997
     aspp_dropout: float = 0.1
+    embedding_start: str = "release"
     embedding_gain: float = 1.0
     max_reference_pixels: int = 1024
     memory: ClipMemory = dataclasses.field(default_factory=ClipMemory)
+    accumulation: int = 1
     bias_gradient_factor: float = 2.0
     jit_compile: bool = False
     image_interval: int = 0
@@ -239,58 +261,3 @@ class FeelvosTask(cfg.TaskConfig):
 def model_config(network: Network) -> ModelConfig:
     """The checked ModelConfig of an experiment's `Network`."""
     return ModelConfig.from_dict(network.as_dict())
-
-
-def check(params: cfg.ExperimentConfig) -> None:
-    """Checks what Model Garden does not.
-
-    Raises:
-      InputError: names the first key whose value cannot be used.
-    """
-    task, trainer = params.task, params.trainer
-    network = model_config(task.model)
-    task.train_data.triplets()
-    for key, memory in (
-        ("task", task.memory.memory()),
-        ("task.validation_data", task.validation_data.memory.memory()),
-    ):
-        if memory is not None and not network.first_frame_matching:
-            raise InputError(f"{key}.memory needs a network with first_frame_matching")
-    for key, value, choices in (
-        ("task.freeze", task.freeze, FREEZABLE),
-        ("task.losses.kind", task.losses.kind, LOSSES),
-        ("task.init_parts", task.init_parts, ("all", "deeplab", "backbone")),
-    ):
-        if value not in choices:
-            raise InputError(f"{key} is {value!r}, expected one of {', '.join(choices)}")
-    for key, value, low in (
-        ("task.train_data.global_batch_size", task.train_data.global_batch_size, 1),
-        ("task.max_reference_pixels", task.max_reference_pixels, 1),
-        ("task.losses.hard_pixel_steps", task.losses.hard_pixel_steps, 0),
-        ("task.image_interval", task.image_interval, 0),
-        ("trainer.train_steps", trainer.train_steps, 1),
-        ("trainer.steps_per_loop", trainer.steps_per_loop, 1),
-        ("trainer.validation_interval", trainer.validation_interval, 1),
-    ):
-        if value < low:
-            raise InputError(f"{key} is {value}, expected at least {low}")
-    if trainer.summary_interval % trainer.steps_per_loop:
-        raise InputError(
-            f"trainer.summary_interval is {trainer.summary_interval}, expected a "
-            f"multiple of trainer.steps_per_loop, {trainer.steps_per_loop}"
-        )
-    if not task.embedding_gain > 0:
-        raise InputError(f"task.embedding_gain is {task.embedding_gain}, expected above 0")
-    if not 0 <= task.aspp_dropout < 1:
-        raise InputError(f"task.aspp_dropout is {task.aspp_dropout}, expected 0 to below 1")
-    if not 0 < task.losses.hard_pixel_share <= 1 or not task.losses.divisor > 0:
-        raise InputError(
-            "task.losses: expected hard_pixel_share in 0..1 and divisor above 0, "
-            f"found {task.losses.hard_pixel_share} and {task.losses.divisor}"
-        )
-    for source in [*task.train_data.sources, task.validation_data.source]:
-        if source.dataset not in (*DATASETS, SYNTHETIC):
-            raise InputError(
-                f"dataset {source.dataset!r} is unknown, expected one of "
-                f"{', '.join((*DATASETS, SYNTHETIC))}"
-            )

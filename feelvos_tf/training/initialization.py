@@ -12,10 +12,29 @@ import tensorflow as tf
 from feelvos_tf import checkpoints, named_weights
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.training.configs import FeelvosTask
 from feelvos_tf.training.tflite import read_tflite
 
 _HEADS = ("embedding/", "embedding_seg/", "logits/")
 _BACKBONES = ("MobilenetV2/", "xception_65/")
+
+
+def require_weights(config: FeelvosTask) -> None:
+    """Refuses random weights under a batch norm that is frozen.
+
+    Args:
+      config: the task's settings.
+
+    Raises:
+      InputError: there is no init_checkpoint, batch norm is not trained, and nothing allows it.
+    """
+    if config.init_checkpoint or config.train_batch_norm or config.allow_random_init:
+        return
+    raise InputError(
+        "task.init_checkpoint is empty, and random weights hardly train while batch norm is frozen "
+        "(task.train_batch_norm false): name a checkpoint of DeepLab or of this package "
+        "(docs/train.md says where to get one), or set task.allow_random_init to true"
+    )
 
 
 def initialize(model: Feelvos, path: str | os.PathLike[str], parts: str = "all") -> str:

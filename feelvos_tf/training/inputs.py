@@ -15,7 +15,7 @@ from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.training.configs import SYNTHETIC, Source, SyntheticClips, TrainData, ValidationData
-from feelvos_tf.triplets.clip_sources import ClipSource, RecordSource, TreeSource
+from feelvos_tf.triplets.clip_sources import ClipSource, FrameSize, RecordSource, TreeSource
 from feelvos_tf.triplets.stream import make_triplets
 
 _LIST = "ImageSets/2017"  # write_clip's layout
@@ -103,6 +103,7 @@ def open_sources(data: TrainData, run_folder: str) -> list[ClipSource]:
     opened: list[ClipSource] = []
     for source in data.sources:
         name, still = source.dataset, source.dataset == "stills"
+        frame_size = FrameSize.of(name, source.resize_min, source.scale_range)
         if source.records:
             opened.append(
                 RecordSource(
@@ -110,6 +111,7 @@ def open_sources(data: TrainData, run_folder: str) -> list[ClipSource]:
                     source.records,
                     weight=source.weight,
                     still=still,
+                    frame_size=frame_size,
                     max_bad_share=data.max_bad_share,
                 )
             )
@@ -120,6 +122,7 @@ def open_sources(data: TrainData, run_folder: str) -> list[ClipSource]:
                     read_videos(source, run_folder, objects=False),
                     weight=source.weight,
                     still=still,
+                    frame_size=frame_size,
                 )
             )
     return opened

@@ -24,7 +24,7 @@ def small() -> cfg.ExperimentConfig:
                     "backbone": "mobilenet_v2",
                     "atrous_rates": [],
                     "decoder_filters": 128,
-                    "embedding_dim": 64,
+                    "embedding_dim": 32,
                     "head_filters": 96,
                     "head_layers": 3,
                     "window": 12,
@@ -64,9 +64,14 @@ def small() -> cfg.ExperimentConfig:
                     "source": {"dataset": "davis2016", "root": "data/DAVIS", "split": "dev_val"},
                     "max_side": 428,
                 },
-                "losses": {"divisor": 1.0, "hard_pixel_share": 0.3, "hard_pixel_steps": 2000},
+                "losses": {
+                    "clips_per_replica": 2.0,
+                    "hard_pixel_share": 0.3,
+                    "hard_pixel_steps": 2000,
+                },
                 "init_checkpoint": "data/backbone/deeplabv3_mnv2_pascal_quant.tflite",
                 "init_parts": "all",
+                "embedding_start": "every_channel",
                 "freeze": "backbone",
                 "aspp_dropout": 0.0,
                 "max_reference_pixels": 512,
@@ -146,12 +151,12 @@ def small_hard() -> cfg.ExperimentConfig:
                     {"dataset": "stills", "root": "data/stills", "split": "", "weight": 0.4},
                 ],
                 "crop_size": [257, 257],
-                "num_frames": 5,
+                "num_frames": 4,
                 "seed": 2,
                 "scale_range": [0.5, 1.1],
                 "max_objects": 6,
                 "color_jitter": 0.2,
-                "max_stride": 4,
+                "max_stride": 3,
                 "still_motion": 2.0,
                 "light": 0.3,
                 "blur": 1.5,
@@ -165,17 +170,17 @@ def small_hard() -> cfg.ExperimentConfig:
         }
     )
     params.trainer.override(
-        {"train_steps": 12_000, "checkpoint_interval": 100, "validation_interval": 2000}
+        {"train_steps": 3000, "checkpoint_interval": 100, "validation_interval": 1500}
     )
     params.trainer.optimizer_config = optimization.OptimizationConfig(
         {
             "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
             "learning_rate": {
                 "type": "cosine",
-                "cosine": {"initial_learning_rate": 0.0005, "decay_steps": 12_000, "alpha": 0.02},
+                "cosine": {"initial_learning_rate": 0.0005, "decay_steps": 3000, "alpha": 0.02},
             },
             "warmup": {"type": "linear", "linear": {"warmup_steps": 20}},
-            "ema": {"average_decay": 0.998},
+            "ema": {"average_decay": 0.995},
         }
     )
     return params

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from feelvos_tf.ops import random_numbers, resize
+from feelvos_tf.triplets.label_maps import IGNORE
 
-IGNORE_LABEL = 255
 # Logit of a channel that no object has: its probability is exactly 0 in float32.
 ABSENT_LOGIT = -1e9
 _TRIPLET_ANCHORS = 256
@@ -48,7 +48,7 @@ def hard_pixel_cross_entropy(
 
     Args:
       logits: floats [B, h, w, N]; ABSENT_LOGIT in the channels without an object.
-      labels: int32 [B, H, W], channels; IGNORE_LABEL for none.
+      labels: int32 [B, H, W], channels; IGNORE for none.
       share: float32 scalar in 0..1, see `kept_share`.
 
     Returns:
@@ -56,7 +56,7 @@ def hard_pixel_cross_entropy(
     """
     height, width = labels.shape[1], labels.shape[2]
     logits = resize.resize_bilinear(tf.cast(logits, tf.float32), (height, width))
-    counts = labels != IGNORE_LABEL
+    counts = labels != IGNORE
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(counts, labels, 0), logits)
     # Ignored pixels come last, below the zero of a perfect pixel.
     losses = tf.reshape(tf.where(counts, losses, -1.0), [-1, height * width])
@@ -73,12 +73,12 @@ def triplet_loss(embeddings: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> t
 
     256 random pixels of the reference are anchors. The nearest pixel of the later frames with
     the anchor's label shall be nearer than the nearest one with another label by a margin
-    of 1. As in the released code the loss is scaled by 3. Unlike there, pixels of IGNORE_LABEL are
+    of 1. As in the released code the loss is scaled by 3. Unlike there, pixels of IGNORE are
     neither anchor nor partner, instead of forming an object of their own.
 
     Args:
       embeddings: floats [T, h, w, C]; the first frame is the reference.
-      labels: int32 [T, h, w], channels or IGNORE_LABEL.
+      labels: int32 [T, h, w], channels or IGNORE.
       seed: int32 [2], draws the anchors.
 
     Returns:
@@ -97,14 +97,44 @@ def triplet_loss(embeddings: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> t
         + tf.reduce_sum(others**2, axis=1)[tf.newaxis]
         - 2.0 * tf.matmul(anchors, others, transpose_b=True)
     )
-    real = other_labels[tf.newaxis] != IGNORE_LABEL
+    real = other_labels[tf.newaxis] != IGNORE
     same = (own[:, tf.newaxis] == other_labels[tf.newaxis]) & real
     different = (own[:, tf.newaxis] != other_labels[tf.newaxis]) & real
     positive = tf.reduce_min(tf.where(same, distances, _FAR), axis=1)
     negative = tf.reduce_min(tf.where(different, distances, _FAR), axis=1)
-    counts = tf.reduce_any(same, axis=1) & (own != IGNORE_LABEL)
+    counts = tf.reduce_any(same, axis=1) & (own != IGNORE)
     losses = tf.where(counts, tf.nn.relu(positive - negative + _TRIPLET_MARGIN), 0.0)
     return _TRIPLET_SCALE * tf.reduce_mean(losses)
+
+
+def mean_iou(logits: tf.Tensor, labels: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """Mean over objects and frames of intersection over union, at the size of the logits.
+
+    Args:
+      logits: floats [B, T - 2, h, w, N]; ABSENT_LOGIT in the channels without an object.
+      labels: int32 [B, T, H, W], channels; IGNORE for none. The first two frames are not scored.
+      valid: bool [B, N], true for the channels that have an object.
+
+    Returns:
+      float32 scalar in 0..1, without gradient; the background is no object, nor is what neither
+      labels nor prediction show. 0 where nothing is left.
+    """
+    frames, size, channels = labels.shape[1] - 2, logits.shape[2:4], logits.shape[-1]
+    predicted = tf.reshape(tf.argmax(logits, axis=-1, output_type=tf.int32), [-1, *size])
+    truth = resize.resize_nearest(tf.reshape(labels[:, 2:], [-1, *labels.shape[2:], 1]), size)[
+        ..., 0
+    ]
+    found = tf.one_hot(
+        tf.where(truth == IGNORE, -1, predicted), channels, True, False, dtype=tf.bool
+    )
+    true = tf.one_hot(truth, channels, True, False, dtype=tf.bool)
+    common, union = (
+        tf.reduce_sum(tf.cast(pixels, tf.float32), axis=[1, 2])
+        for pixels in (found & true, found | true)
+    )
+    counts = tf.repeat(valid, frames, axis=0) & (tf.range(channels) > 0) & (union > 0)
+    shares = tf.where(counts, common / tf.maximum(union, 1.0), 0.0)
+    return tf.reduce_sum(shares) / tf.maximum(tf.reduce_sum(tf.cast(counts, tf.float32)), 1.0)
 
 
 def is_decayed(name: str) -> bool:

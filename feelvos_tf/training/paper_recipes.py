@@ -13,6 +13,7 @@ from official.modeling import optimization
 
 from feelvos_tf.config import AblationRow
 from feelvos_tf.training.configs import FeelvosTask, Network, Source, TrainData, ValidationData
+from feelvos_tf.training.experiment_config import Experiment
 
 _PAPER_STEPS = 200_000
 
@@ -46,8 +47,7 @@ def paper_davis17() -> cfg.ExperimentConfig:
         train_data=TrainData(sources=[Source()], global_batch_size=6),
         validation_data=ValidationData(),
     )
-    task.losses.divisor = 2.0
-    task.init_parts = "deeplab"
+    task.init_parts = "backbone"
     task.image_interval = 1000
     trainer = cfg.TrainerConfig(
         train_steps=_PAPER_STEPS,
@@ -62,7 +62,7 @@ def paper_davis17() -> cfg.ExperimentConfig:
         # The trainer stops by itself at the step that gave a loss that is no number.
         recovery_max_trials=-1,
     )
-    return cfg.ExperimentConfig(
+    return Experiment(
         task=task, trainer=trainer, runtime=cfg.RuntimeConfig(distribution_strategy="mirrored")
     )
 

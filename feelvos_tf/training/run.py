@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 import yaml
-from official.common import distribute_utils
 from official.core import config_definitions as cfg
 from official.core import task_factory, train_lib, train_utils
 from official.modeling import performance
@@ -18,14 +17,15 @@ from official.modeling import performance
 from feelvos_tf import settings
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
-from feelvos_tf.training import configs, experiments, inputs, overrides
+from feelvos_tf.training import devices, experiments, initialization, inputs, overrides, schedules
+from feelvos_tf.training.experiment_config import check
+from feelvos_tf.training.run_report import describe, latest_position
+from feelvos_tf.training.step_check import check_step
 from feelvos_tf.training.stopping import Stopped
-from feelvos_tf.training.task import latest_position
 from feelvos_tf.training.trainer import BestModel, Trainer
 from feelvos_tf.training.triplet_pictures import TripletPictures
 
-MODES = ("train", "eval", "train_and_eval", "continuous_eval")
-PARAMS_FILE = "params.yaml"
+MODES = ("train", "eval", "train_and_eval", "continuous_eval", "check")
 LAST_MODEL = "last_model.npz"
 
 
@@ -65,8 +65,7 @@ def read_params(
         source = override if named else "--params_override"
         values = settings.read(override) if named else settings.parse(override, source)
         overrides.override(params, values, source)
-    configs.check(params)
-    params.validate()
+    check(params)
     params.lock()
     return params
 
@@ -75,21 +74,6 @@ def as_yaml(params: cfg.ExperimentConfig) -> str:
     """All settings as YAML text, which `read_params` takes back as a file."""
     # By way of JSON, which knows no tuples: YAML would tag them.
     return yaml.safe_dump(json.loads(json.dumps(params.as_dict())), sort_keys=False)
-
-
-def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
-    """The strategy of the settings; workers find each other by TF_CONFIG or worker_hosts."""
-    try:
-        distribute_utils.configure_cluster(runtime.worker_hosts, runtime.task_index)
-        return distribute_utils.get_distribution_strategy(
-            distribution_strategy=runtime.distribution_strategy,
-            all_reduce_alg=runtime.all_reduce_alg,
-            num_gpus=runtime.num_gpus,
-            num_packs=runtime.num_packs,
-            tpu_address=runtime.tpu,
-        )
-    except ValueError as error:
-        raise InputError(f"runtime: {error}") from error
 
 
 def run_experiment(
@@ -102,13 +86,15 @@ def run_experiment(
 ) -> Trainer:
     """Trains or evaluates; a run that was stopped goes on from its newest checkpoint.
 
+    Or checks, see `check_step`.
+
     In `model_dir`: params.yaml (the settings in full), ckpt-* (newest last), train/ and
     validation/ (TensorBoard), best/ (best checkpoint, best_model.npz), last_model.npz.
 
     Args:
       params: from `read_params`.
       mode: one of MODES.
-      model_dir: folder of the run.
+      model_dir: folder of the run; "check" needs none.
       strategy: in place of the one that the settings name.
       say: takes a line to tell.
 
@@ -126,19 +112,18 @@ def run_experiment(
         raise InputError(
             f"mode {mode} needs videos to validate on: set task.validation_data.source.root"
         )
-    strategy = strategy or make_strategy(params.runtime)
-    replicas = strategy.num_replicas_in_sync
-    batch = params.task.train_data.global_batch_size
-    if "train" in mode and batch % replicas:
-        raise InputError(
-            f"task.train_data.global_batch_size is {batch}, expected a multiple of "
-            f"the {replicas} replicas"
-        )
+    strategy = strategy or devices.make_strategy(params.runtime)
+    if "train" in mode:
+        devices.check_batch(params.task, strategy.num_replicas_in_sync)
+        if not tf.train.latest_checkpoint(model_dir):
+            initialization.require_weights(params.task)
     precision = params.runtime.mixed_precision_dtype
     before = tf.keras.mixed_precision.global_policy()
     if precision:
         performance.set_mixed_precision_policy(precision)
     try:
+        if mode == "check":
+            return check_step(params, strategy, say)
         # Reading batch norm's statistics is a sum over workers, so all of them must take part in
         # writing weights, though the chief alone keeps the files.
         with tempfile.TemporaryDirectory() as discarded:
@@ -157,11 +142,12 @@ def _run(
     say: Callable[[str], None],
 ) -> Trainer:
     chief = strategy.extended.should_checkpoint
+    given, params = params, schedules.resolved(params)
     task = task_factory.get_task(params.task, logging_dir=model_dir)
     # Before the trainer asks for them: to an error raised in there gin adds words of its own.
     task.open_data(train="train" in mode, evaluate="eval" in mode)
     if "train" in mode and chief:
-        train_utils.serialize_config(params, model_dir)
+        train_utils.serialize_config(given, model_dir)
     with strategy.scope():
         # Both inside the scope: the network's initial values are drawn once for all replicas.
         tf.keras.utils.set_random_seed(params.task.train_data.seed)
@@ -199,7 +185,8 @@ def _run(
     elif mode == "eval":
         raise InputError(f"{model_dir}: holds no checkpoint to evaluate")
     if "train" in mode:
-        for line in task.describe(trainer.model, strategy.num_replicas_in_sync):
+        report = describe(task, trainer.model, strategy.num_replicas_in_sync)
+        for line in [*devices.describe_devices(strategy), *report]:
             say(line)
     # Workers would have to stop at the same step, since all take part in writing a checkpoint.
     if "train" in mode and task.num_pipelines == 1:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-import tempfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
-from absl import logging
 from official.core import base_task, task_factory
+from official.core import config_definitions as cfg
+from official.modeling import optimization
 
 from feelvos_tf.checkpoints import named_variables
-from feelvos_tf.data.videos import Video
-from feelvos_tf.evaluation import protocols, reports, video_runs
-from feelvos_tf.evaluation.baselines import NearestNeighbor
-from feelvos_tf.evaluation.scoring import SequenceScores
 from feelvos_tf.modeling.feelvos import Feelvos, build_model
+from feelvos_tf.modeling.heads import start_as_released
 from feelvos_tf.ops import resize
-from feelvos_tf.streaming.segmenter import VideoSegmenter
-from feelvos_tf.training import configs, forward, initialization, inputs, losses
+from feelvos_tf.training import (
+    accumulation,
+    configs,
+    distances,
+    forward,
+    initialization,
+    inputs,
+    losses,
+    schedules,
+    validation,
+)
 from feelvos_tf.triplets.clip_sources import ClipSource
 
 
 @task_factory.register_task_cls(configs.FeelvosTask)
-class FeelvosTrainingTask(base_task.Task):
+class FeelvosTrainingTask(validation.ScoresOfVideos, base_task.Task):
     """Trains a network on triplets and scores it on whole videos.
 
     Attributes:
@@ -41,8 +46,8 @@ class FeelvosTrainingTask(base_task.Task):
         self.position: list[int] = []
         self.num_pipelines = 1
         self.initialized = "weights as the released code initializes them"
+        self._trains = True  # until a run says that it only evaluates
         self._sources: list[ClipSource] | None = None
-        self._videos: list[Video] | None = None
 
     @property
     def sources(self) -> list[ClipSource]:
@@ -50,18 +55,6 @@ class FeelvosTrainingTask(base_task.Task):
         if self._sources is None:
             self._sources = inputs.open_sources(self.task_config.train_data, self.logging_dir)
         return self._sources
-
-    @property
-    def videos(self) -> list[Video]:
-        """The videos to validate on; empty where there are none."""
-        data = self.task_config.validation_data
-        if self._videos is None:
-            self._videos = (
-                inputs.validation_videos(data, self.logging_dir)
-                if inputs.has_validation(data)
-                else []
-            )
-        return self._videos
 
     def open_data(self, train: bool, evaluate: bool) -> None:
         """Opens the data of a run.
@@ -73,6 +66,7 @@ class FeelvosTrainingTask(base_task.Task):
         Raises:
           InputError: data are missing or cannot be read.
         """
+        self._trains = train
         if train:
             _ = self.sources
         if evaluate:
@@ -85,6 +79,8 @@ class FeelvosTrainingTask(base_task.Task):
         for unit in model.submodules:
             if isinstance(unit, tf.keras.layers.BatchNormalization):
                 unit.momentum = self.task_config.batch_norm_momentum
+        if self.task_config.embedding_start == "release":
+            start_as_released(model.embedding)
         kernel = model.embedding.pointwise.kernel
         kernel.assign(kernel * self.task_config.embedding_gain)
         if self.task_config.freeze == "backbone":
@@ -93,16 +89,41 @@ class FeelvosTrainingTask(base_task.Task):
             model.deeplab.trainable = False
         return model
 
+    @classmethod
+    def create_optimizer(
+        cls,
+        optimizer_config: optimization.OptimizationConfig,
+        runtime_config: cfg.RuntimeConfig | None = None,
+        dp_config: Any = None,
+    ) -> tf.keras.optimizers.Optimizer:
+        """See base class.
+
+        Raises:
+          InputError: the schedule has no length, see `schedules.resolve`.
+        """
+        schedules.check_resolved(optimizer_config)
+        return super().create_optimizer(optimizer_config, runtime_config, dp_config)
+
     def initialize(self, model: Feelvos) -> None:
-        """Loads `init_checkpoint`; called only where the run has no checkpoint of its own."""
+        """Loads `init_checkpoint`; called only where the run has no checkpoint of its own.
+
+        Raises:
+          InputError: it cannot be used, or random weights would be trained (`require_weights`).
+        """
         path = self.task_config.init_checkpoint
+        if self._trains:
+            initialization.require_weights(self.task_config)
         if path:
             self.initialized = initialization.initialize(model, path, self.task_config.init_parts)
 
     def build_inputs(
-        self, params: configs.TrainData, input_context: tf.distribute.InputContext | None = None
+        self,
+        params: configs.TrainData | configs.ValidationData,
+        input_context: tf.distribute.InputContext | None = None,
     ) -> tf.data.Dataset:
-        """Returns the training batches of one input pipeline (`params` is the TrainData)."""
+        """Returns the batches of one input pipeline, or numbers of the videos to validate on."""
+        if isinstance(params, configs.ValidationData):
+            return tf.data.Dataset.range(len(self.videos))
         batch, shards, shard = params.global_batch_size, 1, 0
         if input_context is not None:
             batch = input_context.get_per_replica_batch_size(batch)
@@ -120,10 +141,10 @@ class FeelvosTrainingTask(base_task.Task):
     def compute_loss(
         self, model: Feelvos, batch: Mapping[str, tf.Tensor], step: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Computes what one replica adds to the loss.
+        """Computes what one replica, or one part of its clips, adds to the loss.
 
-        The sum of it over all replicas is the loss, whatever their number: each sums over its own
-        clips and takes its part of the weight decay.
+        The sum of it over all replicas and parts is the loss, whatever their number: each sums
+        over its own clips and takes its share of the weight decay.
 
         Args:
           model: the network.
@@ -132,7 +153,8 @@ class FeelvosTrainingTask(base_task.Task):
 
         Returns:
           total: float32 scalar.
-          parts: float32 scalars by name, to be summed over replicas as well.
+          parts: float32 scalars by name, to be summed over replicas as well: the summands of the
+            loss, and `distances.GAUGE` and "mIoU", which are no part of it.
         """
         config = self.task_config
         images, labels, valid = batch["images"], batch["labels"], batch["valid"]
@@ -146,6 +168,7 @@ class FeelvosTrainingTask(base_task.Task):
         features, embeddings = forward.embed_clips(
             model, images, seeds, config.aspp_dropout, config.train_batch_norm
         )
+        figures = {distances.GAUGE: distances.median_distance(embeddings, labels, valid)}
         if config.losses.kind == "triplet":
             data = self._triplet_loss(embeddings, labels, seeds)
         else:
@@ -161,22 +184,40 @@ class FeelvosTrainingTask(base_task.Task):
                 static=config.jit_compile,
             )
             data = self._cross_entropy(logits, labels, step)
+            figures["mIoU"] = losses.mean_iou(logits, labels, valid)
         trained = {id(v) for v in model.trainable_variables}
         names = {name: v for name, v in named_variables(model).items() if id(v) in trained}
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        decay = losses.weight_decay(names, config.losses.weight_decay) / replicas
-        return data + decay, {config.losses.kind: data, "weight_decay": decay}
+        shares = replicas * config.accumulation
+        decay = losses.weight_decay(names, config.losses.weight_decay) / shares
+        parts = {config.losses.kind: data, "weight_decay": decay}
+        parts.update({name: value / shares for name, value in figures.items()})
+        return data + decay, parts
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """Names of what `compute_loss` returns in parts."""
+        kind = self.task_config.losses.kind
+        return (
+            kind,
+            "weight_decay",
+            distances.GAUGE,
+            *(["mIoU"] if kind == "cross_entropy" else []),
+        )
 
     def _cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """One mean a frame, averaged over the clip's frames, summed over clips."""
         config = self.task_config.losses
+        assert config.hard_pixel_steps is not None  # see schedules.resolve
         share = losses.kept_share(step, config.hard_pixel_share, config.hard_pixel_steps)
         means = losses.hard_pixel_cross_entropy(
             tf.reshape(logits, [-1, *logits.shape[2:]]),
             tf.reshape(labels[:, 2:], [-1, *labels.shape[2:]]),
             share,
         )
-        return tf.reduce_sum(means) / (labels.shape[1] - 2) / config.divisor
+        batch = self.task_config.train_data.global_batch_size
+        divisor = config.divisor or batch / config.clips_per_replica
+        return tf.reduce_sum(means) / (labels.shape[1] - 2) / divisor
 
     def _triplet_loss(
         self, embeddings: tf.Tensor, labels: tf.Tensor, seeds: tf.Tensor
@@ -213,7 +254,13 @@ class FeelvosTrainingTask(base_task.Task):
 
         if self.task_config.jit_compile:
             compute = tf.function(compute, jit_compile=True, autograph=False)
-        total, parts, gradients = compute(batch, step)
+        total, parts, gradients = accumulation.accumulate(
+            lambda part: compute(part, step),
+            batch,
+            self.task_config.accumulation,
+            variables,
+            self._parts,
+        )
         if scaled:
             gradients = optimizer.get_unscaled_gradients(gradients)
         by_id = {id(v): name for name, v in named_variables(model).items()}
@@ -236,98 +283,29 @@ class FeelvosTrainingTask(base_task.Task):
         """One step of one replica; gradients are summed over replicas, then clipped.
 
         Args:
-          inputs: a batch as for `compute_loss`, with "step", int64 scalar.
+          inputs: a batch as for `compute_loss`; with "step", int64 scalar, or without, and then
+            the optimizer's count of its steps is taken.
           model: the network.
           optimizer: the optimizer.
           metrics: one tf.keras.metrics.Mean for each part of the loss.
 
         Returns:
-          {"loss": this replica's part of the loss}.
+          {"loss": this replica's part of the loss}, and its part of `distances.GAUGE`.
         """
         batch = dict(inputs)
-        step = batch.pop("step")
+        step = batch.pop("step", None)
+        if step is None:  # Model Garden's own trainer hands over batches as they are
+            step = tf.cast(optimizer.iterations, tf.int64)
         total, parts, gradients = self.compute_gradients(model, optimizer, batch, step)
         pairs = [(g, v) for g, v in zip(gradients, model.trainable_variables) if g is not None]
         optimizer.apply_gradients(pairs)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for metric in metrics or []:
             metric.update_state(parts[metric.name] * replicas)
-        return {self.loss: total}
+        return {self.loss: total, distances.GAUGE: parts[distances.GAUGE]}
 
     def build_metrics(self, training: bool = True) -> list[tf.keras.metrics.Metric]:
-        """Means of the parts of the loss, for training only."""
+        """Means of the parts of the loss and of the gauge, for training only."""
         if not training:
             return []
-        return [
-            tf.keras.metrics.Mean(name, dtype=tf.float32)
-            for name in (self.task_config.losses.kind, "weight_decay")
-        ]
-
-    def make_segmenter(self, model: Feelvos) -> VideoSegmenter | NearestNeighbor:
-        """What runs a video: the whole network, or nearest neighbors for the triplet loss."""
-        if self.task_config.losses.kind == "triplet":
-            return NearestNeighbor(model)
-        data = self.task_config.validation_data
-        return VideoSegmenter(model, max_side=data.max_side)
-
-    def validate_video(
-        self, number: int, segmenter: VideoSegmenter | NearestNeighbor
-    ) -> SequenceScores:
-        """Runs and scores one of `videos`.
-
-        Returns:
-          a `feelvos_tf.evaluation.scoring.SequenceScores`.
-        """
-        video = self.videos[number]
-        protocol = inputs.protocol_of(self.task_config.validation_data.source)
-        plan = protocols.plan_video(video, protocol)
-        with tempfile.TemporaryDirectory() as folder:
-            scores = video_runs.run_video(video, plan, protocol, segmenter, pathlib.Path(folder))
-        means = reports.summarize([scores])
-        logging.info("validation: %s J&F %.3f", video.name, means.get("J&F-Mean", float("nan")))
-        return scores
-
-    def aggregate_logs(
-        self, state: list[SequenceScores] | None, step_logs: Mapping[str, SequenceScores]
-    ) -> list[SequenceScores]:
-        """Collects the scores of one more video."""
-        return [*(state or []), step_logs["scores"]]
-
-    def reduce_aggregated_logs(
-        self, aggregated_logs: Sequence[SequenceScores], global_step: tf.Tensor | None = None
-    ) -> dict[str, float]:
-        """Returns J_and_F, J and F, means over objects in 0..1."""
-        summary = reports.summarize(aggregated_logs)
-        return {"J_and_F": summary["J&F-Mean"], "J": summary["J-Mean"], "F": summary["F-Mean"]}
-
-    def describe(self, model: Feelvos, replicas: int) -> list[str]:
-        """What a person should know at the start, a line each."""
-        config, network = self.task_config, self.task_config.model
-        data = config.train_data
-        number = inputs.count_triplets(self.sources, data.num_frames)
-        trained = sum(v.shape.num_elements() for v in model.trainable_variables)
-        every = sum(v.shape.num_elements() for v in model.variables)
-        rates = ", ".join(str(rate) for rate in network.atrous_rates)
-        rates = f"atrous rates {rates}" if rates else "no atrous rates"
-        return [
-            f"effective batch: {data.global_batch_size} clips of {data.num_frames} frames on "
-            f"{replicas} {'replica' if replicas == 1 else 'replicas'}",
-            f"crop: {data.crop_size[0]}x{data.crop_size[1]}, output stride "
-            f"{network.output_stride} with {rates}, matching at stride 4",
-            f"triplets: {number} in "
-            + ", ".join(f"{len(s.lengths)} videos of {s.name}" for s in self.sources),
-            f"parameters: {every}, of which {trained} are trained; backbone {network.backbone}",
-            f"initialized: {self.initialized}",
-        ]
-
-
-def latest_position(model_dir: str) -> list[int]:
-    """Where the data of a run's newest checkpoint goes on; empty where there is none."""
-    path = tf.train.latest_checkpoint(model_dir) if os.path.isdir(model_dir) else None
-    if path is None:
-        return []
-    reader = tf.train.load_checkpoint(path)
-    key = "data_position/.ATTRIBUTES/VARIABLE_VALUE"
-    if not reader.has_tensor(key):
-        return []
-    return [int(i) for i in reader.get_tensor(key)]
+        return [tf.keras.metrics.Mean(name, dtype=tf.float32) for name in self._parts]

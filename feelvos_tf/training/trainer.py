@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from official.core import base_trainer, train_utils
 from official.core import config_definitions as cfg
 
@@ -18,7 +19,7 @@ from feelvos_tf.evaluation.baselines import NearestNeighbor
 from feelvos_tf.evaluation.scoring import SequenceScores
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.streaming.segmenter import VideoSegmenter
-from feelvos_tf.training import inputs
+from feelvos_tf.training import distances, inputs
 from feelvos_tf.training.stopping import StopSignals
 from feelvos_tf.training.task import FeelvosTrainingTask
 
@@ -85,8 +86,10 @@ class Trainer(base_trainer.Trainer):
             self._waited = self._local(tf.zeros([], tf.float64))
             self._bad_step = self._local(-tf.ones([], tf.int64))
             self._bad_triplets = self._local(tf.zeros([0], tf.int64), shape=[None])
+            self._first_distance = self._local(-tf.ones([]))  # none measured yet
         self._loop_start, self._loop_step = 0.0, 0  # of the loop that runs
         self._segmenter: VideoSegmenter | NearestNeighbor | None = None
+        self._told_of_distances = False
         self.signals = StopSignals()  # none are received before the run begins
 
     @staticmethod
@@ -114,7 +117,7 @@ class Trainer(base_trainer.Trainer):
             self._waited.assign_add(tf.timestamp() - begin)
         step = tf.identity(self.global_step)
 
-        def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        def replica_step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             logs = self.task.train_step(
                 {**batch, "step": step}, self.model, self.optimizer, self.train_metrics
             )
@@ -122,10 +125,14 @@ class Trainer(base_trainer.Trainer):
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             self._train_loss.update_state(loss * replicas)
             self.global_step.assign_add(1)
-            return loss
+            return loss, logs[distances.GAUGE]
 
-        share = self.strategy.run(replica_step, args=(batch,), options=self._runtime_options)
+        share, gauge = self.strategy.run(replica_step, args=(batch,), options=self._runtime_options)
         loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, share, axis=None)
+        median = self.strategy.reduce(tf.distribute.ReduceOp.SUM, gauge, axis=None)
+        self._first_distance.assign(
+            tf.where(self._first_distance < 0, median, self._first_distance)
+        )
         local = tf.concat(self.strategy.experimental_local_results(batch["index"]), axis=0)
         everywhere = local
         if self.task.num_pipelines > 1:
@@ -146,6 +153,11 @@ class Trainer(base_trainer.Trainer):
         """See base class; adds the share of time spent waiting for data and the time left."""
         if self._bad_step.numpy() >= 0:
             raise InputError(self._explain_bad_step())
+        if not self._told_of_distances:
+            self._told_of_distances = True
+            warning = distances.warning(float(self._first_distance.numpy()))
+            if warning:
+                logging.warning("%s", warning)
         logs = super().train_loop_end()
         elapsed = time.monotonic() - self._loop_start
         step = int(self.global_step.numpy())

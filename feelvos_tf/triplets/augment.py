@@ -38,10 +38,17 @@ def draw_window(
     crop_size: tuple[int, int],
     scale_range: tuple[float, float],
     flip_probability: float,
+    resize_min: int = 0,
 ) -> Window:
-    """Draws scale, crop and flip for frames of `size` (int32 [2]); see Window."""
+    """Draws scale, crop and flip for frames of `size` (int32 [2]); see Window.
+
+    The scale is on top of `resize_min`, pixels of the shorter side, where that is not 0; frames are
+    resampled once.
+    """
     low, high = scale_range
     size = tf.cast(size, tf.float32)
+    if resize_min:
+        size = tf.round(size * (resize_min / tf.reduce_min(size)))
     scaled = tf.maximum(tf.cast(size * draws.uniform("scale", low, high), tf.int32), 2)
     room = tf.maximum(scaled - tf.constant(crop_size), 0) + 1
     offset = tf.stack([draws.integer("top", room[0]), draws.integer("left", room[1])])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,36 @@ from absl import logging
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
 from feelvos_tf.triplets import tfrecords
+
+
+class FrameSize(NamedTuple):
+    """How large the frames of a source are brought before they are cut.
+
+    Attributes:
+      resize_min: pixels of the shorter side; 0 leaves frames as they are.
+      scale_range: smallest and largest random scale on top; None for that of the stream.
+    """
+
+    resize_min: int = 0
+    scale_range: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, name: str, resize_min: int, scale_range: Sequence[float]) -> FrameSize:
+        """The checked size of a source; `scale_range` may be empty.
+
+        Raises:
+          InputError: names the source `name` and the value that is out of range.
+        """
+        if resize_min < 0 or resize_min == 1:
+            raise InputError(f"{name}: resize_min is {resize_min}, expected 0 or at least 2 pixels")
+        if not scale_range:
+            return cls(resize_min)
+        if len(scale_range) != 2 or not 0 < scale_range[0] <= scale_range[1]:
+            raise InputError(
+                f"{name}: scale_range is {list(scale_range)}, expected two numbers above 0, the "
+                "smaller first"
+            )
+        return cls(resize_min, (float(scale_range[0]), float(scale_range[1])))
 
 
 class ClipSource(Protocol):
@@ -28,6 +58,7 @@ class ClipSource(Protocol):
       weight: share of the triplets that come from here, relative to other sources' weights.
       names: names of the videos.
       lengths: int array, number of usable frames of each video.
+      frame_size: what its frames are brought to.
     """
 
     name: str
@@ -35,6 +66,7 @@ class ClipSource(Protocol):
     weight: float
     names: list[str]
     lengths: np.ndarray
+    frame_size: FrameSize
 
     def fetch(self, video: tf.Tensor, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads the encoded frames `frames` (int32 [T]) of a video (int64 scalar index).
@@ -50,13 +82,22 @@ class ClipSource(Protocol):
         """Returns a bool scalar: whether all ids but 0 are one object."""
 
 
+_AS_IT_IS = FrameSize()
+
+
 class TreeSource:
     """Videos of image files; frames without a mask are left out. See ClipSource."""
 
     def __init__(
-        self, name: str, videos: Sequence[Video], *, weight: float = 1.0, still: bool = False
+        self,
+        name: str,
+        videos: Sequence[Video],
+        *,
+        weight: float = 1.0,
+        still: bool = False,
+        frame_size: FrameSize = _AS_IT_IS,
     ) -> None:
-        self.name, self.weight, self.still = name, weight, still
+        self.name, self.weight, self.still, self.frame_size = name, weight, still, frame_size
         self.names = [video.name for video in videos]
         self.lengths = np.array([len(video.annotated) for video in videos], np.int64)
         without = sum(len(video.frames) for video in videos) - int(self.lengths.sum())
@@ -103,9 +144,10 @@ class RecordSource:
         *,
         weight: float = 1.0,
         still: bool = False,
+        frame_size: FrameSize = _AS_IT_IS,
         max_bad_share: float = 0.01,
     ) -> None:
-        self.name, self.weight, self.still = name, weight, still
+        self.name, self.weight, self.still, self.frame_size = name, weight, still, frame_size
         entries = tfrecords.index_shards(pattern, max_bad_share=max_bad_share)
         if not entries:
             raise InputError(f"{pattern}: holds no video")

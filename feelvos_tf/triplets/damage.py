@@ -11,6 +11,9 @@ to shrink what it is told, and at inference, where it is told its own results, e
 away within a few frames. Here an object grows or shrinks at random, by up to those 5 pixels. And
 some objects lose all that lies beyond a random straight line, which the release does not do: a
 network that never sees parts missing does not take back what an occlusion has cost it.
+
+The style "release" is the release's, step by step: shift, scale about half the box's size, turn,
+each resampled on its own, and growth by 5 pixels; nothing is cut.
 """
 
 from __future__ import annotations
@@ -33,23 +36,39 @@ _CUT_REACH = 0.4
 _GROWTH_RADIUS = 5  # largest, of growing and of shrinking
 
 
-def damage_labels(labels: tf.Tensor, max_objects: int, draws: Draws) -> tf.Tensor:
+def damage_labels(
+    labels: tf.Tensor, max_objects: int, draws: Draws, style: str = "varied"
+) -> tf.Tensor:
     """Damages each object of a label map on its own and stacks them in random order of depth.
 
     Args:
       labels: int32 [H, W], 0..max_objects-1 and 255; 255 stays where no object moves onto it.
       max_objects: number of channels, background included.
       draws: random numbers of this element.
+      style: "varied" or "release", see above.
 
     Returns:
       int32 [H, W].
     """
     ids = tf.range(1, max_objects)
-    masks = _cut(labels[tf.newaxis] == ids[:, tf.newaxis, tf.newaxis], draws)
+    masks = labels[tf.newaxis] == ids[:, tf.newaxis, tf.newaxis]
+    damaged = _damaged_as_released(masks, draws) if style == "release" else _varied(masks, draws)
+    # 1 and up, larger is nearer; 0 is not there.
+    depth = 1 + draws.permutation("depth", max_objects - 1)
+    depths = tf.where(damaged, depth[:, tf.newaxis, tf.newaxis], 0)
+    nearest = tf.reduce_max(depths, axis=0)
+    found = tf.gather(ids, tf.argmax(depths, axis=0))
+    unlabeled = tf.where(labels == IGNORE, IGNORE, 0)
+    return tf.where(nearest > 0, found, unlabeled)
+
+
+def _varied(masks: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Cuts, moves, grows or shrinks objects, bool [N, H, W]."""
+    masks = _cut(masks, draws)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(masks, tf.uint8)[..., tf.newaxis],
         transforms=_transforms(masks, draws),
-        output_shape=tf.shape(labels),
+        output_shape=tf.shape(masks)[1:],
         fill_value=0.0,
         interpolation="NEAREST",
         fill_mode="CONSTANT",
@@ -57,15 +76,59 @@ def damage_labels(labels: tf.Tensor, max_objects: int, draws: Draws) -> tf.Tenso
     # How much of a disk around a pixel has to belong to an object for the pixel to belong to it:
     # from any of it, which is dilation, to all of it, which is erosion.
     covered = _covered(tf.cast(moved[..., 0], tf.float32))
-    share = draws.uniform("growth", 0.0, 1.0, (max_objects - 1, 1, 1))
-    grown = covered > 0.5 + share * (float(_disk().sum()) - 1.0)
-    # 1 and up, larger is nearer; 0 is not there.
-    depth = 1 + draws.permutation("depth", max_objects - 1)
-    depths = tf.where(grown, depth[:, tf.newaxis, tf.newaxis], 0)
-    nearest = tf.reduce_max(depths, axis=0)
-    found = tf.gather(ids, tf.argmax(depths, axis=0))
-    unlabeled = tf.where(labels == IGNORE, IGNORE, 0)
-    return tf.where(nearest > 0, found, unlabeled)
+    share = draws.uniform("growth", 0.0, 1.0, (masks.shape[0], 1, 1))
+    return covered > 0.5 + share * (float(_disk().sum()) - 1.0)
+
+
+def _damaged_as_released(masks: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Shifts, scales, turns and grows objects as the release does, bool [N, H, W]."""
+    count = masks.shape[0]
+    top, bottom, left, right = _box(masks)
+    reach = _MAX_SHIFT * tf.sqrt((bottom - top) * (right - left))
+    shift_y = reach * draws.uniform("shift_y", -1.0, 1.0, (count,))
+    shift_x = reach * draws.uniform("shift_x", -1.0, 1.0, (count,))
+    ones = tf.ones_like(reach)
+    moved = _resampled(masks, ones, 0.0 * ones, -shift_x, -shift_y, "NEAREST")
+    top, bottom, left, right = _box(moved)
+    zoom = draws.uniform("scale", 1.0 - _MAX_SCALE, 1.0 + _MAX_SCALE, (count,))
+    # About a point as far from the corner of the image as the object's middle is from its own.
+    middle_y, middle_x = 0.5 * (bottom - top), 0.5 * (right - left)
+    scaled = _resampled(
+        moved, 1.0 / zoom, 0.0 * ones, middle_x * (1.0 - 1.0 / zoom), middle_y * (1.0 - 1.0 / zoom)
+    )
+    angle = draws.uniform("angle", -_MAX_DEGREES, _MAX_DEGREES, (count,)) * (math.pi / 180.0)
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    center_y, center_x = (0.5 * tf.cast(n, tf.float32) for n in masks.shape[1:])
+    turned = _resampled(
+        scaled,
+        cosine,
+        sine,
+        center_x - cosine * center_x - sine * center_y,
+        center_y + sine * center_x - cosine * center_y,
+    )
+    return _covered(tf.cast(turned, tf.float32)) > 0.5
+
+
+def _resampled(
+    masks: tf.Tensor,
+    cosine: tf.Tensor,
+    sine: tf.Tensor,
+    offset_x: tf.Tensor,
+    offset_y: tf.Tensor,
+    interpolation: str = "BILINEAR",
+) -> tf.Tensor:
+    """Masks bool [N, H, W] at (cosine x + sine y + offset_x, cosine y - sine x + offset_y)."""
+    zeros = tf.zeros_like(cosine)
+    rows = [cosine, sine, offset_x, -sine, cosine, offset_y, zeros, zeros]
+    sampled = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(masks, tf.float32)[..., tf.newaxis],
+        transforms=tf.stack(rows, axis=1),
+        output_shape=tf.shape(masks)[1:],
+        fill_value=0.0,
+        interpolation=interpolation,
+        fill_mode="CONSTANT",
+    )
+    return sampled[..., 0] > 0.5
 
 
 def _cut(masks: tf.Tensor, draws: Draws) -> tf.Tensor:
@@ -95,9 +158,7 @@ def _transforms(masks: tf.Tensor, draws: Draws) -> tf.Tensor:
     """Returns float32 [N, 8]: for each output pixel (x, y) of each object its input pixel."""
     count = masks.shape[0]
     size = tf.cast(tf.shape(masks)[1:], tf.float32)
-    rows, columns = tf.reduce_any(masks, axis=2), tf.reduce_any(masks, axis=1)
-    top, bottom = _extent(rows)
-    left, right = _extent(columns)
+    top, bottom, left, right = _box(masks)
     reach = _MAX_SHIFT * tf.sqrt((bottom - top) * (right - left))
     shift_y = reach * draws.uniform("shift_y", -1.0, 1.0, (count,))
     shift_x = reach * draws.uniform("shift_x", -1.0, 1.0, (count,))
@@ -125,6 +186,12 @@ def _transforms(masks: tf.Tensor, draws: Draws) -> tf.Tensor:
         ],
         axis=1,
     )
+
+
+def _box(masks: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Returns top, bottom, left and right, each float32 [N], of bool [N, H, W]."""
+    rows, columns = tf.reduce_any(masks, axis=2), tf.reduce_any(masks, axis=1)
+    return (*_extent(rows), *_extent(columns))
 
 
 def _extent(hits: tf.Tensor) -> tuple[tf.Tensor, ...]:

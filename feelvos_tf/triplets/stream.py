@@ -17,14 +17,15 @@ from absl import logging
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.triplets import appearance, augment, clips, damage, label_maps, lost, paste, stills
+from feelvos_tf.triplets.bad_share import count_bad
 from feelvos_tf.triplets.clip_sources import ClipSource
 from feelvos_tf.triplets.draws import Draws
 from feelvos_tf.triplets.triplet_config import MAX_PASTES, TripletConfig
 
 # Elements over which the shares of several sources come out exactly.
 _MIX = 1000
-# The share of bad elements is judged as if at least so many had been seen.
-_FEW = 100
+# The frames that are augmented with one draw each.
+_PARTS = (("reference", slice(0, 1)), ("others", slice(1, None)))
 
 
 def make_triplets(
@@ -87,7 +88,7 @@ def make_triplets(
     dataset = tf.data.Dataset.range(first, end, num_shards)
     dataset = dataset.map(maker.make, num_parallel_calls=num_parallel_calls, deterministic=True)
     dataset = dataset.scan(
-        (np.int64(0), np.int64(0)), lambda state, item: _count_bad(state, item, config)
+        (np.int64(0), np.int64(0)), lambda state, item: count_bad(state, item, config)
     )
     dataset = dataset.filter(lambda item: item["usable"])
     dataset = dataset.map(lambda item: {k: v for k, v in item.items() if k not in _INTERNAL})
@@ -102,26 +103,6 @@ def make_triplets(
 
 
 _INTERNAL = ("usable", "readable")
-
-
-def _count_bad(
-    state: tuple[tf.Tensor, tf.Tensor], item: dict[str, tf.Tensor], config: TripletConfig
-) -> tuple[tuple[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
-    seen, bad = state[0] + 1, state[1] + tf.cast(~item["readable"], tf.int64)
-    allowed = config.max_bad_share * tf.cast(tf.maximum(seen, _FEW), tf.float64)
-    message = [
-        "unreadable triplets:",
-        bad,
-        "of",
-        seen,
-        "- more than max_bad_share",
-        config.max_bad_share,
-        "- their files are named above; last:",
-        item["name"],
-    ]
-    check = tf.debugging.Assert(tf.cast(bad, tf.float64) <= allowed, message)
-    with tf.control_dependencies([check]):
-        return (tf.identity(seen), tf.identity(bad)), item
 
 
 class _Maker:
@@ -178,7 +159,9 @@ class _Maker:
         )
         told = labels[1]
         if config.damage_previous:
-            told = damage.damage_labels(told, config.max_objects, draws.child("damage"))
+            told = damage.damage_labels(
+                told, config.max_objects, draws.child("damage"), config.damage_style
+            )
         if config.lost_probability:
             told = lost.lose_objects(
                 told, num_objects, config.max_objects, config.lost_probability, draws.child("lost")
@@ -227,10 +210,13 @@ class _Maker:
         self, source: tf.Tensor, video: tf.Tensor, draws: Draws
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns images [T, *crop_size, 3], labels [T, *crop_size], name, whether it was read."""
-        images, labels, name, readable = self._switch(
-            source, lambda number: self._load(number, video, draws)
-        )
-        return (*self._augment(images, labels, draws), name, readable)
+
+        def load(number: int) -> tuple[tf.Tensor, ...]:
+            images, labels, name, readable = self._load(number, video, draws)
+            return images, labels, name, readable, self._windows(number, labels, draws)
+
+        images, labels, name, readable, windows = self._switch(source, load)
+        return (*self._augment(images, labels, windows, draws), name, readable)
 
     def _load(
         self, number: int, video: tf.Tensor, draws: Draws
@@ -278,18 +264,31 @@ class _Maker:
         length = tf.gather(tf.constant(source.lengths, tf.int32), video)
         return clips.read_clip(source, video, draws.integer("frame", length)[tf.newaxis])
 
-    def _augment(
-        self, images: tf.Tensor, labels: tf.Tensor, draws: Draws
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        config, size = self._config, tf.shape(labels)[1:]
-        parts = []
-        # The reference on its own, all later frames alike.
-        ranges = (("reference", slice(0, 1)), ("others", slice(1, None)))
-        for part, frames in ranges[: images.shape[0]]:
-            own = draws.child(part)
-            window = augment.draw_window(
-                own, size, config.crop_size, config.scale_range, config.flip_probability
+    def _windows(self, number: int, labels: tf.Tensor, draws: Draws) -> list[augment.Window]:
+        """Draws what is cut from frames of a source: the reference on its own, the others alike."""
+        config, own = self._config, self._sources[number].frame_size
+        return [
+            augment.draw_window(
+                draws.child(part),
+                tf.shape(labels)[1:],
+                config.crop_size,
+                own.scale_range or config.scale_range,
+                config.flip_probability,
+                own.resize_min,
             )
+            for part, _ in _PARTS[: labels.shape[0]]
+        ]
+
+    def _augment(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        windows: Sequence[augment.Window],
+        draws: Draws,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        config, parts = self._config, []
+        for (part, frames), window in zip(_PARTS, windows):
+            own = draws.child(part)
             colors = augment.draw_colors(own, config.color_jitter) if config.color_jitter else None
             parts.append(
                 (
@@ -328,10 +327,13 @@ class _Maker:
         video = self._switch(source, any_video)
         donor, paths = draws.child("donor"), self._config.paste_paths
         if paths:
-            frame, frame_labels, readable = self._switch(
-                source, lambda number: self._load_frame(number, video, donor)
-            )
-            donor_images, donor_labels = self._augment(frame, frame_labels, donor)
+
+            def load(number: int) -> tuple[tf.Tensor, ...]:
+                images, labels, readable = self._load_frame(number, video, donor)
+                return images, labels, readable, self._windows(number, labels, donor)
+
+            frame, frame_labels, readable, windows = self._switch(source, load)
+            donor_images, donor_labels = self._augment(frame, frame_labels, windows, donor)
         else:
             donor_images, donor_labels, _, readable = self._clip(source, video, donor)
         images, labels = paste.paste_object(

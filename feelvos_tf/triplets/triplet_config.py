@@ -6,6 +6,7 @@ import dataclasses
 
 from feelvos_tf.errors import InputError
 
+DAMAGE_STYLES = ("varied", "release")
 # Largest TripletConfig.paste_objects.
 MAX_PASTES = 16
 
@@ -32,6 +33,7 @@ class TripletConfig:
       blur: largest standard deviation, in pixels, by which a reference and the frames after it
         are blurred, each on its own.
       damage_previous: damage the labels of frame 1, which the network is told (damage.py).
+      damage_style: "varied", or "release" for what the released code does to masks.
       paste_probability: how often an object of another clip is pasted in, tried
         paste_objects times.
       paste_objects: largest number of objects to paste.
@@ -54,6 +56,7 @@ class TripletConfig:
     light: float = 0.0
     blur: float = 0.0
     damage_previous: bool = False
+    damage_style: str = "varied"
     paste_probability: float = 0.0
     paste_objects: int = 0
     paste_paths: float = 0.0
@@ -80,6 +83,7 @@ class TripletConfig:
             "lost_probability": 0 <= self.lost_probability <= 1,
             "paste_probability": 0 <= self.paste_probability <= 1,
             "paste_objects": 0 <= self.paste_objects <= MAX_PASTES,
+            "damage_style": self.damage_style in DAMAGE_STYLES,
             "max_bad_share": 0 <= self.max_bad_share <= 1,
         }
         for name, holds in checks.items():

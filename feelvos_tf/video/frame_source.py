@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import fractions
+import itertools
 import logging
 import pathlib
 from collections.abc import Iterator
@@ -75,6 +76,15 @@ class FrameSource(abc.ABC):
     @abc.abstractmethod
     def iterate(self, start: int = 0) -> Iterator[Frame]:
         """Yields the frames from index `start` on; earlier ones cost little or nothing."""
+
+    def exact_length(self) -> int:
+        """Number of frames that `iterate` comes to; may have to read the video once."""
+        return len(self)
+
+    def chunk(self, first: int, last: int) -> list[Frame]:
+        """The readable frames from index `first` to `last`, both included, in their order."""
+        frames = self.iterate(first)
+        return list(itertools.takewhile(lambda frame: frame.index <= last, frames))
 
     def __iter__(self) -> Iterator[Frame]:
         return self.iterate()

@@ -1,4 +1,4 @@
-"""The masks a user hands over with a video: of its first frame, or of each object's first."""
+"""The masks a user hands over with a video: of its first frame, and of as many others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -19,14 +19,15 @@ _LISTED = 3  # names in an error
 
 @dataclasses.dataclass(frozen=True)
 class GivenMask:
-    """A mask that brings in objects.
+    """A mask that tells something.
 
     Attributes:
       path: its file.
       index: of its frame.
       name: of its frame.
-      ids: the objects that are new in it, ascending.
+      ids: the objects that count in it, ascending.
       checksum: of its pixels, so that a later run can tell whether it is the same mask.
+      whole: whether it tells all of its frame; else objects that come in, beside those there are.
     """
 
     path: pathlib.Path
@@ -34,18 +35,19 @@ class GivenMask:
     name: str
     ids: tuple[int, ...]
     checksum: int
+    whole: bool
 
 
 class GivenMasks:
-    """Which objects come in with which frame; pixels are read again when they are needed.
+    """Which frames have masks, and what these tell; pixels are read again when they are needed.
 
     One file is the mask of the first frame. In a folder a mask belongs to the frame of its name
     (00012.png to 00012.jpg, or to the thirteenth frame of a video file). The first one with an
-    object starts the video, later ones add the objects whose ids no earlier mask has; ids that an
-    earlier mask has are ignored, so a folder with a mask for every frame will do.
+    object starts the video. A later one that holds an id of an earlier one, or none at all, is the
+    whole truth about its frame; one with new ids alone adds these objects to those there are.
 
     Attributes:
-      entries: the masks that bring in objects, by frame; never empty.
+      entries: the masks that tell something, by frame; never empty.
       notes: lines that say what was found, for people.
     """
 
@@ -58,6 +60,8 @@ class GivenMasks:
         *,
         threshold: int | None = None,
         snap: bool = False,
+        first_only: bool = False,
+        unused: Collection[str] = (),
     ) -> None:
         """Reads and checks every mask.
 
@@ -68,6 +72,8 @@ class GivenMasks:
           ignore_label: id that stands for "unknown" and is no object, or None.
           threshold: see `read_mask`.
           snap: see `read_mask`.
+          first_only: whether a mask counts only for objects whose ids no earlier mask has.
+          unused: names of frames that are left out, whose masks are left out too.
 
         Raises:
           InputError: a mask cannot be read, has another size, or fits no frame; or there is no
@@ -81,19 +87,23 @@ class GivenMasks:
         self._colors: dict[tuple[int, int, int], int] = {}
         self.notes: list[str] = []
         self.entries: list[GivenMask] = []
+        self._unused = unused
         seen: set[int] = set()
         redundant = 0
         for index, file in self._files(names):
             mask = self._read(file)
-            new = sorted(set(np.unique(mask).tolist()) - seen - {0})
-            known = sorted(set(np.unique(mask).tolist()) & seen)
-            if new:
+            ids = set(np.unique(mask).tolist()) - {0}
+            new, known = sorted(ids - seen), sorted(ids & seen)
+            whole = not seen or not first_only and (bool(known) or not new)
+            if new or seen and whole:
+                counting = sorted(ids) if whole else new
                 seen.update(new)
+                checksum = zlib.crc32(mask.tobytes())
                 self.entries.append(
-                    GivenMask(file, index, names[index], tuple(new), zlib.crc32(mask.tobytes()))
+                    GivenMask(file, index, names[index], tuple(counting), checksum, whole)
                 )
-                self.notes.append(_describe(file, names[index], mask, new, known))
-                doubt = questionable(mask)
+                self.notes.append(_describe(file, names[index], mask, counting, new))
+                doubt = questionable(mask) if new else None
                 if doubt:
                     self.notes.append(f"warning: {file}: {doubt}")
             else:
@@ -107,17 +117,17 @@ class GivenMasks:
             )
 
     def read(self, entry: GivenMask) -> np.ndarray:
-        """Reads the pixels of an entry's own objects.
+        """Reads the pixels of the objects that count in a mask.
 
         Returns:
-          uint8 [H, W]: ids; for a late mask 0 where there is no new object. The mask that starts
-          the video keeps the ignored label, which tells unknown pixels from background.
+          uint8 [H, W]: ids, elsewhere 0. A mask of its whole frame keeps the ignored label, which
+          tells unknown pixels from background.
 
         Raises:
           InputError: the file has changed since the masks were checked.
         """
-        mask = self._read(entry.path, keep_ignored=entry is self.entries[0])
-        kept = [*entry.ids, *([self._ignore_label] if entry is self.entries[0] else [])]
+        mask = self._read(entry.path, keep_ignored=entry.whole)
+        kept = [*entry.ids, *([self._ignore_label] if entry.whole else [])]
         mask = np.where(np.isin(mask, [i for i in kept if i is not None]), mask, 0)
         if not set(entry.ids) <= set(np.unique(mask).tolist()):
             raise InputError(f"{entry.path}: has changed while the video was segmented")
@@ -140,6 +150,10 @@ class GivenMasks:
             return [(0, self._path)]
         indices = {name: index for index, name in enumerate(names)}
         files = list_images(self._path, MASK_EXTENSIONS)
+        unused = [file for file in files if file.stem in self._unused]
+        if unused:
+            self.notes.append(f"{len(unused)} masks are of frames that are left out")
+            files = [file for file in files if file.stem not in self._unused]
         strangers = [file.name for file in files if file.stem not in indices]
         if strangers:
             more = f" and {len(strangers) - _LISTED} more" if len(strangers) > _LISTED else ""
@@ -154,8 +168,15 @@ class GivenMasks:
 
 
 def _describe(
-    file: pathlib.Path, name: str, mask: np.ndarray, new: Sequence[int], known: Sequence[int]
+    file: pathlib.Path, name: str, mask: np.ndarray, ids: Sequence[int], new: Sequence[int]
 ) -> str:
-    found = describe_ids(np.where(np.isin(mask, new), mask, 0))
-    ignored = f"; ignored, tracked already: {', '.join(map(str, known))}" if known else ""
-    return f"mask {file}, frame {name}: {found}{ignored}"
+    """What a mask tells, for people; the first one has new ids alone."""
+    said = f"mask {file}, frame {name}: "
+    if not ids:
+        return said + "no object is in this frame"
+    said += describe_ids(np.where(np.isin(mask, ids), mask, 0))
+    known = sorted(set(ids) - set(new))
+    if known:
+        return f"{said}; set right: {', '.join(map(str, known))}"
+    ignored = sorted(set(np.unique(mask).tolist()) - set(ids) - {0})
+    return said + (f"; ignored, tracked already: {', '.join(map(str, ignored))}" if ignored else "")

@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import os
-import pathlib
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.process_memory import peak_memory
+from feelvos_tf.video.frame_range import frame_range
 from feelvos_tf.video.frame_source import Frame, FrameSource
-from feelvos_tf.video.frames import FolderFrames, open_frames, prefetch
+from feelvos_tf.video.frames import FolderFrames, natural_key, open_frames
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.images import describe_size
-from feelvos_tf.video.kept_state import Kept
+from feelvos_tf.video.labeled_frame import KnownIds
+from feelvos_tf.video.outputs import Outputs, checked_kinds, output_names
+from feelvos_tf.video.pass_tracker import PassTracker
+from feelvos_tf.video.passes import FramesInPasses, names_in_order, planned
 from feelvos_tf.video.pictures import Pictures, picture_names
 from feelvos_tf.video.progress import progress_shown, warnings_to
+from feelvos_tf.video.scores import with_scores
 from feelvos_tf.video.segment_output import SegmentOutput
+from feelvos_tf.video.segment_run import SegmentRun
 from feelvos_tf.video.sightings import Sightings
+from feelvos_tf.video.summary import Summary
 from feelvos_tf.video.tracker import Segmenter, Tracker
 
-_WARM_UP = 2  # computed frames that are left out of the rate: the first ones compile
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What a run did.
-
-    Attributes:
-      masks: number of masks in the folder, those of an earlier run included.
-      kept: number of masks that an earlier run had finished.
-      skipped: number of frames without a mask because they could not be read.
-      seconds: wall time from the first frame computed to the last file written.
-      first_frames: how many of the frames computed had the network compiled.
-      first_seconds: the part of `seconds` that these took.
-      frames_per_second: of the other frames in the rest of `seconds`, reading and writing
-        included; None where there are no others.
-      peak_memory: largest resident size of this process so far, in bytes; None where the system
-        does not say.
-      files: pictures written.
-    """
-
-    masks: int
-    kept: int
-    skipped: int
-    seconds: float
-    first_frames: int
-    first_seconds: float
-    frames_per_second: float | None
-    peak_memory: int | None
-    files: tuple[pathlib.Path, ...]
+__all__ = ["Summary", "segment_video"]
 
 
 def segment_video(
@@ -66,6 +37,8 @@ def segment_video(
     settings: Mapping[str, Any] | None = None,
     overlay: bool = False,
     contact_sheet: bool = True,
+    write: Iterable[str] = (),
+    save_confidence: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     on_error: str = "stop",
@@ -73,6 +46,10 @@ def segment_video(
     ignore_label: int | None = None,
     mask_threshold: int | None = None,
     snap_mask: bool = False,
+    first_masks_only: bool = False,
+    start: str | int | None = None,
+    end: str | int | None = None,
+    direction: str | None = None,
     inputs: Iterable[str | os.PathLike[str]] = (),
     go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
@@ -81,7 +58,7 @@ def segment_video(
     """Labels every frame and writes one palette PNG for each, named like it.
 
     Reading, computing and writing overlap, and memory does not grow with the video. The masks
-    given are copied for their objects; frames before the first one get empty masks.
+    given are copied into the output; frames before the first one get empty masks.
 
     Args:
       video: folder of JPEG/PNG images, or a video file.
@@ -92,6 +69,8 @@ def segment_video(
         other ones are not resumed.
       overlay: also write overlay.mp4, the frames with their labels drawn in.
       contact_sheet: also write contact_sheet.jpg, frames from all over the video.
+      write: what else to write, some of `outputs.KINDS`; "overlay" is as `overlay`.
+      save_confidence: also write a picture a frame of how sure the method is.
       resume: go on after the masks that `output` holds. The result is the same as that of a run
         that was never stopped.
       overwrite: remove what an earlier run left in `output`, and start anew.
@@ -101,6 +80,13 @@ def segment_video(
       ignore_label: id in masks that means "unknown"; the segmenter must know it too.
       mask_threshold: see `read_mask`'s `threshold`.
       snap_mask: see `read_mask`'s `snap`.
+      first_masks_only: take from later masks only objects whose ids no earlier mask has, see
+        `GivenMasks`.
+      start: frame to begin with, by name or by its number from 0; None for the first. The frames
+        before get no masks. One mask given as a file is this frame's.
+      end: last frame, likewise; None for the last there is.
+      direction: "forward", "backward" or "both", see `passes`; None for "both" where frames come
+        before the first mask, else "forward".
       inputs: further files that the method reads and that must not be written over.
       go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
@@ -112,19 +98,40 @@ def segment_video(
 
     Raises:
       InputError: something given cannot be used, see `open_frames`, `GivenMasks`,
-        `SegmentOutput` and the segmenter. Masks finished before stay.
+        `SegmentOutput`, `Outputs` and the segmenter. Masks finished before stay.
     """
+    kinds = checked_kinds(write)
+    overlay = overlay or "overlay" in kinds
     with warnings_to(say):
-        source = open_frames(video, on_error=on_error, frame_rate=frame_rate)
-        size = source.size
+        whole = open_frames(video, on_error=on_error, frame_rate=frame_rate)
+        size = whole.size
         # A video file's names are known beforehand, its exact length is not.
-        names = source.names or [f"{index:05d}" for index in range(len(source))]
+        all_names = whole.names or [f"{index:05d}" for index in range(len(whole))]
+        source = frame_range(whole, all_names, start, end)
+        names = all_names if source is whole else source.names or []
         say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
         given = GivenMasks(
-            mask, names, size, ignore_label, threshold=mask_threshold, snap=snap_mask
+            mask,
+            names,
+            size,
+            ignore_label,
+            threshold=mask_threshold,
+            snap=snap_mask,
+            first_only=first_masks_only,
+            unused=set(all_names) - set(names),
         )
         for line in given.notes:
             say(line)
+        direction, passes = planned(direction, given.entries, source)
+        soft, in_time = "matte" in kinds or save_confidence, names
+        if passes is not None:
+            say(f"direction {direction}: {len(passes)} passes away from given frames")
+            if soft:
+                raise InputError(
+                    f"mattes and pictures of confidence go with the direction forward alone, "
+                    f"not with {direction}"
+                )
+            names = names_in_order(names, passes)
         sightings = Sightings({entry.name: entry.ids for entry in given.entries})
         run = None
         try:
@@ -132,13 +139,24 @@ def segment_video(
                 output,
                 names,
                 size,
-                _identity(size, given, settings),
+                _identity(size, given, settings, direction, source is not whole and names),
                 resume=resume,
                 overwrite=overwrite,
-                pictures=picture_names(overlay, contact_sheet),
-                inputs=_files_read(source, given, mask, inputs),
+                pictures=[
+                    *picture_names(overlay, contact_sheet),
+                    *output_names(kinds, save_confidence, names),
+                ],
+                inputs=_files_read(whole, given, mask, inputs),
             ) as folder:
-                tracker = Tracker(make_segmenter(), given)
+                segmenter, scores = with_scores(make_segmenter(), needed=soft)
+                tracker: Tracker | PassTracker
+                frames: Iterable[Frame] = source
+                if passes is None:
+                    tracker = Tracker(segmenter, given)
+                else:
+                    tracker = PassTracker(segmenter, given, passes, source)
+                    frames = FramesInPasses(source, passes)
+                known = KnownIds(given.entries, everywhere=passes is not None)
                 folder.begin(
                     video=str(source.path.resolve()),
                     mask=os.path.abspath(mask),
@@ -147,152 +165,75 @@ def segment_video(
                         "on_error": on_error,
                         "overlay": overlay,
                         "contact_sheet": contact_sheet,
+                        "write": kinds,
+                        "save_confidence": save_confidence,
                         "ignore_label": ignore_label,
                         "mask_threshold": mask_threshold,
                         "snap_mask": snap_mask,
+                        "first_masks_only": first_masks_only,
+                        "start": start,
+                        "end": end,
+                        "direction": direction,
                     },
                 )
-                with Pictures(
-                    folder.folder, source, len(names), overlay=overlay, contact_sheet=contact_sheet
-                ) as pictures:
-                    run = _Run(folder, tracker, pictures, sightings)
+                with (
+                    Pictures(
+                        folder.folder,
+                        source,
+                        len(names),
+                        overlay=overlay,
+                        contact_sheet=contact_sheet,
+                    ) as pictures,
+                    Outputs(
+                        folder.folder,
+                        source,
+                        in_time,
+                        kinds,
+                        known,
+                        save_confidence=save_confidence,
+                        resume=resume,
+                    ) as outputs,
+                ):
+                    folder.holds = outputs.holds
+                    run = SegmentRun(
+                        folder, tracker, pictures, outputs, sightings, known, scores, passes is None
+                    )
                     if resume:
                         run.resume(names, say)
-                    frames = run.frames(source)
+                    done = run.frames(frames)
                     if progress:
-                        frames = progress_shown(frames, len(names), lambda: run.is_warm, say)
-                    for _ in frames:
+                        done = progress_shown(done, len(names), lambda: run.is_warm, say)
+                    for _ in done:
                         pass
+                    if passes is not None:
+                        run.look_through(source)
                     tracker.finish(source)
-                folder.finish(sightings.to_dict(), run.kept + run.computed)
+                confidence = outputs.confidence.summary()
+                folder.finish(sightings.to_dict(), run.kept + run.computed, confidence)
         except BaseException:
             if run is not None and run.kept + run.computed:
                 say(f"finished masks stay in {folder.folder}; {go_on}")
             raise
         for line in sightings.lines():
             say(line)
+        if confidence is not None and confidence["look_at"]:
+            say(f"look at frames {', '.join(confidence['look_at'])}: the least sure ones")
     return run.summary(len(source))
 
 
-class _Run:
-    """Takes frames to masks, and counts."""
-
-    def __init__(
-        self, output: SegmentOutput, tracker: Tracker, pictures: Pictures, sightings: Sightings
-    ) -> None:
-        self._output = output
-        self._tracker = tracker
-        self._pictures = pictures
-        self._sightings = sightings
-        self._resume = False
-        self._kept_state: Kept | None = None
-        self.kept = self.computed = 0
-        self._segmented = self._first = 0
-        self._began: float | None = None
-        self._warm: float | None = None
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether the network is compiled, so that frames take their usual time from now on."""
-        return self._warm is not None
-
-    def resume(self, names: Iterable[str], say: Callable[[str], None]) -> None:
-        """Looks at what an earlier run left; to be called before the first frame.
-
-        Args:
-          names: of the frames, in their order.
-          say: takes a line where nothing can be taken over.
-        """
-        self._resume = True
-        if not (self._tracker.labels_hold_all or self._output.is_finished(names)):
-            try:
-                self._kept_state = self._output.kept_state(names)
-            except InputError as error:
-                say(f"{error}; all frames are computed again")
-                self._resume = False
-
-    def frames(self, source: FrameSource) -> Iterator[Frame]:
-        """Yields every frame when its mask is on the way to its file."""
-        frames = prefetch(source)
-        with contextlib.closing(frames):
-            for frame in frames:
-                labels = self._output.stored(frame.name) if self._resume else None
-                if labels is None:
-                    if self._resume and not self._tracker.labels_hold_all:
-                        raise InputError(
-                            f"{self._output.folder}: frame {frame.name} has come to "
-                            "the video since it was finished; --overwrite starts "
-                            "anew"
-                        )
-                    # From here on every mask follows from this one; two that were written side
-                    # by side may have been finished in another order.
-                    self._resume = False
-                    labels = self._compute(frame)
-                    self._output.write(frame.name, labels)
-                    self._keep_state(frame)
-                else:
-                    self._take_over(frame, labels)
-                self._sightings.add(frame.name, labels)
-                self._pictures.add(frame, labels)
-                yield frame
-
-    def _take_over(self, frame: Frame, labels: np.ndarray) -> None:
-        self.kept += 1
-        if self._tracker.labels_hold_all:
-            self._tracker.restore(frame, labels)
-            return
-        self._tracker.skip(frame, labels)
-        if self._kept_state is not None and frame.name == self._kept_state.frame:
-            self._tracker.restore_state(self._kept_state.state)
-            self._kept_state, self._resume = None, False
-
-    def _keep_state(self, frame: Frame) -> None:
-        """Leaves the state for a later run, where it is needed and it is time."""
-        if self._tracker.labels_hold_all or not self._output.state.due():
-            return
-        state = self._tracker.state()
-        if state is not None:
-            self._output.keep_state(Kept(frame.name, self.kept + self.computed, state))
-
-    def _compute(self, frame: Frame) -> np.ndarray:
-        if self._began is None:
-            self._began = time.perf_counter()
-        labels = self._tracker.segment(frame)
-        self.computed += 1
-        # Frames before the first mask cost nothing and compile nothing.
-        self._segmented += frame.index >= self._tracker.start
-        if self._warm is None and self._segmented == _WARM_UP:
-            self._warm, self._first = time.perf_counter(), self.computed
-        return labels
-
-    def summary(self, num_frames: int) -> Summary:
-        """Describes the run, of a video of so many frames; to be called when all is written."""
-        now = time.perf_counter()
-        began = now if self._began is None else self._began
-        rate, warm = None, now
-        first = self.computed
-        if self._warm is not None and self.computed > self._first:
-            warm, first = self._warm, self._first
-            rate = (self.computed - first) / (now - warm)
-        return Summary(
-            masks=self.kept + self.computed,
-            kept=self.kept,
-            skipped=num_frames - self.kept - self.computed,
-            seconds=now - began,
-            first_frames=first,
-            first_seconds=warm - began,
-            frames_per_second=rate,
-            peak_memory=peak_memory(),
-            files=tuple(self._pictures.files),
-        )
-
-
 def _identity(
-    size: tuple[int, int], given: GivenMasks, settings: Mapping[str, Any] | None
+    size: tuple[int, int],
+    given: GivenMasks,
+    settings: Mapping[str, Any] | None,
+    direction: str,
+    part: Sequence[str] | Literal[False],
 ) -> dict[str, Any]:
     """What the masks of a run depend on, as JSON gives it back; the frames are taken on trust."""
     masks = {entry.name: [*entry.ids, f"{entry.checksum:08x}"] for entry in given.entries}
-    return {"size": list(size), "masks": masks, **(settings or {})}
+    made = {"size": list(size), "masks": masks, **(settings or {})}
+    if part:
+        made["frames"] = [min(part, key=natural_key), max(part, key=natural_key)]
+    return made if direction == "forward" else {**made, "direction": direction}
 
 
 def _files_read(

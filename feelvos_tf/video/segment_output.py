@@ -4,8 +4,8 @@
     OUTPUT/state.npz   the state of a run that its masks do not hold, see kept_state.py
     OUTPUT/run.json    what they were made from, so that a run is resumed with the same only; which
                        files are this program's, so that no other is replaced; at the end of a run
-                       also in which frames each object is seen; for people the video, the
-                       program's version, the command and its settings
+                       also in which frames each object is seen, and how sure; for people the
+                       video, the program's version, the command and its settings
 
 A file is there complete or not at all, so the masks that exist are all that a run must know to
 go on where another one was stopped.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +29,8 @@ from feelvos_tf.version import __version__
 from feelvos_tf.video.kept_state import STATE_FILE, Kept, KeptState
 from feelvos_tf.video.mask_folder import MaskFolderWriter, mask_file
 from feelvos_tf.video.masks import read_mask
+from feelvos_tf.video.outputs import FOLDERS
+from feelvos_tf.video.picture_files import tidy_folder
 
 PROGRAM = "feelvos-segment"
 
@@ -38,6 +40,10 @@ class SegmentOutput:
 
     A context manager: inside the block nobody else writes to the folder; leaving it waits until
     the masks handed over are written.
+
+    Attributes:
+      holds: says of a frame's name whether all is there that its mask does not hold; a frame
+        that lacks some of it counts as unfinished.
     """
 
     def __init__(
@@ -62,7 +68,8 @@ class SegmentOutput:
             resumed.
           resume: keep masks that exist.
           overwrite: remove what an earlier run left.
-          pictures: names of further files that the run writes.
+          pictures: names of further files that the run writes, and, with a "/" at their end, of
+            folders that it fills with pictures named like the masks.
           inputs: files and folders that must not be written to.
 
         Raises:
@@ -82,6 +89,7 @@ class SegmentOutput:
         self._masks = [mask_file(name, "video") for name in names]
         self._pictures = [*pictures, STATE_FILE]
         self.state = KeptState(self.folder, made_from)
+        self.holds: Callable[[str], bool] = lambda name: True
         self._written: list[str] = []
         self._finished: int | None = None  # masks of an earlier run that came to its end
 
@@ -128,8 +136,13 @@ class SegmentOutput:
         if self._overwrite:
             for name in self._left():
                 (self.folder / name).unlink()
+        earlier = self._output.files
+        for name in FOLDERS:
+            if name in earlier:
+                tidy_folder(self.folder / name, earlier if self._overwrite else ())
         self._output.values.pop("objects", None)
         self._output.values.pop("num_masks", None)
+        self._output.values.pop("confidence", None)
         self._output.record(
             [*self._masks, *self._pictures],
             version=__version__,
@@ -139,14 +152,15 @@ class SegmentOutput:
         )
 
     def stored(self, name: str) -> np.ndarray | None:
-        """The finished mask of a frame, uint8 [H, W]; None where there is none that is valid."""
+        """The mask of a finished frame, uint8 [H, W]; None where there is none that is valid."""
         path = self._writer.path(name)
         if not self._output.knows(path.name):  # not ours, whatever it is
             return None
         try:
-            return read_mask(path, self._size)
+            labels = read_mask(path, self._size)
         except InputError:
             return None  # to be written again, which is always right
+        return labels if self.holds(name) else None
 
     def kept_state(self, names: Iterable[str]) -> Kept:
         """The state of an earlier run, if all masks that it follows are there.
@@ -170,6 +184,10 @@ class SegmentOutput:
         self._writer.flush()
         self.state.save(kept)
 
+    def flush(self) -> None:
+        """Waits until all masks handed over are in their files."""
+        self._writer.flush()
+
     def is_finished(self, names: Iterable[str]) -> bool:
         """Whether an earlier run came to its end and all its masks are there."""
         return self._finished is not None and self._finished == self._count(names)
@@ -192,12 +210,18 @@ class SegmentOutput:
         self._writer.write(name, labels)
         self._written.append(file)
 
-    def finish(self, objects: Mapping[str, Any], num_masks: int) -> None:
+    def finish(
+        self,
+        objects: Mapping[str, Any],
+        num_masks: int,
+        confidence: Mapping[str, Any] | None = None,
+    ) -> None:
         """Waits until all masks would survive a power cut, and says so in run.json.
 
         Args:
           objects: where each is seen, plain values as JSON has them.
           num_masks: that the folder holds now.
+          confidence: of the objects, plain values as JSON has them; None where it is not known.
 
         Raises:
           InputError: a mask or run.json could not be written.
@@ -210,13 +234,14 @@ class SegmentOutput:
                 raise InputError(
                     f"{self.folder / name}: cannot be kept on the disk ({error.strerror or error})"
                 ) from error
-        self._output.record(objects=dict(objects), num_masks=num_masks)
+        known = {} if confidence is None else {"confidence": dict(confidence)}
+        self._output.record(objects=dict(objects), num_masks=num_masks, **known)
         self.state.remove()
 
     def _check(self) -> None:
         self._output.check([*self._masks, *self._pictures], self._inputs)
         left = self._left()
-        masks = [name for name in left if name.endswith(".png")]
+        masks = [n for n in left if n.endswith(".png") and n not in self._pictures]
         if masks and not (self._resume or self._overwrite):
             more = f" and {len(masks) - 1} more" if len(masks) > 1 else ""
             raise InputError(

@@ -1,4 +1,4 @@
-"""Takes a segmenter through a video: where it begins, and where objects come in."""
+"""Takes a segmenter through a video: where it begins, and what later masks tell it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ class Segmenter(Protocol):
     def step(self, frame: np.ndarray) -> np.ndarray: ...
 
     def add_objects(self, mask: np.ndarray) -> np.ndarray: ...
+
+    def correct(self, mask: np.ndarray) -> np.ndarray: ...
+
+    def add_reference(
+        self, frame: np.ndarray, mask: np.ndarray, *, objects_only: bool = False
+    ) -> None: ...
 
     @property
     def labels_hold_all(self) -> bool: ...
@@ -57,7 +63,7 @@ class Tracker:
             return self._begin(frame, entry)
         self._catch_up()
         labels = self._segmenter.step(frame.image)
-        return labels if entry is None else self._add(entry)
+        return labels if entry is None else self._tell(entry)
 
     @property
     def labels_hold_all(self) -> bool:
@@ -88,7 +94,7 @@ class Tracker:
         elif entry is not None:
             # The reference takes in this frame's embedding.
             self._segmenter.resume(frame.image, labels)
-            self._add(entry)
+            self._tell(entry)
             self._last = None
         else:
             self._last = frame, labels
@@ -98,36 +104,33 @@ class Tracker:
         entry = self._entry_of(frame)
         if entry is not None:
             self._known.update(entry.ids)
-        strangers = set(np.unique(labels).tolist()) - self._known
-        if strangers:
-            raise InputError(
-                f"the finished mask of frame {frame.name} holds id "
-                f"{min(strangers)}, which no mask given has up to there"
-            )
+        check_known(frame, labels, self._known)
         return entry
 
     def finish(self, source: FrameSource) -> None:
         """Raises InputError where a given mask's frame never came."""
         if self._waiting:
-            raise InputError(_frame_missing(self._waiting[0], f"{source.path} has no such frame"))
+            raise InputError(frame_missing(self._waiting[0], f"{source.path} has no such frame"))
 
     def _entry_of(self, frame: Frame) -> GivenMask | None:
         if not self._waiting or frame.index < self._waiting[0].index:
             return None
         if frame.index > self._waiting[0].index:
-            raise InputError(_frame_missing(self._waiting[0], "that frame cannot be read"))
+            raise InputError(frame_missing(self._waiting[0], "that frame cannot be read"))
         return self._waiting.pop(0)
 
     def _begin(self, frame: Frame, entry: GivenMask) -> np.ndarray:
         mask = self._given.read(entry)
-        with _named(entry):
+        with named(entry):
             self._segmenter.reset(frame.image, mask)
         self._known.update(entry.ids)
         return np.where(np.isin(mask, entry.ids), mask, 0).astype(np.uint8)
 
-    def _add(self, entry: GivenMask) -> np.ndarray:
-        with _named(entry):
-            return self._segmenter.add_objects(self._given.read(entry))
+    def _tell(self, entry: GivenMask) -> np.ndarray:
+        """Tells the segmenter what a later mask says of the frame just stepped."""
+        tell = self._segmenter.correct if entry.whole else self._segmenter.add_objects
+        with named(entry):
+            return tell(self._given.read(entry))
 
     def _catch_up(self) -> None:
         if self._last is not None:
@@ -136,12 +139,23 @@ class Tracker:
             self._last = None
 
 
-def _frame_missing(entry: GivenMask, reason: str) -> str:
-    return f"{entry.path}: brings in objects in frame {entry.name}, but {reason}"
+def check_known(frame: Frame, labels: np.ndarray, known: set[int]) -> None:
+    """InputError where a finished mask, uint8 [H, W], holds an id that is not among `known`."""
+    strangers = set(np.unique(labels).tolist()) - known
+    if strangers:
+        raise InputError(
+            f"the finished mask of frame {frame.name} holds id "
+            f"{min(strangers)}, which no mask given has up to there"
+        )
+
+
+def frame_missing(entry: GivenMask, reason: str) -> str:
+    """Says that the frame of a mask is not there."""
+    return f"{entry.path}: is the mask of frame {entry.name}, but {reason}"
 
 
 @contextlib.contextmanager
-def _named(entry: GivenMask) -> Iterator[None]:
+def named(entry: GivenMask) -> Iterator[None]:
     """Puts the file of a mask in front of what the segmenter has against it."""
     try:
         yield

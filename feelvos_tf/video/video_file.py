@@ -56,6 +56,7 @@ class VideoFileFrames(FrameSource):
         self._av = import_av()
         self._length: int | None = None
         self._size: tuple[int, int] | None = None
+        self._stamps: list[int | None] | None = None
         self._probe()
 
     @property
@@ -81,6 +82,50 @@ class VideoFileFrames(FrameSource):
                 index += 1
         self._length = index
         self.names = [f"{i:05d}" for i in range(index)]
+
+    def exact_length(self) -> int:
+        """Decodes the file once and keeps a number for each frame; see FrameSource."""
+        return len(self._all_stamps())
+
+    def chunk(self, first: int, last: int) -> list[Frame]:
+        """Seeks to the keyframe before `first` and decodes from there on; see FrameSource.
+
+        Where time stamps do not tell the frames apart, or what comes is not what was asked for,
+        the file is decoded from its beginning.
+        """
+        count = len(self._all_stamps()[first : last + 1])
+        found: dict[int, Frame] = {}
+        stamps = self._ascending_stamps()[first : last + 1]
+        if stamps:
+            with contextlib.suppress(InputError, self._av.FFmpegError), self._open() as opened:
+                container, stream = opened
+                container.seek(stamps[0], stream=stream)
+                index_of = {stamp: first + place for place, stamp in enumerate(stamps)}
+                for decoded in self._decode(container, stream, whole=False):
+                    index = None if decoded.pts is None else index_of.get(decoded.pts)
+                    if index is not None:
+                        name = f"{index:05d}"
+                        image = self._to_rgb(decoded, name)
+                        found[index] = Frame(index, name, image, self._time(decoded, index))
+                    if decoded.pts is None or decoded.pts >= stamps[-1]:
+                        break
+        if len(found) == count:
+            return [found[index] for index in sorted(found)]
+        return super().chunk(first, last)
+
+    def _all_stamps(self) -> list[int | None]:
+        """The presentation time of every frame, in the stream's time base."""
+        if self._stamps is None:
+            with self._open() as (container, stream):
+                self._stamps = [decoded.pts for decoded in self._decode(container, stream)]
+            self._length = len(self._stamps)
+        return self._stamps
+
+    def _ascending_stamps(self) -> list[int]:
+        """The same where they tell the frames apart and their order, else nothing."""
+        stamps = [stamp for stamp in self._all_stamps() if stamp is not None]
+        ascending = all(a < b for a, b in zip(stamps, stamps[1:]))
+        return stamps if ascending and len(stamps) == len(self._all_stamps()) else []
 
     def _probe(self) -> None:
         """Decodes the first frame for its size and how it is to be shown."""
@@ -136,17 +181,25 @@ class VideoFileFrames(FrameSource):
         old = int(self._av.__version__.split(".")[0]) < 19
         return {"metadata_errors": "replace"} if old else {}
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-        """Yields decoded frames; damaged packets and frames stop or are skipped as asked."""
+    def _decode(
+        self, container: InputContainer, stream: VideoStream, whole: bool = True
+    ) -> Iterator[VideoFrame]:
+        """Yields decoded frames; damaged packets and frames stop or are skipped as asked.
+
+        Args:
+          container: positioned at its beginning, or anywhere else where not `whole`.
+          stream: of the frames.
+          whole: whether to check at the end that nothing was missing.
+        """
         packets = container.demux()  # of all streams: the longest one says where the file ends
-        whole = Completeness(container, stream)
+        complete = Completeness(container, stream)
         count = 0
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
                     break
-                whole.add(packet)
+                complete.add(packet)
                 if packet.stream.index != stream.index:
                     continue
                 frames = stream.decode(packet)
@@ -159,15 +212,17 @@ class VideoFileFrames(FrameSource):
                     continue
                 count += 1
                 yield frame
-        expected = whole.expected(count)
+        if not whole:
+            return
+        expected = complete.expected(count)
         if expected is not None:
             cut = InputError(f"{self.path}: is cut off, found {count} frames, expected {expected}")
             if self.on_error == "stop":
                 raise cut
             _logger.warning("%s", cut)
-        elif whole.listed() is not None:
+        elif complete.listed() is not None:
             _logger.warning(
-                "%s: found %d frames, its index lists %d", self.path, count, whole.listed()
+                "%s: found %d frames, its index lists %d", self.path, count, complete.listed()
             )
 
     def _damaged(self, index: int, reason: str, cause: BaseException | None = None) -> None:

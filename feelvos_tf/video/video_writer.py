@@ -19,12 +19,11 @@ from feelvos_tf.video.frames import FOLDER_RATE, as_fraction
 from feelvos_tf.video.images import describe_size, size_of
 from feelvos_tf.video.sound import SoundCopy
 from feelvos_tf.video.video_file import import_av
+from feelvos_tf.video.video_forms import FILM, VideoForm
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
-
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 
 @dataclasses.dataclass
@@ -44,7 +43,7 @@ class _Opened:
 
 
 class VideoFileWriter:
-    """Writes frames as H.264 (MPEG-4 part 2 where the encoder is absent), each at its time.
+    """Writes frames, each at its time: by default H.264 (MPEG-4 where its encoder is absent).
 
         with VideoFileWriter("overlay.mp4", frame_rate=25) as video:
             video.write(overlay(frame, labels))
@@ -62,24 +61,29 @@ class VideoFileWriter:
         time_base: fractions.Fraction | None = None,
         pixel_aspect: fractions.Fraction = fractions.Fraction(1),
         sound: str | os.PathLike[str] | None = None,
+        form: VideoForm = FILM,
     ) -> None:
         """Checks what can be checked before the first frame.
 
         Args:
-          path: file to write; its extension (.mp4, .m4v, .mov, .mkv) says the container. Its
-            folder is made where absent.
+          path: file to write; its extension (.mp4, .m4v, .mov, .mkv; as the form has them) says
+            the container. Its folder is made where absent.
           frame_rate: frames per second, above 0; their mean where frames come with times.
           time_base: seconds of which the times are whole multiples; by default a frame's length.
           pixel_aspect: width of a pixel over its height, for players.
           sound: file whose sound is copied, as far as it goes with the frames' times.
+          form: what the frames are and how they are encoded.
 
         Raises:
-          InputError: another extension, a rate that is none, or the folder cannot be made.
+          InputError: another extension, a rate that is none, no encoder of the form, or the
+            folder cannot be made.
         """
         self.path = pathlib.Path(path)
-        if self.path.suffix.lower() not in CONTAINERS:
+        self._form = form
+        if self.path.suffix.lower() not in form.containers:
             raise InputError(
-                f"{self.path}: unknown video extension, expected one of {', '.join(CONTAINERS)}"
+                f"{self.path}: unknown video extension, expected one of "
+                f"{', '.join(form.containers)}"
             )
         if not 0 < frame_rate < 1000:
             raise InputError(f"{self.path}: {frame_rate} frames per second, expected 0..1000")
@@ -91,6 +95,11 @@ class VideoFileWriter:
         self._origin = fractions.Fraction(0)
         self._latest = -1
         self._av = import_av()
+        encoder = form.encoder(self._av)
+        if encoder is None:
+            lacking = " or ".join(name for name, _ in form.encoders)
+            raise InputError(f"{self.path}: PyAV has no encoder {lacking}, expected one")
+        self._encoder, self._settings = encoder
         self._open_file = contextlib.ExitStack()
         self._opened: _Opened | None = None
         self._closed = False
@@ -100,7 +109,7 @@ class VideoFileWriter:
         """Encodes one frame.
 
         Args:
-          image: uint8 [H, W, 3], RGB, of the first frame's size.
+          image: uint8 [H, W, 3], RGB, of the first frame's size; as the form has them.
           time: seconds at which it is shown, counted from any start; by default right after the
             one before. A time that is not later than the one before becomes the next there is.
 
@@ -109,10 +118,11 @@ class VideoFileWriter:
             unfinished file is removed and the writer takes no more frames.
         """
         image = np.asarray(image)
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        form = self._form
+        if image.ndim < 2 or image.shape[2:] != form.pixel or image.dtype != np.uint8:
             raise InputError(
                 f"{self.path}: frame of shape {image.shape} and type {image.dtype}, expected "
-                "[H, W, 3] of uint8"
+                f"[{', '.join(['H', 'W', *map(str, form.pixel)])}] of uint8"
             )
         if self._closed:
             raise InputError(f"{self.path}: is closed and takes no more frames")
@@ -126,8 +136,12 @@ class VideoFileWriter:
                     f"{self.path}: frame of {describe_size(size)}, expected "
                     f"{describe_size(opened.size)} like the first frame"
                 )
-            even = np.pad(image, [(0, n % 2) for n in size] + [(0, 0)], mode="edge")
-            frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+            if form.even:
+                padding = [(0, n % 2) for n in size] + [(0, 0)] * len(form.pixel)
+                image = np.pad(image, padding, mode="edge")
+            frame = self._av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(image), format=form.frames
+            )
             frame.pts, frame.time_base = self._place(time), self._time_base
             if opened.sound is not None:
                 opened.sound.mux_until(
@@ -176,9 +190,9 @@ class VideoFileWriter:
 
     def _open(self, size: tuple[int, int]) -> _Opened:
         temporary = self._open_file.enter_context(replaced_when_done(self.path))
-        kind = CONTAINERS[self.path.suffix.lower()]
+        kind = self._form.containers[self.path.suffix.lower()]
         # An index at the front lets players start before the whole file is there.
-        options = {} if kind == "matroska" else {"movflags": "+faststart"}
+        options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
         container = self._av.open(f"file:{temporary}", "w", format=kind, options=options)
         try:
             stream = self._add_stream(container, size)
@@ -192,15 +206,15 @@ class VideoFileWriter:
         return _Opened(container, stream, size, sound)
 
     def _add_stream(self, container: OutputContainer, size: tuple[int, int]) -> VideoStream:
-        codec, settings = "libx264", {"crf": "18", "preset": "veryfast"}
-        if codec not in self._av.codecs_available:
-            codec, settings = "mpeg4", {"qmin": "2", "qmax": "5"}
-            if self._time_base.denominator >= 1 << 16:  # all that its header has room for
-                self._time_base = fractions.Fraction(1, 60_000)
-        # Both codecs are of pictures.
-        stream = cast("VideoStream", container.add_stream(codec, rate=self._rate, options=settings))
-        stream.height, stream.width = (n + n % 2 for n in size)
-        stream.pix_fmt = "yuv420p"
+        if self._encoder == "mpeg4" and self._time_base.denominator >= 1 << 16:
+            self._time_base = fractions.Fraction(1, 60_000)  # its header has no room for more
+        # All these codecs are of pictures.
+        stream = cast(
+            "VideoStream",
+            container.add_stream(self._encoder, rate=self._rate, options=self._settings),
+        )
+        stream.height, stream.width = (n + n % 2 if self._form.even else n for n in size)
+        stream.pix_fmt = self._form.stored
         stream.codec_context.time_base = self._time_base
         stream.codec_context.sample_aspect_ratio = self._pixel_aspect
         return stream

@@ -50,10 +50,10 @@ def segment(*arguments):
 def test_help_says_of_lower_quality_what_the_model_card_says():
     text = " ".join(segment("--help").stdout.split())
     card = (ROOT / "feelvos_tf" / "weights" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    exact, fast = re.search(r"\*\*mean\*\* \| \*\*([\d.]+) .*?\| ([\d.]+) ", card).groups()
+    exact, fast = re.search(r"\*\*mean\*\* \| \*\*([\d.]+) .*?\| .*?\| ([\d.]+) ", card).groups()
     assert f"Of J&F {exact} on five sequences at 854x480, the first of them left {fast}" in text
     assert "--max_reference_pixels=1024" in text and "`--max_reference_pixels=1024`" in card
-    side, points = re.search(r"`--max_side=(\d+)` cost (\w+) points", card).groups()
+    side, points = re.search(r"`--max_side=(\d+)` costs (\w+) points", card).groups()
     assert f"--max_side={side} took {points} points" in text
 
 
@@ -247,6 +247,15 @@ def test_demo_can_be_repeated(tmp_path):
     assert all(path.is_file() for path in summary.files)
     last = read_mask(tmp_path / "00023.png")
     assert np.unique(last).tolist() == [0, 1, 2, 3]
+
+
+def test_demo_without_pyav_has_no_overlay(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
+    lines = []
+    summary = demo.run_demo(tmp_path, Still, say=lines.append)
+    assert summary.files == (tmp_path / "contact_sheet.jpg",) and summary.masks == 24
+    assert "no overlay.mp4, which needs PyAV: pip install 'feelvos_tf[video]'" in lines
+    assert not (tmp_path / "overlay.mp4").exists()
 
 
 def test_demo_starts_anew_after_a_stop_anywhere(tmp_path, monkeypatch):

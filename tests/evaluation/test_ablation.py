@@ -112,6 +112,21 @@ def test_a_network_without_a_part_cannot_play_a_row_that_needs_it():
     ablation.NeutralInputs(smaller, rows["first_frame_only"].config(TINY))
 
 
+@pytest.mark.compat
+def test_neutral_inputs_survive_a_keras_file(network, tmp_path):
+    row = next(r for r in ABLATION_ROWS if r.name == "first_frame_only")
+    neutral = ablation.NeutralInputs(network, row.config(TINY))
+    neutral.save(tmp_path / "m.keras")
+    again = tf.keras.models.load_model(tmp_path / "m.keras")
+    assert type(again) is ablation.NeutralInputs and again.config == neutral.config
+    image = tf.random.stateless_uniform((1, 33, 41, 3), (5, 6)) * 255
+    (features, embeddings), (expected, _) = again.embed(image), neutral.embed(image)
+    np.testing.assert_array_equal(features, expected)
+    distance = tf.reduce_mean(embeddings[0], axis=-1, keepdims=True)
+    inputs = (features[0], tf.concat([distance, 1 - distance], -1), None, None, 2)
+    np.testing.assert_array_equal(again.segment(*inputs), neutral.segment(*inputs))
+
+
 class Shortcut(baselines.FirstMask):
     """A segmenter without a network's work, which takes minutes to compile six times."""
 

@@ -24,6 +24,7 @@ task:
   validation_data:
     source: {synthetic: {count: 1, num_frames: 4, height: 48, width: 64}}
   train_batch_norm: false
+  allow_random_init: true
 trainer: {train_steps: 4, steps_per_loop: 2, summary_interval: 2, checkpoint_interval: 2,
           validation_interval: 4}
 """

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
-from feelvos_tf.training import experiments, run
+from feelvos_tf.training import devices, experiments, run, schedules
 from feelvos_tf.training.configs import Network, TrainData, model_config
 from feelvos_tf.triplets.triplet_config import TripletConfig
 
@@ -44,11 +44,70 @@ def test_printed_settings_are_read_back_as_they_were(name, tmp_path):
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_files_of_experiments_are_short_and_change_something(path):
     assert len(path.read_text().splitlines()) <= 30
-    assert run.read_params("small", [path]).as_dict() != run.read_params("small").as_dict()
+    base = "paper_davis17" if path.stem.startswith("paper") else "small"
+    assert run.read_params(base, [path]).as_dict() != run.read_params(base).as_dict()
+
+
+@pytest.mark.parametrize("name,gpus", [("1_gpu", 1), ("8_gpus", 8), ("16_gpus", 16)])
+def test_recipes_by_gpus_see_as_many_clips_at_a_rate_that_goes_with_the_batch(name, gpus):
+    params = schedules.resolved(run.read_params("paper_davis17", [FOLDER / f"paper_{name}.yaml"]))
+    batch, trainer = params.task.train_data.global_batch_size, params.trainer
+    rate = trainer.optimizer_config.learning_rate.get()
+    assert batch * trainer.train_steps == 1_200_000
+    assert rate.initial_learning_rate == pytest.approx(0.0007 * batch / 6)
+    assert rate.decay_steps == trainer.train_steps == 2 * params.task.losses.hard_pixel_steps
+    assert params.runtime.num_gpus == gpus
+    assert batch == 3 * gpus * params.task.accumulation
+    devices.check_batch(params.task, gpus)
+
+
+@pytest.mark.parametrize("replicas,batch", [(8, 24), (16, 48)])
+def test_a_batch_that_cannot_be_shared_is_answered_with_what_to_set(replicas, batch):
+    task = run.read_params("paper_davis17").task
+    with pytest.raises(InputError, match=f"is 6, .* set it to {batch} .* or use 6 or 3 or 2 or 1"):
+        devices.check_batch(task, replicas)
+    devices.check_batch(task, 6)
+    task.accumulation = 2
+    with pytest.raises(InputError, match="of the 2 replicas times task.accumulation, 2"):
+        devices.check_batch(run.read_params("small", override="task: {accumulation: 2}").task, 2)
+
+
+@pytest.mark.parametrize(
+    "setting,message",
+    [
+        ("run_eagerly: true", "runtime.run_eagerly is True, which training does not heed"),
+        ("gpu_thread_mode: gpu_private", "expected null"),
+        ("loss_scale: dynamic", "float16 alone"),
+        ("mixed_precision_dtype: int8", "expected null, float32"),
+        ("num_gpus: -2", "expected -1"),
+    ],
+)
+def test_what_the_run_would_ignore_is_refused(setting, message):
+    with pytest.raises(InputError, match=message):
+        run.read_params("tiny", override=f"runtime: {{{setting}}}")
+
+
+def test_all_gpus_are_none_on_this_machine_and_more_are_named():
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("needs a machine without a GPU")
+    params = run.read_params("small", override="runtime: {num_gpus: -1}")
+    strategy = devices.make_strategy(params.runtime)
+    assert devices.describe_devices(strategy) == ["devices: CPU:0"]
+    params = run.read_params("small", override="runtime: {num_gpus: 2}")
+    with pytest.raises(InputError, match="num_gpus is 2, but TensorFlow sees 0"):
+        devices.make_strategy(params.runtime)
+
+
+def test_idle_gpus_are_named(monkeypatch):
+    gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(2)]
+    strategy = devices.make_strategy(run.read_params("small").runtime)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: gpus)
+    (_, warning) = devices.describe_devices(strategy)
+    assert "GPU:0, GPU:1 left idle" in warning
 
 
 def test_the_paper_to_the_letter():
-    params = run.read_params("feelvos_paper_davis17")
+    params = schedules.resolved(run.read_params("feelvos_paper_davis17"))
     task, data = params.task, params.task.train_data
     assert model_config(task.model).backbone == "xception_65"
     assert (task.model.output_stride, list(task.model.atrous_rates)) == (16, [6, 12, 18])
@@ -56,11 +115,8 @@ def test_the_paper_to_the_letter():
     assert list(data.crop_size) == [465, 465] and list(data.scale_range) == [1.0, 1.3]
     assert (data.num_frames, data.flip_probability, data.min_object_pixels) == (3, 0.5, 10)
     assert not (data.damage_previous or data.color_jitter or data.paste_objects)
-    assert (data.global_batch_size, task.losses.divisor, params.trainer.train_steps) == (
-        6,
-        2.0,
-        200_000,
-    )
+    assert (data.global_batch_size, params.trainer.train_steps) == (6, 200_000)
+    assert data.global_batch_size / task.losses.clips_per_replica == 2 and not task.losses.divisor
     assert (task.losses.hard_pixel_share, task.losses.hard_pixel_steps) == (0.15, 100_000)
     assert (task.losses.weight_decay, task.bias_gradient_factor) == (4e-5, 2.0)
     assert (task.max_reference_pixels, task.aspp_dropout) == (1024, 0.1)
@@ -104,10 +160,10 @@ def test_files_are_laid_over_each_other_in_order(tmp_path):
 
 def test_one_device_strategies():
     params = run.read_params("small")
-    assert isinstance(run.make_strategy(params.runtime), tf.distribute.OneDeviceStrategy)
+    assert isinstance(devices.make_strategy(params.runtime), tf.distribute.OneDeviceStrategy)
     params = run.read_params("small", override="runtime: {distribution_strategy: none}")
     with pytest.raises(InputError, match="runtime"):
-        run.make_strategy(params.runtime)
+        devices.make_strategy(params.runtime)
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)

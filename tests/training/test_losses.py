@@ -75,3 +75,24 @@ def test_only_ignored_pixels_give_zero_loss_and_gradient():
         loss = losses.hard_pixel_cross_entropy(logits, np.full((1, 9, 9), 255, np.int32), 1.0)
     assert float(loss[0]) == 0.0
     np.testing.assert_array_equal(tape.gradient(loss, logits), np.zeros([1, 3, 3, 2]))
+
+
+def test_mean_iou_equals_a_naive_twin():
+    rng = np.random.RandomState(1)
+    logits = rng.normal(size=[2, 2, 5, 7, 4]).astype(np.float32)
+    logits[1, ..., 3] = losses.ABSENT_LOGIT
+    small = rng.choice([0, 1, 2, 255], [2, 4, 5, 7]).astype(np.int32)
+    labels = np.repeat(np.repeat(small, 4, axis=2)[:, :, 3:], 4, axis=3)[..., 3:]
+    valid = np.array([[True] * 4, [True, True, True, False]])
+    shares = []
+    for clip in range(2):
+        for frame in range(2):
+            truth, found = small[clip, frame + 2], logits[clip, frame].argmax(axis=-1)
+            for channel in range(1, 3 + (clip == 0)):
+                real = truth != 255
+                common = ((found == channel) & (truth == channel) & real).sum()
+                union = (((found == channel) & real) | (truth == channel)).sum()
+                if union:
+                    shares.append(common / union)
+    value = losses.mean_iou(tf.constant(logits), tf.constant(labels), tf.constant(valid))
+    np.testing.assert_allclose(value, np.mean(shares), rtol=1e-5)

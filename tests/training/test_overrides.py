@@ -88,7 +88,7 @@ def test_null_and_either_type_where_they_are_allowed():
     params = run.read_params(
         "tiny",
         override="""
-        runtime: {loss_scale: dynamic, mixed_precision_dtype: null}
+        runtime: {loss_scale: dynamic, mixed_precision_dtype: float16, all_reduce_alg: null}
         task: {validation_data: {max_side: null}, losses: {divisor: 2}}
         trainer: {optimizer_config: {warmup: {type: null}}}""",
     )

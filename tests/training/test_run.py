@@ -109,7 +109,7 @@ def test_the_start_says_what_will_happen(uninterrupted):
         "initialized: weights as the released code initializes them",
     ):
         assert what in text
-    stored = run.read_params("tiny", [folder / run.PARAMS_FILE])
+    stored = run.read_params("tiny", [folder / "params.yaml"])
     assert stored.trainer.train_steps == STEPS
     curve = loss_curve(folder)
     assert curve[STEPS] < 0.9 * curve[1]  # or comparing curves would show nothing

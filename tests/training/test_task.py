@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from feelvos_tf.checkpoints import named_variables
 from feelvos_tf.evaluation.baselines import NearestNeighbor
-from feelvos_tf.training import run, trainer, triplet_pictures
+from feelvos_tf.training import run, schedules, trainer, triplet_pictures
+from feelvos_tf.training.run_report import describe
 from feelvos_tf.training.task import FeelvosTrainingTask
 from feelvos_tf.video.overlay import contact_sheet
 
@@ -36,6 +37,7 @@ def noise_and_its_statistics(task, model):
 
 def one_step(params, folder, make_batch=lambda task, model: first_batch(task)):
     """Loss and gradients of a batch, by default the first one, by the variables' names."""
+    params = schedules.resolved(params)
     task = FeelvosTrainingTask(params.task, logging_dir=str(folder))
     tf.keras.utils.set_random_seed(0)
     model = task.build_model()
@@ -181,7 +183,7 @@ def test_rates_are_named_or_said_to_be_none(small_params, tmp_path, rates, words
     params = small_params(f"task: {{model: {{atrous_rates: {rates}}}}}")
     task = FeelvosTrainingTask(params.task, logging_dir=str(tmp_path))
     task.open_data(train=True, evaluate=False)
-    (line,) = [line for line in task.describe(tf.Module(), 1) if "output stride" in line]
+    (line,) = [line for line in describe(task, tf.Module(), 1) if "output stride" in line]
     assert f"with {words}, matching" in line
 
 

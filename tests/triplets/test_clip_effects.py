@@ -210,3 +210,54 @@ def test_damage_maps_a_known_shift_scale_and_turn(monkeypatch):
         y, x = turn @ moved + center
         back = [matrix[3:6] @ [x, y, 1.0], matrix[0:3] @ [x, y, 1.0]]
         np.testing.assert_allclose(back, point, atol=1e-3)
+
+
+def test_the_released_damage_equals_its_steps_one_by_one():
+    """Shift, scale about half the box's size, turn about the image's middle, growth by 5 pixels."""
+    from scipy import ndimage
+
+    labels = np.zeros((80, 90), np.int32)
+    labels[20:41, 30:61] = 1
+    labels[50:60, 5:30] = 2
+    labels[70, 70] = 255
+    draws = Draws(3, 5)
+    damaged = damage.damage_labels(tf.constant(labels), 3, draws, "release").numpy()
+    drawn = {
+        name: draws.uniform(name, low, high, (2,)).numpy()
+        for name, low, high in (
+            ("shift_y", -1, 1),
+            ("shift_x", -1, 1),
+            ("scale", 0.975, 1.025),
+            ("angle", -3, 3),
+        )
+    }
+    rows, columns = np.mgrid[-5:6, -5:6]
+    disk = rows**2 + columns**2 <= 25
+    expected = np.where(labels == 255, 255, 0)
+    order = 1 + draws.permutation("depth", 2).numpy()
+    for i in np.argsort(order):
+        mask = labels == i + 1
+        y, x = np.nonzero(mask)
+        reach = 0.05 * np.sqrt((y.max() - y.min()) * (x.max() - x.min()))
+        shift = [reach * drawn["shift_y"][i], reach * drawn["shift_x"][i]]
+        mask = ndimage.shift(mask.astype(np.uint8), shift, order=0).astype(bool)
+        y, x = np.nonzero(mask)
+        middle = 0.5 * np.array([y.max() - y.min(), x.max() - x.min()])
+        center, angle = np.array([40.0, 45.0]), np.deg2rad(drawn["angle"][i])
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        for matrix, about in ((np.eye(2) / drawn["scale"][i], middle), (turn, center)):
+            values = ndimage.affine_transform(
+                mask.astype(float), matrix, about - matrix @ about, order=1
+            )
+            mask = values > 0.5
+        expected[ndimage.binary_dilation(mask, disk)] = i + 1
+    assert (damaged != labels).sum() > 300
+    assert (damaged != expected).sum() <= 3  # pixels next to a half
+
+
+def test_the_released_damage_of_nothing_is_nothing():
+    assert (
+        (damage.damage_labels(tf.zeros([20, 30], tf.int32), 3, Draws(0, 0), "release") == 0)
+        .numpy()
+        .all()
+    )

@@ -8,7 +8,7 @@ from data_trees import STEP, video_of, write_video
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.triplets import stream
-from feelvos_tf.triplets.clip_sources import TreeSource
+from feelvos_tf.triplets.clip_sources import FrameSize, TreeSource
 from feelvos_tf.triplets.draws import Draws
 from feelvos_tf.triplets.stream import make_triplets
 from feelvos_tf.triplets.triplet_config import TripletConfig
@@ -127,6 +127,33 @@ def test_sources_are_mixed_by_weight(coordinate_videos):
         videos = chosen[chosen[:, 0] == number, 1]
         whole = videos[: len(videos) // length * length].reshape(-1, length)
         assert (np.sort(whole, axis=1) == np.arange(length)).all()
+
+
+def test_a_source_has_its_own_size_and_scale(coordinate_videos):
+    """Frames of 60x80 at half the size and as they are; the frame lies in the crop's corner."""
+    config = TripletConfig(crop_size=(61, 81), min_object_pixels=1, scale_range=(1.0, 1.0))
+    sources = [
+        TreeSource("half", coordinate_videos[:2], frame_size=FrameSize.of("half", 30, [])),
+        TreeSource("own", coordinate_videos[2:4], frame_size=FrameSize.of("own", 30, [0.5, 0.5])),
+        TreeSource("whole", coordinate_videos[4:]),
+    ]
+    covered = {}
+    for element in take(sources, config):
+        inside = element["labels"][0] != 255
+        covered[element["name"].decode().split("/")[0]] = (
+            inside.any(axis=1).sum(),
+            inside.any(axis=0).sum(),
+        )
+    assert covered == {"half": (30, 40), "own": (15, 20), "whole": (60, 80)}
+
+
+@pytest.mark.parametrize(
+    "size,message",
+    [((-1, []), "resize_min is -1"), ((0, [2, 1]), "scale_range is"), ((0, [1]), "two")],
+)
+def test_sizes_that_cannot_be_are_refused(size, message):
+    with pytest.raises(InputError, match=f"clips: .*{message}"):
+        FrameSize.of("clips", *size)
 
 
 def test_shapes_are_static_and_validity_counts_objects(coordinate_source):

@@ -53,7 +53,7 @@ def test_video_file_in(first, tmp_path):
 
 
 def test_objects_come_in_with_their_masks(frames, several, tmp_path):
-    _, lines = run(frames, several, tmp_path / "out")
+    _, lines = run(frames, several, tmp_path / "out", first_masks_only=True)
     found = masks(tmp_path / "out")
     assert not found["frame0"].any() and not found["frame1"].any()
     np.testing.assert_array_equal(found["frame2"], square(3, 9))
@@ -191,7 +191,9 @@ def test_unreadable_frame_stops_or_is_skipped(frames, several, tmp_path):
 @pytest.mark.parametrize("index", [2, 9])
 def test_skipped_frame_that_has_a_mask(index, frames, several, tmp_path):
     cut(frames / f"frame{index}.jpg")
-    with pytest.raises(InputError, match=f"frame{index}.png: brings in objects .* cannot be read"):
+    with pytest.raises(
+        InputError, match=f"frame{index}.png: is the mask of frame .* cannot be read"
+    ):
         run(frames, several, tmp_path / "out", on_error="skip")
 
 
@@ -208,7 +210,7 @@ def test_video_that_ends_before_a_given_mask(first, tmp_path, monkeypatch):
     from feelvos_tf.video.video_file import VideoFileFrames
 
     monkeypatch.setattr(VideoFileFrames, "__len__", lambda self: 8)
-    with pytest.raises(InputError, match="00006.png: brings in objects .* has no such frame"):
+    with pytest.raises(InputError, match="00006.png: is the mask of frame .* has no such frame"):
         run(tmp_path / "v.mp4", tmp_path / "m", tmp_path / "out")
     assert (tmp_path / "out" / "00004.png").exists()
 
@@ -387,6 +389,7 @@ def test_run_file_says_what_the_masks_are_from(frames, several, tmp_path):
     assert values["made_from"]["max_side"] == 640
     assert {name: ids[:-1] for name, ids in values["made_from"]["masks"].items()} == {
         "frame2": [3, 9],
-        "frame5": [40],
+        "frame5": [9, 40],
+        "frame8": [3, 9],
         "frame9": [7],
     }

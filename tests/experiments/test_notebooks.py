@@ -20,7 +20,7 @@ from PIL import Image
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.video import write_mask
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "experiments" / "colab").glob("*.ipynb"))
 CELL_SECONDS = 300
 PICTURES = {"export_and_serve": 1, "segment_your_video": 4, "train_on_your_videos": 2}

@@ -1,0 +1,126 @@
+"""Takes a segmenter through a video pass by pass, each away from a given frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from feelvos_tf.errors import InputError
+from feelvos_tf.video.frame_source import Frame, FrameSource
+from feelvos_tf.video.given_masks import GivenMask, GivenMasks
+from feelvos_tf.video.passes import Pass
+from feelvos_tf.video.tracker import Segmenter, check_known, frame_missing, named
+
+
+class PassTracker:
+    """Does what Tracker does, for frames that come in the order of passes.
+
+    Every pass begins anew with its given frame, and knows all others by `add_reference`. Masks
+    met on the way that begin no pass (of new objects alone, or of none) are told as in Tracker.
+
+    Attributes:
+      start: 0, every frame may have to be computed.
+    """
+
+    start = 0
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        given: GivenMasks,
+        passes: Sequence[Pass],
+        source: FrameSource,
+    ) -> None:
+        self._segmenter, self._given, self._source = segmenter, given, source
+        self._passes = passes
+        self._entries = {entry.index: entry for entry in given.entries}
+        self._known = {0}.union(*(entry.ids for entry in given.entries))
+        self._begun: Pass | None = None
+        # A frame with its stored mask that the segmenter has not been told of.
+        self._last: tuple[Frame, np.ndarray] | None = None
+
+    def segment(self, frame: Frame) -> np.ndarray:
+        """Computes the labels of the next frame, uint8 [H, W]."""
+        one = self._pass_of(frame)
+        if one.anchor is None:
+            return np.zeros(frame.image.shape[:2], np.uint8)
+        self._catch_up(one)
+        if frame.index == one.anchor.index:
+            mask = self._given.read(one.anchor)
+            return np.where(np.isin(mask, one.anchor.ids), mask, 0).astype(np.uint8)
+        labels = self._segmenter.step(frame.image)
+        entry = self._entries.get(frame.index)
+        return labels if entry is None else self._tell(entry)
+
+    @property
+    def labels_hold_all(self) -> bool:
+        """See Tracker."""
+        return self._segmenter.labels_hold_all
+
+    def state(self) -> dict[str, np.ndarray] | None:
+        """Everything kept between frames; None before the first mask."""
+        return None if self._begun is None else self._segmenter.state()
+
+    def restore_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from a state, after `skip` with all frames up to it."""
+        self._segmenter.restore(state)
+
+    def skip(self, frame: Frame, labels: np.ndarray) -> None:
+        """Passes the next frame with the labels that `segment` once returned for it."""
+        check_known(frame, labels, self._known)
+        self._begun = self._pass_of(frame)
+
+    def restore(self, frame: Frame, labels: np.ndarray) -> None:
+        """Takes the next frame with the labels that `segment` once returned for it."""
+        check_known(frame, labels, self._known)
+        one, entry = self._pass_of(frame), self._entries.get(frame.index)
+        if one.anchor is None:
+            return
+        if entry is not None and entry is not one.anchor:
+            self._catch_up(one)
+            self._segmenter.resume(frame.image, labels)
+            self._tell(entry)
+        else:
+            self._last = frame, labels
+
+    def finish(self, source: FrameSource) -> None:
+        """Nothing is left to do: each pass has read the frames of all masks."""
+
+    def _pass_of(self, frame: Frame) -> Pass:
+        return next(one for one in self._passes if frame.index in one.frames)
+
+    def _catch_up(self, one: Pass) -> None:
+        """Brings the segmenter to where a pass is."""
+        last, self._last = self._last, None
+        if self._begun is not one:
+            self._begin(one)
+        if last is not None:
+            frame, labels = last
+            assert one.anchor is not None
+            if frame.index in one.frames and frame.index != one.anchor.index:
+                self._segmenter.resume(frame.image, labels)
+
+    def _begin(self, one: Pass) -> None:
+        assert one.anchor is not None  # frames without one are not segmented
+        with named(one.anchor):
+            self._segmenter.reset(self._image(one.anchor), self._given.read(one.anchor))
+        for entry in self._given.entries:
+            if entry is one.anchor or entry.index in one.frames:
+                continue
+            with named(entry):
+                self._segmenter.add_reference(
+                    self._image(entry), self._given.read(entry), objects_only=not entry.whole
+                )
+        self._begun = one
+
+    def _tell(self, entry: GivenMask) -> np.ndarray:
+        tell = self._segmenter.correct if entry.whole else self._segmenter.add_objects
+        with named(entry):
+            return tell(self._given.read(entry))
+
+    def _image(self, entry: GivenMask) -> np.ndarray:
+        frames = self._source.chunk(entry.index, entry.index)
+        if not frames:
+            raise InputError(frame_missing(entry, "that frame cannot be read"))
+        return frames[0].image
