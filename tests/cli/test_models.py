@@ -107,7 +107,7 @@ def test_the_list(environment, server, tmp_path):
 @pytest.mark.parametrize(
     "arguments, parts",
     [
-        (["--fetch=feelvos"], ["no weights have this name", "did you mean feelvos_davis17?"]),
+        (["--fetch=feelvos_davis"], ["no weights have this name", "did you mean feelvos_davis17?"]),
         (["--remove=feelvos"], ["no weights have this name"]),
         ([f"--remove={presets.NAME}"], ["comes with the package"]),
         ([f"--fetch={NAME}", f"--remove={NAME}"], ["do not go together"]),
