@@ -84,7 +84,9 @@ def test_the_list(environment, server, tmp_path):
     assert f"archive: {server.url}/{ARCHIVE} (its size is not published)" in entries[NAME]
     assert "xception_65 at output stride 8, atrous rates 12, 24, 36" in entries[NAME]
     assert "(292 MB)" in entries["xception_65_coco"] and "licence: " in entries[NAME]
-    assert "weights/mobilenet_v2_small-1.npz (4.6 MB)" in entries[presets.NAME]
+    for name in (presets.NAME, "mobilenet_v2_small-1"):
+        path = presets.checkpoint(name)
+        assert f"here: {path} ({path.stat().st_size / 1e6:.1f} MB)" in entries[name]
     assert f"not here; feelvos-models --fetch={NAME}" in entries[NAME]
     cache.mkdir()
     (cache / ARCHIVE).write_bytes(bytes(2_000_000))
@@ -105,7 +107,7 @@ def test_the_list(environment, server, tmp_path):
 @pytest.mark.parametrize(
     "arguments, parts",
     [
-        (["--fetch=feelvos"], ["no weights have this name", "did you mean feelvos_davis17?"]),
+        (["--fetch=feelvos_davis"], ["no weights have this name", "did you mean feelvos_davis17?"]),
         (["--remove=feelvos"], ["no weights have this name"]),
         ([f"--remove={presets.NAME}"], ["comes with the package"]),
         ([f"--fetch={NAME}", f"--remove={NAME}"], ["do not go together"]),
@@ -147,7 +149,7 @@ def test_without_a_network(environment, server, tmp_path):
             f"put {ARCHIVE} into {tmp_path / 'cache'} by hand, or give its path",
         )
     for arguments in commands(tmp_path, "--checkpoint=feelvos_davis"):
-        fails(run(environment, *arguments), "expected one of mobilenet_v2_small-1, feelvos_davis17")
+        fails(run(environment, *arguments), f"expected one of {presets.NAME}, ")
     # What is wrong with the command line is said before anything is fetched.
     fails(run(environment, "segment", "--output=x", f"--checkpoint={NAME}"), "give --video")
     assert not (tmp_path / "out").exists()

@@ -80,7 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         tag = f'"{hashlib.md5(content).hexdigest()}"'
         asked = self.headers.get("Range")
         start = 0
-        if ranges and asked and self.headers.get("If-Range") == tag:
+        if ranges and asked and self.headers.get("If-Range", tag) == tag:
             start = int(asked[len("bytes=") :].rstrip("-"))
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", kind)
