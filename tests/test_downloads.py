@@ -122,6 +122,7 @@ def test_another_file_of_the_same_address_is_not_mixed_in(server, file):
     [
         (416, {}),
         (206, {"Content-Range": "bytes 5-299999/300000"}, CONTENT[5:]),
+        (206, {"Content-Range": "bytes 150000-299999/300000"}, CONTENT[150_000:]),
         (206, {"Content-Range": "none of yours"}, CONTENT),
     ],
 )

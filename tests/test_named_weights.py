@@ -1,16 +1,18 @@
 """Names of weights through TensorFlow: a checkpoint of the release comes out as a network."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
-from original_weights import write_checkpoint
+from original_weights import weights, write_checkpoint
 from release_server import archive
 
 from feelvos_tf import ModelConfig, build_model, load_model, named_weights, presets
 from feelvos_tf.checkpoints import import_release, named_variables
 from feelvos_tf.errors import InputError
 
+GOLDEN = pathlib.Path(__file__).resolve().parent / "golden"
 NAME, START = "feelvos_davis17", "xception_65_coco"
 TINY = ModelConfig(
     depth_multiplier=0.1,
@@ -82,3 +84,26 @@ def test_a_starting_point_that_tensorflow_cannot_read(cache, server, tmp_path):
     (cache / f"{START}.json").unlink()
     server.files = {presets.get(START).archive: archive(whole)}
     named_weights.starting_point(START, import_release, say=None)
+
+
+@pytest.mark.slow
+def test_the_whole_network_of_the_release(tmp_path, monkeypatch, server):
+    """Xception-65 at full size, with the weights behind the reference outputs."""
+    monkeypatch.setenv("FEELVOS_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("FEELVOS_DOWNLOAD_URL", server.url)
+    monkeypatch.delenv("FEELVOS_OFFLINE", raising=False)
+    values = weights(GOLDEN / "portable_xception_65")
+    write_checkpoint(values, tmp_path / "model.ckpt-200004")
+    files = {path.name: path.read_bytes() for path in tmp_path.glob("model.ckpt*")}
+    preset = presets.get(NAME)
+    server.files = {preset.archive: archive(files, preset.folder, level=0)}
+    said = []
+    model = load_model(NAME, say=said.append)
+    assert model.config == presets.RELEASE_CONFIG and model.recommended_memory is None
+    variables = named_variables(model)
+    assert set(variables) == set(values) and len(values) == 752
+    for name, variable in variables.items():
+        np.testing.assert_array_equal(variable, values[name], name)
+    assert said[-1] == (
+        f"{NAME}: xception_65 at output stride 8, atrous rates 12, 24, 36, as the release tests it"
+    )

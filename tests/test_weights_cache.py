@@ -324,7 +324,7 @@ def test_a_starting_point_is_the_releases_own_checkpoint(cache, server, tmp_path
     [
         ("feelvos_davis", "no such file, and no weights have this name; .* mean feelvos_davis17?"),
         ("nothing", f"expected one of {', '.join(presets.PRESETS)}$"),
-        (START, f"is no network to run.* one of {presets.NAME}, feelvos_davis17, feelvos_davis17_"),
+        (START, f"is no network to run.* of {presets.NAME}, .*feelvos_davis17, feelvos_davis17_"),
         ("", "no such file, and no weights have this name"),
     ],
 )

@@ -10,7 +10,8 @@ VIDEO is a folder of JPEG or PNG images in natural order (frame2 before frame10)
 MASK is a PNG, BMP or TIFF of the frames' size whose pixels are object ids: a palette or gray image
 (0 is background, 1 to 255 are objects, gaps are fine), or one color for each object on black. Draw
 it without smoothed edges, or give --snap_mask or --mask_threshold. The weights are those that come
-with the package, unless --checkpoint names others: a file, or a name that feelvos-models lists.
+with the package, unless --checkpoint names others: a name that feelvos-models lists, or a
+file; a checkpoint of the original release becomes one by feelvos-import-checkpoint.
 
 OUT gets a palette PNG for each frame, named like it (00012.jpg gives 00012.png; the frames of a
 video file are 00000, 00001, ...), with the ids of the mask. The first frame's mask is written too.
@@ -57,8 +58,8 @@ object is seen.
 
 Too slow or too little memory: --max_reference_pixels=1024 compares with that many pixels of each
 object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
-the frames' size). Both cost quality. Of J&F 75.5 on five sequences at 854x480, the first of them
-left 70.3, and --max_side=428 took eleven points (feelvos_tf/weights/MODEL_CARD.md).
+the frames' size). Both cost quality. Of J&F 79.3 on five sequences at 854x480, the first of them
+left 71.7, and --max_side=428 took twelve points (feelvos_tf/weights/MODEL_CARD.md).
 
 The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
 line that says why.

@@ -28,6 +28,7 @@ from feelvos_tf.video.picture_files import own_folder, write_png
 CONFIDENCE = "confidence.csv"
 CONFIDENCE_MAPS = "confidence/"
 HEADER = ["frame", "object", "area", "margin"]
+_DIGITS = 4  # of a margin
 # A mean margin below this is worth a look.
 SURE = 0.6
 _LOOK_AT = 5  # frames at most
@@ -127,7 +128,8 @@ class Confidences:
                 margin = self._earlier.pop((name, object_id), math.nan)
             self._ids.append(object_id)
             self._areas.append(int(areas[object_id]))
-            self._margins.append(margin)
+            # As the file has it, so that a resumed run draws the same plot.
+            self._margins.append(round(margin, _DIGITS))
         self.names.append(name)
         self._rows.append(len(self._ids))
         if time.monotonic() - self._written >= self._pause:
@@ -164,8 +166,8 @@ class Confidences:
                 least = int(np.nanargmin(values))
                 objects[str(object_id)] = {
                     "frames": int((~np.isnan(values)).sum()),
-                    "mean": round(float(np.nanmean(values)), 4),
-                    "least": round(float(values[least]), 4),
+                    "mean": round(float(np.nanmean(values)), _DIGITS),
+                    "least": round(float(values[least]), _DIGITS),
                     "least_in": self.names[least],
                 }
         return {"objects": objects, "look_at": self.look_at()} if objects else None
@@ -198,7 +200,7 @@ class Confidences:
                     for name, last in zip(self.names, self._rows):
                         for row in range(first, last):
                             margin = self._margins[row]
-                            shown = "" if math.isnan(margin) else f"{margin:.4f}"
+                            shown = "" if math.isnan(margin) else f"{margin:.{_DIGITS}f}"
                             rows.writerow([name, self._ids[row], self._areas[row], shown])
                         first = last
         except OSError as error:

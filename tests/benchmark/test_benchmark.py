@@ -86,7 +86,7 @@ def test_stages_of_a_step(monkeypatch):
 
 
 def test_networks_by_name():
-    assert networks.build("shipped").config.embedding_dim == 64
+    assert networks.build("shipped").config.embedding_dim == 32
     with pytest.raises(InputError, match="'mobilenet_v9' is unknown, expected one of shipped, "):
         networks.build("mobilenet_v9")
 

@@ -9,11 +9,11 @@ import tarfile
 import threading
 
 
-def archive(files, folder="feelvos_davis17_trained"):
+def archive(files, folder="feelvos_davis17_trained", level=1):
     """The bytes of a .tar.gz in the layout of the release: {name: bytes} in one folder."""
     packed = io.BytesIO()
     # Without the time, so that the same files give the same bytes.
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as zipped:
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=level, mtime=0) as zipped:
         with tarfile.open(fileobj=zipped, mode="w") as tar:
             entry = tarfile.TarInfo(folder)
             entry.type = tarfile.DIRTYPE
@@ -80,7 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         tag = f'"{hashlib.md5(content).hexdigest()}"'
         asked = self.headers.get("Range")
         start = 0
-        if ranges and asked and self.headers.get("If-Range") == tag:
+        if ranges and asked and self.headers.get("If-Range", tag) == tag:
             start = int(asked[len("bytes=") :].rstrip("-"))
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", kind)

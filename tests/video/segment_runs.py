@@ -137,6 +137,11 @@ def run(video, mask, output, segmenter=None, direction="forward", **options):
     return summary, lines
 
 
+def run_first(*arguments, **options):
+    """A run in which a later mask counts for its new objects alone."""
+    return run(*arguments, first_masks_only=True, **options)
+
+
 def masks(folder):
     return {path.stem: read_mask(path) for path in folder.glob("frame*.png")}
 

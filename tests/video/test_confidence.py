@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from segment_runs import SIZE, Noisy, Scoring, assert_same, masks, run, unsure_at
+from segment_runs import SIZE, Noisy, Scoring, assert_same, masks, run, run_first, unsure_at
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.confidence import Confidences, least_sure, margins, mean_margins
@@ -81,8 +81,8 @@ def test_least_sure_frames_are_apart():
 
 def test_every_frame_and_object_has_a_row(frames, several, tmp_path):
     unsure = unsure_at(frames, "frame4", "frame10")
-    summary, lines = run(frames, several, tmp_path / "out", Scoring(unsure))
-    run(frames, several, tmp_path / "plain", Noisy())
+    summary, lines = run_first(frames, several, tmp_path / "out", Scoring(unsure))
+    run_first(frames, several, tmp_path / "plain", Noisy())
     assert_same(masks(tmp_path / "out"), masks(tmp_path / "plain"))
     labels = masks(tmp_path / "out")
     rows = rows_of(tmp_path / "out")
@@ -138,28 +138,30 @@ def test_a_frame_of_the_name_of_the_plot_has_its_mask(frames, first, tmp_path):
 
 def test_resuming_keeps_what_is_known(frames, several, tmp_path):
     unsure = unsure_at(frames, "frame4")
-    run(frames, several, tmp_path / "whole", Scoring(unsure))
+    run_first(frames, several, tmp_path / "whole", Scoring(unsure))
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        run(frames, several, out, Scoring(unsure, stop_at=5))
+        run_first(frames, several, out, Scoring(unsure, stop_at=5))
     assert rows_of(out)
-    _, lines = run(frames, several, out, Scoring(unsure), resume=True)
+    _, lines = run_first(frames, several, out, Scoring(unsure), resume=True)
     assert rows_of(out) == rows_of(tmp_path / "whole")
     assert lines[-1] == "look at frames frame4: the least sure ones"
     text = (out / "confidence.csv").read_text()
     (out / "confidence.csv").write_bytes(text.encode()[:90] + b"\xff,\x00\nframe4,3,7,nan\n")
-    _, lines = run(frames, several, out, Scoring(unsure), resume=True)
+    _, lines = run_first(frames, several, out, Scoring(unsure), resume=True)
     known = {row["frame"] for row in rows_of(out) if row["margin"]}
     assert known and known < {f"frame{i}" for i in range(5)}  # the rest is not known any more
-    run(frames, several, out, Scoring(unsure), overwrite=True)
+    run_first(frames, several, out, Scoring(unsure), overwrite=True)
     assert rows_of(out) == rows_of(tmp_path / "whole")
 
 
 def test_pictures_of_confidence(frames, several, tmp_path):
     out = tmp_path / "out"
     unsure = unsure_at(frames, "frame4")
-    run(frames, several, out, Scoring(unsure))
-    summary, lines = run(frames, several, out, Scoring(unsure), save_confidence=True, resume=True)
+    run_first(frames, several, out, Scoring(unsure))
+    summary, lines = run_first(
+        frames, several, out, Scoring(unsure), save_confidence=True, resume=True
+    )
     assert summary.kept == 2
     assert [line for line in lines if "confidence: frame frame2 lacks one" in line]
     shown = {path.stem: np.array(Image.open(path)) for path in (out / "confidence").iterdir()}
@@ -167,9 +169,10 @@ def test_pictures_of_confidence(frames, several, tmp_path):
     assert all(image.shape == SIZE and image.dtype == np.uint8 for image in shown.values())
     assert (shown["frame2"] == 255).all()
     assert shown["frame4"].max() < 128 < shown["frame3"].max()
-    assert run(frames, several, out, Scoring(), save_confidence=True, resume=True)[0].kept == 12
+    summary, _ = run_first(frames, several, out, Scoring(), save_confidence=True, resume=True)
+    assert summary.kept == 12
     with pytest.raises(InputError, match="gives no probabilities, which mattes and pictures"):
-        run(frames, several, tmp_path / "none", Noisy(), save_confidence=True)
+        run_first(frames, several, tmp_path / "none", Noisy(), save_confidence=True)
 
 
 def test_a_full_disk_is_told(frames, first, tmp_path, full_disk):

@@ -6,7 +6,18 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
-from segment_runs import SIZE, Noisy, Scoring, assert_same, contents, masks, run, square, unsure_at
+from segment_runs import (
+    SIZE,
+    Noisy,
+    Scoring,
+    assert_same,
+    contents,
+    masks,
+    run,
+    run_first,
+    square,
+    unsure_at,
+)
 
 from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.errors import InputError
@@ -25,12 +36,12 @@ av = pytest.importorskip("av")
 def written(frames, several, tmp_path):
     """A run with everything; ids 3, 9 from frame 2 on, 40 from 5 on, 7 from 9 on."""
     out = tmp_path / "out"
-    summary, _ = run(frames, several, out, Scoring(unsure_at(frames, "frame5")), write=KINDS)
+    summary, _ = run_first(frames, several, out, Scoring(unsure_at(frames, "frame5")), write=KINDS)
     assert set(summary.files) == {
         out / name
         for name in (
-            "overlay.mp4 contact_sheet.jpg cutouts cutouts.webm matte annotations.json "
-            "Annotations meta.json labels.mkv"
+            "overlay.mp4 contact_sheet.jpg confidence.csv confidence.png cutouts cutouts.webm "
+            "matte annotations.json Annotations meta.json labels.mkv"
         ).split()
     }
     return out
@@ -41,7 +52,7 @@ def known(index):
 
 
 def test_masks_are_those_of_a_run_that_writes_nothing_else(written, frames, several, tmp_path):
-    run(frames, several, tmp_path / "plain", Noisy())
+    run_first(frames, several, tmp_path / "plain", Noisy())
     assert_same(masks(written), masks(tmp_path / "plain"))
     listed = json.loads((written / "run.json").read_text())
     assert {"cutouts/", "matte/", "Annotations/", "labels.mkv"} <= set(listed["files"])
@@ -224,10 +235,10 @@ def test_resumed_outputs_are_those_of_a_whole_run(written, frames, several, tmp_
     out = tmp_path / "stopped"
     unsure = unsure_at(frames, "frame5")
     with pytest.raises(KeyboardInterrupt):
-        run(frames, several, out, Scoring(unsure, stop_at=5), write=KINDS)
+        run_first(frames, several, out, Scoring(unsure, stop_at=5), write=KINDS)
     assert not (out / "labels.mkv").exists() and not (out / "annotations.json").exists()
     assert (out / "matte" / "3" / "frame6.png").exists()
-    summary, lines = run(frames, several, out, Scoring(unsure), write=KINDS, resume=True)
+    summary, lines = run_first(frames, several, out, Scoring(unsure), write=KINDS, resume=True)
     assert summary.kept == 8 and not [line for line in lines if "computed again" in line]
     expected, found = contents(written), contents(out)
     for name in ("contact_sheet.jpg", "overlay.mp4", "run.json", "cutouts.webm", "labels.mkv"):
@@ -241,17 +252,18 @@ def test_resumed_outputs_are_those_of_a_whole_run(written, frames, several, tmp_
 def test_mattes_that_masks_do_not_hold_are_computed_again(written, frames, several, tmp_path):
     out = tmp_path / "later"
     unsure = unsure_at(frames, "frame5")
-    run(frames, several, out, Scoring(), write=["coco"])
-    summary, lines = run(frames, several, out, Scoring(unsure), write=["matte"], resume=True)
+    run_first(frames, several, out, Scoring(), write=["coco"])
+    summary, lines = run_first(frames, several, out, Scoring(unsure), write=["matte"], resume=True)
     assert summary.kept == 2  # before the first mask there is no object
     assert [line for line in lines if "matte: frame frame2 lacks one; masks do not hold" in line]
     assert contents(out / "matte") == contents(written / "matte")
     assert (out / "annotations.json").exists()
     (out / "matte" / "3" / "frame7.png").write_bytes(b"damaged")
-    assert run(frames, several, out, Scoring(unsure), write=["matte"], resume=True)[0].kept == 7
+    summary, _ = run_first(frames, several, out, Scoring(unsure), write=["matte"], resume=True)
+    assert summary.kept == 7
     assert contents(out / "matte") == contents(written / "matte")
     with pytest.raises(InputError, match="gives no probabilities, which mattes and"):
-        run(frames, several, tmp_path / "none", Noisy(), write=["matte"])
+        run_first(frames, several, tmp_path / "none", Noisy(), write=["matte"])
 
 
 def test_overwriting_removes_what_was_written_and_nothing_else(written, frames, first):

@@ -389,6 +389,7 @@ def test_run_file_says_what_the_masks_are_from(frames, several, tmp_path):
     assert values["made_from"]["max_side"] == 640
     assert {name: ids[:-1] for name, ids in values["made_from"]["masks"].items()} == {
         "frame2": [3, 9],
-        "frame5": [40],
+        "frame5": [9, 40],
+        "frame8": [3, 9],
         "frame9": [7],
     }
