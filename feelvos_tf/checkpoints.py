@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from feelvos_tf import checkpoint_file, named_weights, npz
-from feelvos_tf.cache_folder import Say
 from feelvos_tf.checkpoint_file import CONFIG_KEY, STREAMING_KEY
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
+from feelvos_tf.fetching.cache_folder import Say
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.modeling.layers import ConvUnit

@@ -6,11 +6,12 @@ import os
 import pathlib
 import sys
 
-from feelvos_tf import archives, presets, weights_cache
-from feelvos_tf.cache_folder import Say
+from feelvos_tf import presets
 from feelvos_tf.errors import InputError
+from feelvos_tf.fetching import archives, weights_cache
+from feelvos_tf.fetching.cache_folder import Say
+from feelvos_tf.fetching.weights_cache import Importer, Weights
 from feelvos_tf.presets import Preset
-from feelvos_tf.weights_cache import Importer, Weights
 
 
 def tell(line: str) -> None:

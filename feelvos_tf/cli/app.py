@@ -15,8 +15,8 @@ from types import FrameType
 
 from absl import app, flags, logging
 
-from feelvos_tf import cache_folder
 from feelvos_tf.errors import InputError
+from feelvos_tf.fetching import cache_folder
 from feelvos_tf.version import __version__
 
 QUIET = flags.DEFINE_bool("quiet", False, "Print nothing but errors.")

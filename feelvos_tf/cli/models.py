@@ -29,8 +29,9 @@ import pathlib
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import cache_folder, named_weights, presets, weights_cache
+from feelvos_tf import named_weights, presets
 from feelvos_tf.cli import app, checkpoint_flag
+from feelvos_tf.fetching import cache_folder, weights_cache
 from feelvos_tf.presets import Preset
 
 _FETCH = flags.DEFINE_string("fetch", None, "Name of weights to fetch and import.")

@@ -20,13 +20,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 
-from feelvos_tf import archives, checkpoint_file, downloads, presets
-from feelvos_tf.cache_folder import OFFLINE, Say, folder, is_offline, locked
+from feelvos_tf import checkpoint_file, presets
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
+from feelvos_tf.fetching import archives, downloads
+from feelvos_tf.fetching.cache_folder import OFFLINE, Say, folder, is_offline, locked
+from feelvos_tf.fetching.recorded_sums import RecordedSums
 from feelvos_tf.files import PART_FILES, make_folder, sha256
 from feelvos_tf.presets import Preset
-from feelvos_tf.recorded_sums import RecordedSums
 
 ADDRESS = "FEELVOS_DOWNLOAD_URL"
 INCOMPLETE = ".incomplete"

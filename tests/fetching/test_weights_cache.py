@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from release_server import archive
 
-from feelvos_tf import ModelConfig, checkpoint_file, downloads, named_weights, presets
-from feelvos_tf.cache_folder import folder
+from feelvos_tf import ModelConfig, checkpoint_file, named_weights, presets
 from feelvos_tf.checkpoint_file import CONFIG_KEY, read_headers
 from feelvos_tf.errors import InputError
+from feelvos_tf.fetching import downloads
+from feelvos_tf.fetching.cache_folder import folder
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAME, START = "feelvos_davis17", "xception_65_coco"

@@ -8,8 +8,8 @@ import tarfile
 import pytest
 from release_server import archive
 
-from feelvos_tf import archives
 from feelvos_tf.errors import InputError
+from feelvos_tf.fetching import archives
 
 PREFIX = "model.ckpt-200004"
 FILES = {

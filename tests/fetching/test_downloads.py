@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from feelvos_tf import downloads
 from feelvos_tf.errors import InputError
+from feelvos_tf.fetching import downloads
 
 CONTENT = random.Random(0).randbytes(300_000)
 MOST = 1_000_000
