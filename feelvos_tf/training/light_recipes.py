@@ -9,6 +9,31 @@ from feelvos_tf.training.configs import Source, SyntheticClips
 from feelvos_tf.training.paper_recipes import paper_davis17
 
 
+def _adam(
+    rate: float, *, steps: int, warmup: int, alpha: float = 0.0, average: float | None = None
+) -> optimization.OptimizationConfig:
+    """Adam, gradients clipped to norm 5, on a cosine that ends at `alpha` of the rate.
+
+    Args:
+      rate: learning rate after the warmup.
+      steps: of the cosine.
+      warmup: steps of a linear start.
+      alpha: share of the rate that is left at the end.
+      average: decay of the averaged weights; None for none.
+    """
+    return optimization.OptimizationConfig(
+        {
+            "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
+            "learning_rate": {
+                "type": "cosine",
+                "cosine": {"initial_learning_rate": rate, "decay_steps": steps, "alpha": alpha},
+            },
+            "warmup": {"type": "linear", "linear": {"warmup_steps": warmup}},
+            **({} if average is None else {"ema": {"average_decay": average}}),
+        }
+    )
+
+
 def small() -> cfg.ExperimentConfig:
     """The recipe of the weights that ship: a light MobileNetV2 for a CPU, hours on two cores.
 
@@ -87,17 +112,7 @@ def small() -> cfg.ExperimentConfig:
             "runtime": {"distribution_strategy": "one_device"},
         }
     )
-    params.trainer.optimizer_config = optimization.OptimizationConfig(
-        {
-            "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
-            "learning_rate": {
-                "type": "cosine",
-                "cosine": {"initial_learning_rate": 0.001, "decay_steps": 3000, "alpha": 0.1},
-            },
-            "warmup": {"type": "linear", "linear": {"warmup_steps": 100}},
-            "ema": {"average_decay": 0.999},
-        }
-    )
+    params.trainer.optimizer_config = _adam(0.001, steps=3000, warmup=100, alpha=0.1, average=0.999)
     return params
 
 
@@ -116,17 +131,7 @@ def small_clips() -> cfg.ExperimentConfig:
     params.trainer.override(
         {"train_steps": 1300, "checkpoint_interval": 100, "validation_interval": 650}
     )
-    params.trainer.optimizer_config = optimization.OptimizationConfig(
-        {
-            "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
-            "learning_rate": {
-                "type": "cosine",
-                "cosine": {"initial_learning_rate": 0.0005, "decay_steps": 1300, "alpha": 0.02},
-            },
-            "warmup": {"type": "linear", "linear": {"warmup_steps": 20}},
-            "ema": {"average_decay": 0.99},
-        }
-    )
+    params.trainer.optimizer_config = _adam(0.0005, steps=1300, warmup=20, alpha=0.02, average=0.99)
     return params
 
 
@@ -172,16 +177,8 @@ def small_hard() -> cfg.ExperimentConfig:
     params.trainer.override(
         {"train_steps": 3000, "checkpoint_interval": 100, "validation_interval": 1500}
     )
-    params.trainer.optimizer_config = optimization.OptimizationConfig(
-        {
-            "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
-            "learning_rate": {
-                "type": "cosine",
-                "cosine": {"initial_learning_rate": 0.0005, "decay_steps": 3000, "alpha": 0.02},
-            },
-            "warmup": {"type": "linear", "linear": {"warmup_steps": 20}},
-            "ema": {"average_decay": 0.995},
-        }
+    params.trainer.optimizer_config = _adam(
+        0.0005, steps=3000, warmup=20, alpha=0.02, average=0.995
     )
     return params
 
@@ -236,14 +233,5 @@ def tiny() -> cfg.ExperimentConfig:
             "validation_interval": 300,
         }
     )
-    params.trainer.optimizer_config = optimization.OptimizationConfig(
-        {
-            "optimizer": {"type": "adam", "adam": {"clipnorm": 5.0}},
-            "learning_rate": {
-                "type": "cosine",
-                "cosine": {"initial_learning_rate": 0.002, "decay_steps": 600},
-            },
-            "warmup": {"type": "linear", "linear": {"warmup_steps": 20}},
-        }
-    )
+    params.trainer.optimizer_config = _adam(0.002, steps=600, warmup=20)
     return params

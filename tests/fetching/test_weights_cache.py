@@ -21,7 +21,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.fetching import downloads
 from feelvos_tf.fetching.cache_folder import folder
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME, START = "feelvos_davis17", "xception_65_coco"
 ARCHIVE, BY_HAND = "feelvos_davis17_trained.tar.gz", "feelvos_davis17_trained"
 START_ARCHIVE = "xception_65_coco_pretrained_2018_10_02.tar.gz"
