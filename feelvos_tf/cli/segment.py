@@ -27,6 +27,13 @@ For other programs, --write=cutouts,coco (any of these; masks are written always
   ytvos     Annotations/VIDEO/NAME.png and meta.json, the layout of YouTube-VOS
   video     labels.mkv, lossless (FFV1), gray levels are ids
 
+No mask yet? Draw a box around each object in the first frame, or the corners of a polygon, in
+pixels from the upper left corner (needs OpenCV: pip install 'feelvos_tf[grabcut]'):
+  feelvos-segment --video=clip.mp4 --box=1:120,40,200,310 --box=2:400,60,90,120 --output=OUT
+  feelvos-segment --video=clip.mp4 --polygon=1:120,40,320,40,220,350 --output=OUT
+GrabCut finds the object inside by its colors. Look at OUT/marked.jpg; OUT/marked holds the mask, to
+be painted right and given as --mask.
+
 Several masks: give a folder as --mask, with masks named like their frames. The first one with an
 object starts the video. Each later one is copied into OUT and corrects the objects from there on:
 what it lacks is not in that frame. One that holds new ids alone adds these objects, and the others
@@ -75,7 +82,7 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag
+from feelvos_tf.cli import app, checkpoint_flag, demo, input_flags, memory_flag
 from feelvos_tf.config import Memory
 from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.segment import segment_video
@@ -84,10 +91,6 @@ from feelvos_tf.video.summary import Summary
 if TYPE_CHECKING:
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 
-_VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
-_MASK = flags.DEFINE_string(
-    "mask", None, "PNG mask of the first frame, or a folder of masks named like their frames."
-)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for masks and pictures.", required=True)
 _OVERLAY = flags.DEFINE_bool(
     "overlay", False, "Also write overlay.mp4: the frames with their labels drawn in."
@@ -183,6 +186,8 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     ["mixed_float16", "mixed_bfloat16"],
     "Compute the network in 16 bits; faster on a GPU that has them.",
 )
+for _flag in input_flags.FLAGS:
+    flags.declare_key_flag(_flag.name)
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 _DEMO = flags.DEFINE_bool(
@@ -193,14 +198,11 @@ _DEMO = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
     """Segments as the flags say."""
     del argv
-    video, mask = _VIDEO.value, _MASK.value
-    if _DEMO.value and (video or mask or _RESUME.value or _FPS.value or _WRITE.value):
+    if _DEMO.value and (input_flags.given() or _RESUME.value or _FPS.value or _WRITE.value):
         raise absl_app.UsageError(
-            "--demo goes with none of --video, --mask, --resume, --fps, --write"
+            "--demo goes with none of --video, --mask, --box, --polygon, --resume, --fps, --write"
         )
-    if not _DEMO.value and not (video and mask):
-        lacking = _MASK if video else _VIDEO
-        raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
+    video, mask = (None, None) if _DEMO.value else input_flags.video_and_mask()
     checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
     make_segmenter = functools.partial(_segmenter, checkpoint, memory)

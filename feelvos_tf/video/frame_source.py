@@ -77,6 +77,16 @@ class FrameSource(abc.ABC):
     def iterate(self, start: int = 0) -> Iterator[Frame]:
         """Yields the frames from index `start` on; earlier ones cost little or nothing."""
 
+    def first_frame(self) -> Frame:
+        """The first frame that can be read.
+
+        Raises:
+          InputError: there is none.
+        """
+        for frame in self.iterate():
+            return frame
+        raise InputError(f"{self.path}: holds no frame from there on")
+
     def exact_length(self) -> int:
         """Number of frames that `iterate` comes to; may have to read the video once."""
         return len(self)

@@ -13,6 +13,8 @@ from feelvos_tf.video.frames import FolderFrames, natural_key, open_frames
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.labeled_frame import KnownIds
+from feelvos_tf.video.marked_frame import MARKED_FILES, MarkedFrame
+from feelvos_tf.video.marks import Marks
 from feelvos_tf.video.outputs import Outputs, checked_kinds, output_names
 from feelvos_tf.video.pass_tracker import PassTracker
 from feelvos_tf.video.passes import FramesInPasses, names_in_order, planned
@@ -30,7 +32,7 @@ __all__ = ["Summary", "segment_video"]
 
 def segment_video(
     video: str | os.PathLike[str],
-    mask: str | os.PathLike[str],
+    mask: str | os.PathLike[str] | Marks,
     output: str | os.PathLike[str],
     make_segmenter: Callable[[], Segmenter],
     *,
@@ -62,7 +64,8 @@ def segment_video(
 
     Args:
       video: folder of JPEG/PNG images, or a video file.
-      mask: the first frame's mask, or a folder of masks, see `GivenMasks`.
+      mask: the first frame's mask, or a folder of masks, see `GivenMasks`; or marks around the
+        objects of the first frame, whose mask is written into the output's folder marked/.
       output: folder for masks and pictures, made where absent.
       make_segmenter: returns the method; called once the input has been checked.
       settings: plain values, as JSON has them, that tell this method from others: masks made with
@@ -110,6 +113,10 @@ def segment_video(
         source = frame_range(whole, all_names, start, end)
         names = all_names if source is whole else source.names or []
         say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
+        marked = None
+        if isinstance(mask, Marks):
+            marked = MarkedFrame(mask, source, output)
+            mask = marked.path
         given = GivenMasks(
             mask,
             names,
@@ -119,6 +126,7 @@ def segment_video(
             snap=snap_mask,
             first_only=first_masks_only,
             unused=set(all_names) - set(names),
+            drawn=None if marked is None else marked.mask,
         )
         for line in given.notes:
             say(line)
@@ -145,6 +153,7 @@ def segment_video(
                 pictures=[
                     *picture_names(overlay, contact_sheet),
                     *output_names(kinds, save_confidence, names),
+                    *(() if marked is None else MARKED_FILES),
                 ],
                 inputs=_files_read(whole, given, mask, inputs),
             ) as folder:
@@ -174,8 +183,11 @@ def segment_video(
                         "start": start,
                         "end": end,
                         "direction": direction,
+                        "marks": None if marked is None else marked.texts,
                     },
                 )
+                if marked is not None:
+                    marked.write(say)
                 with (
                     Pictures(
                         folder.folder,
