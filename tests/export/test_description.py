@@ -132,7 +132,7 @@ def test_warmup_requests_are_what_the_server_replays(mobilenet, loaded, monkeypa
             **{name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
         )
         assert outputs
-    assert names == ["initialize", "step", "add_objects", "embed"]
+    assert names == ["initialize", "step", "add_objects", "correct", "embed"]
 
 
 def _content(message, number):
