@@ -68,6 +68,20 @@ object in the first frame instead of all; --max_side=640 computes at reduced siz
 the frames' size). Both cost quality. Of J&F 79.3 on five sequences at 854x480, the first of them
 left 71.7, and --max_side=428 took twelve points (feelvos_tf/weights/MODEL_CARD.md).
 
+Many videos: repeat --video, or name a folder of videos, or a text file with lines VIDEO,MASK; each
+video's results lie in OUT/NAME, and the weights are read once. --mask is then a folder with
+NAME.png, or a folder NAME of masks, for each:
+  feelvos-segment --video=a.mp4 --video=b.mp4 --mask=MASKS --output=OUT
+  feelvos-segment --videos=FOLDER --mask=MASKS --output=OUT
+  feelvos-segment --videos=list.txt --output=OUT
+A video that fails is named and the others go on; the run ends with a table, OUT/summary.csv, and
+the exit code 1. With --resume the same command goes on where it was.
+
+A camera: --video=camera:0. The mask is that of its first frame, so --box and --polygon go well with
+it. It runs until Ctrl-C, which finishes all files; frames that come while one is computed are let
+go. --video=growing:FILE follows a file that is still written (MPEG-TS, Matroska) until nothing has
+come for 10 seconds.
+
 The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
 line that says why.
 """
@@ -76,7 +90,10 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from absl import app as absl_app
 from absl import flags
@@ -84,6 +101,8 @@ from absl import flags
 from feelvos_tf import checkpoint_file
 from feelvos_tf.cli import app, checkpoint_flag, demo, input_flags, memory_flag
 from feelvos_tf.config import Memory
+from feelvos_tf.video.live import is_live
+from feelvos_tf.video.many import SUMMARY, Outcome, segment_videos, table
 from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.segment import segment_video
 from feelvos_tf.video.summary import Summary
@@ -195,14 +214,16 @@ _DEMO = flags.DEFINE_bool(
 )
 
 
-def main(argv: list[str]) -> None:
-    """Segments as the flags say."""
+def main(argv: list[str]) -> int | None:
+    """Segments as the flags say; returns 1 where one of several videos failed."""
     del argv
     if _DEMO.value and (input_flags.given() or _RESUME.value or _FPS.value or _WRITE.value):
         raise absl_app.UsageError(
             "--demo goes with none of --video, --mask, --box, --polygon, --resume, --fps, --write"
         )
-    video, mask = (None, None) if _DEMO.value else input_flags.video_and_mask()
+    videos = None if _DEMO.value else input_flags.videos()
+    if not _DEMO.value and videos is None:
+        video, mask = input_flags.video_and_mask()
     checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
     make_segmenter = functools.partial(_segmenter, checkpoint, memory)
@@ -210,8 +231,7 @@ def main(argv: list[str]) -> None:
         _conclude(
             demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
         )
-        return
-    assert video and mask  # else it is the demonstration
+        return None
     settings = {
         **checkpoint_file.identity(checkpoint),
         "max_side": _MAX_SIDE.value,
@@ -221,33 +241,37 @@ def main(argv: list[str]) -> None:
         "memory": memory_flag.described(memory),
     }
     del settings["checkpoint"]  # a file that was moved is still the same
-    _conclude(
-        segment_video(
-            video,
-            mask,
-            _OUTPUT.value,
-            make_segmenter,
-            settings=settings,
-            overlay=_OVERLAY.value,
-            contact_sheet=_CONTACT_SHEET.value,
-            write=_WRITE.value,
-            save_confidence=_SAVE_CONFIDENCE.value,
-            resume=_RESUME.value,
-            overwrite=_OVERWRITE.value,
-            on_error=_ON_ERROR.value,
-            frame_rate=_FPS.value,
-            ignore_label=_IGNORE_LABEL.value,
-            mask_threshold=_MASK_THRESHOLD.value,
-            snap_mask=_SNAP_MASK.value,
-            first_masks_only=_FIRST_MASKS_ONLY.value,
-            start=_START.value,
-            end=_END.value,
-            direction=_DIRECTION.value,
-            inputs=[checkpoint],
-            progress=not app.QUIET.value,
-            say=_say,
-        )
-    )
+    stop = None
+    if videos is None and is_live(video):
+        stop = threading.Event()
+        app.let_finish(stop)
+    options: dict[str, Any] = {
+        "settings": settings,
+        "overlay": _OVERLAY.value,
+        "contact_sheet": _CONTACT_SHEET.value,
+        "write": _WRITE.value,
+        "save_confidence": _SAVE_CONFIDENCE.value,
+        "resume": _RESUME.value,
+        "overwrite": _OVERWRITE.value,
+        "on_error": _ON_ERROR.value,
+        "frame_rate": _FPS.value,
+        "ignore_label": _IGNORE_LABEL.value,
+        "mask_threshold": _MASK_THRESHOLD.value,
+        "snap_mask": _SNAP_MASK.value,
+        "first_masks_only": _FIRST_MASKS_ONLY.value,
+        "start": _START.value,
+        "end": _END.value,
+        "direction": _DIRECTION.value,
+        "inputs": [checkpoint],
+        "stop": stop,
+        "progress": not app.QUIET.value,
+        "say": _say,
+    }
+    if videos is None:
+        _conclude(segment_video(video, mask, _OUTPUT.value, make_segmenter, **options))
+        return None
+    outcomes = segment_videos(videos, _OUTPUT.value, make_segmenter, **options)
+    return _conclude_all(outcomes)
 
 
 def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> VideoSegmenter:
@@ -285,6 +309,17 @@ def _conclude(summary: Summary) -> None:
     if summary.peak_memory is not None:
         figures.append(f"peak memory {summary.peak_memory / 1e6:.0f} MB")
     _say(", ".join(figures))
+
+
+def _conclude_all(outcomes: Sequence[Outcome]) -> int:
+    """Prints what came of several videos; returns the exit code."""
+    for line in table(outcomes):
+        _say(line)
+    _say(f"wrote {os.path.join(_OUTPUT.value, SUMMARY)}")
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in failed:
+        print(f"error: {outcome.name}: {outcome.error}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _say(line: str) -> None:

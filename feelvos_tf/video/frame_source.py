@@ -54,6 +54,7 @@ class FrameSource(abc.ABC):
       time_base: seconds of which the frames' times are whole multiples.
       pixel_aspect: width of a pixel over its height, as players show it.
       sound: file whose sound belongs to the frames, or None.
+      live: whether frames come as they happen, once, and nobody knows how many.
     """
 
     path: pathlib.Path
@@ -63,6 +64,7 @@ class FrameSource(abc.ABC):
     time_base: fractions.Fraction
     pixel_aspect: fractions.Fraction = fractions.Fraction(1)
     sound: pathlib.Path | None = None
+    live: bool = False
 
     @property
     @abc.abstractmethod
