@@ -50,8 +50,6 @@ BASE = [
 ]
 VIDEO = ["av>=14"]
 COCO = ["pycocotools>=2.0.6"]
-# The first releases that take the protobuf and NumPy of either stack.
-BEAM = ["apache-beam>=2.69"]
 GRABCUT = ["opencv-python-headless>=4.5"]
 EVAL = ["matplotlib>=3.5"]
 TRAIN = [
@@ -118,7 +116,6 @@ setup(
         "train": TRAIN,
         "video": VIDEO,
         "eval": EVAL,
-        "beam": BEAM,
         "coco": COCO,
         "grabcut": GRABCUT,
         "dev": DEV + TRAIN + VIDEO + EVAL + COCO + GRABCUT,

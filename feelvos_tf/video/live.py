@@ -170,8 +170,9 @@ class LiveFrames(FrameSource):
                 packet = None
             try:
                 for frame in stream.decode(packet):
-                    known = frame.pts is not None and frame.time_base is not None
-                    stamp = fractions.Fraction(frame.pts * frame.time_base) if known else None
+                    stamp = None
+                    if frame.pts is not None and frame.time_base is not None:
+                        stamp = fractions.Fraction(frame.pts * frame.time_base)
                     self._put(frame.to_ndarray(format="rgb24"), stamp)
             except self._av.error.EOFError:  # the decoder is empty
                 return
