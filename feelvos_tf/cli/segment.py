@@ -75,7 +75,7 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag
+from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag, probes_flag
 from feelvos_tf.config import Memory
 from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.segment import segment_video
@@ -185,6 +185,7 @@ _MIXED_PRECISION = flags.DEFINE_enum(
 )
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
+flags.declare_key_flag(probes_flag.PROBES.name)
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
 )
@@ -216,6 +217,7 @@ def main(argv: list[str]) -> None:
         "ignore_label": _IGNORE_LABEL.value,
         "mixed_precision": _MIXED_PRECISION.value,
         "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
+        "probes": probes_flag.PROBES.value,
         "memory": memory_flag.described(memory),
     }
     del settings["checkpoint"]  # a file that was moved is still the same
@@ -258,6 +260,7 @@ def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> Vid
         max_side=_MAX_SIDE.value,
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        probes=probes_flag.PROBES.value,
         memory=memory,
         mixed_precision=_MIXED_PRECISION.value,
     )
