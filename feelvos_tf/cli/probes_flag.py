@@ -7,7 +7,7 @@ from absl import flags
 PROBES = flags.DEFINE_integer(
     "probes",
     None,
-    "Faster: compare each pixel with the likeliest clusters (of 32 pixels) of every object, so many "
-    "of them, instead of with all. 8 is nearly exact, 2 is the fastest; more is slower and nearer.",
+    "Faster: compare each pixel with so many clusters (of 32 pixels) of every object, the likeliest "
+    "ones, instead of with all. 8 is nearly exact; fewer are faster, more come nearer.",
     lower_bound=1,
 )
