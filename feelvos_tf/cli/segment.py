@@ -99,7 +99,7 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, demo, input_flags, memory_flag
+from feelvos_tf.cli import app, checkpoint_flag, demo, input_flags, memory_flag, probes_flag
 from feelvos_tf.config import Memory
 from feelvos_tf.video.live import is_live
 from feelvos_tf.video.many import SUMMARY, Outcome, segment_videos, table
@@ -209,6 +209,7 @@ for _flag in input_flags.FLAGS:
     flags.declare_key_flag(_flag.name)
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
+flags.declare_key_flag(probes_flag.PROBES.name)
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
 )
@@ -238,6 +239,7 @@ def main(argv: list[str]) -> int | None:
         "ignore_label": _IGNORE_LABEL.value,
         "mixed_precision": _MIXED_PRECISION.value,
         "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
+        "probes": probes_flag.PROBES.value,
         "memory": memory_flag.described(memory),
     }
     del settings["checkpoint"]  # a file that was moved is still the same
@@ -284,6 +286,7 @@ def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> Vid
         max_side=_MAX_SIDE.value,
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        probes=probes_flag.PROBES.value,
         memory=memory,
         mixed_precision=_MIXED_PRECISION.value,
     )
