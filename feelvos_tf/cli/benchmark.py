@@ -2,8 +2,7 @@ r"""Measures speed and memory on this machine.
 
 feelvos-benchmark matching --output=OUT    every matching implementation, the original's form
                                            and the bare matrix product side by side
-feelvos-benchmark matching --frames=FOLDER --mask=FIRST_MASK.png
-                                           the global search on real frames, exact and probed:
+    with --frames=FOLDER --mask=MASK       the global search on real frames, exact and probed:
                                            time, and how much the result changes
 feelvos-benchmark step --output=OUT        milliseconds a frame, stage by stage, of the weights
                                            that ship and of the default network
