@@ -227,7 +227,8 @@ def main(argv: list[str]) -> int | None:
         video, mask = input_flags.video_and_mask()
     checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
-    make_segmenter = functools.partial(_segmenter, checkpoint, memory)
+    probes = probes_flag.chosen(checkpoint)
+    make_segmenter = functools.partial(_segmenter, checkpoint, memory, probes)
     if _DEMO.value:
         _conclude(
             demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
@@ -239,7 +240,7 @@ def main(argv: list[str]) -> int | None:
         "ignore_label": _IGNORE_LABEL.value,
         "mixed_precision": _MIXED_PRECISION.value,
         "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
-        "probes": probes_flag.PROBES.value,
+        "probes": probes,
         "memory": memory_flag.described(memory),
     }
     del settings["checkpoint"]  # a file that was moved is still the same
@@ -276,7 +277,9 @@ def main(argv: list[str]) -> int | None:
     return _conclude_all(outcomes)
 
 
-def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> VideoSegmenter:
+def _segmenter(
+    checkpoint: str | os.PathLike[str], memory: Memory | None, probes: int | None
+) -> VideoSegmenter:
     """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -286,7 +289,7 @@ def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> Vid
         max_side=_MAX_SIDE.value,
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes_flag.PROBES.value,
+        probes=probes,
         memory=memory,
         mixed_precision=_MIXED_PRECISION.value,
     )
