@@ -63,10 +63,9 @@ of each frame.
 An object that is in none of the last masks is named at the end; run.json says in which frames each
 object is seen.
 
-Too slow or too little memory: --max_reference_pixels=1024 compares with that many pixels of each
-object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
-the frames' size). Both cost quality. Of J&F 79.3 on five sequences at 854x480, the first of them
-left 71.7, and --max_side=428 took twelve points (feelvos_tf/weights/MODEL_CARD.md).
+Too slow or too little memory: --max_side=640 computes at reduced size (the masks keep the frames'
+size), which costs quality: of J&F 79.5 on five sequences at 854x480, --max_side=428 took twelve
+points. --probes=2 left 79.2, --probes=none 79.3 (feelvos_tf/weights/MODEL_CARD.md).
 
 Many videos: repeat --video, or name a folder of videos, or a text file with lines VIDEO,MASK; each
 video's results lie in OUT/NAME, and the weights are read once. --mask is then a folder with
