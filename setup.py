@@ -51,6 +51,7 @@ BASE = [
 VIDEO = ["av>=14"]
 COCO = ["pycocotools>=2.0.6"]
 EVAL = ["matplotlib>=3.5"]
+ANNOTATE = ["starlette>=0.37", "uvicorn>=0.25", "opencv-python-headless>=4.6"]
 TRAIN = [
     "tf-models-official>=2.15,<2.16" + CLASSIC,
     "tf-models-official>=2.16,<2.22" + MODERN,
@@ -66,6 +67,7 @@ TRAIN = [
     "setuptools<81",
 ]
 DEV = [
+    "httpx",  # Starlette's client for tests
     "hypothesis",
     "ipykernel",
     "mypy",
@@ -77,10 +79,12 @@ DEV = [
     "pytest-xdist",
     "ruff",
     "scipy>=1.9",
+    "selenium>=4.11",
     "types-pyyaml",
 ]
 COMMANDS = [
     "segment",
+    "annotate",
     "train",
     "evaluate",
     "export",
@@ -109,14 +113,15 @@ setup(
     ],
     python_requires=">=3.9,<3.14",
     packages=find_packages(include=["feelvos_tf", "feelvos_tf.*"]),
-    package_data={"feelvos_tf": ["py.typed", "weights/*"]},
+    package_data={"feelvos_tf": ["py.typed", "weights/*", "annotate/page/*"]},
     install_requires=BASE,
     extras_require={
         "train": TRAIN,
         "video": VIDEO,
         "eval": EVAL,
         "coco": COCO,
-        "dev": DEV + TRAIN + VIDEO + EVAL + COCO,
+        "annotate": ANNOTATE + VIDEO,
+        "dev": DEV + TRAIN + VIDEO + EVAL + COCO + ANNOTATE,
     },
     entry_points={
         "console_scripts": [

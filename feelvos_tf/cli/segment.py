@@ -67,22 +67,14 @@ line that says why.
 
 from __future__ import annotations
 
-import functools
-import os
-from typing import TYPE_CHECKING
-
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import checkpoint_file
 from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag
-from feelvos_tf.config import Memory
+from feelvos_tf.cli.method import Method
 from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.segment import segment_video
 from feelvos_tf.video.summary import Summary
-
-if TYPE_CHECKING:
-    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 _VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
 _MASK = flags.DEFINE_string(
@@ -203,29 +195,25 @@ def main(argv: list[str]) -> None:
         raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
     checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
-    make_segmenter = functools.partial(_segmenter, checkpoint, memory)
+    method = Method(
+        checkpoint,
+        memory,
+        max_side=_MAX_SIDE.value,
+        ignore_label=_IGNORE_LABEL.value,
+        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        mixed_precision=_MIXED_PRECISION.value,
+    )
     if _DEMO.value:
-        _conclude(
-            demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
-        )
+        _conclude(demo.run_demo(_OUTPUT.value, method, progress=not app.QUIET.value, say=_say))
         return
     assert video and mask  # else it is the demonstration
-    settings = {
-        **checkpoint_file.identity(checkpoint),
-        "max_side": _MAX_SIDE.value,
-        "ignore_label": _IGNORE_LABEL.value,
-        "mixed_precision": _MIXED_PRECISION.value,
-        "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
-        "memory": memory_flag.described(memory),
-    }
-    del settings["checkpoint"]  # a file that was moved is still the same
     _conclude(
         segment_video(
             video,
             mask,
             _OUTPUT.value,
-            make_segmenter,
-            settings=settings,
+            method,
+            settings=method.settings(),
             overlay=_OVERLAY.value,
             contact_sheet=_CONTACT_SHEET.value,
             write=_WRITE.value,
@@ -245,21 +233,6 @@ def main(argv: list[str]) -> None:
             progress=not app.QUIET.value,
             say=_say,
         )
-    )
-
-
-def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> VideoSegmenter:
-    """Loads TensorFlow, which takes seconds, and the network."""
-    from feelvos_tf.checkpoints import load_model
-    from feelvos_tf.streaming.segmenter import VideoSegmenter
-
-    return VideoSegmenter(
-        load_model(checkpoint),
-        max_side=_MAX_SIDE.value,
-        ignore_label=_IGNORE_LABEL.value,
-        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        memory=memory,
-        mixed_precision=_MIXED_PRECISION.value,
     )
 
 
