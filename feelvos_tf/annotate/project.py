@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import pathlib
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -26,7 +27,7 @@ from feelvos_tf.annotate import descriptions
 from feelvos_tf.annotate.frame_records import NOWHERE, FrameRecords, Painted
 from feelvos_tf.errors import InputError
 from feelvos_tf.file_lock import command_line
-from feelvos_tf.files import read_text, replaced_when_done, write_json
+from feelvos_tf.files import read_text, replaced_when_done
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.version import __version__
 from feelvos_tf.video.frame_source import FrameSource
@@ -78,6 +79,7 @@ class Project:
         self._source, self._settings = source, dict(settings)
         self._output = OutputFolder(folder, PROGRAM)
         self._unsettled = False
+        self._settling = threading.Lock()
 
     @property
     def given(self) -> pathlib.Path:
@@ -174,17 +176,22 @@ class Project:
         """Keeps objects or settings of the page; InputError where they cannot be written."""
         self.objects = self.objects if objects is None else objects
         self.page = self.page if page is None else page
-        try:
-            write_json(self.folder / PROJECT, {"objects": self.objects, "page": self.page})
-        except OSError as error:
-            raise InputError(
-                f"{self.folder / PROJECT}: cannot be written ({error.strerror or error})"
-            ) from error
+        values = {"objects": self.objects, "page": self.page}
+        self._write(self.folder / PROJECT, json.dumps(values, indent=1).encode())
 
     def settle(self) -> None:
-        """Says in run.json what the masks were made from, so that feelvos-segment goes on here."""
-        if not self._unsettled or not any(p.ids for p in self.records.painted.values()):
+        """Says in run.json what the masks were made from, so that feelvos-segment goes on here.
+
+        May take its time, for it reads all painted masks and waits for the disk, while another
+        thread paints: then it is unsettled again.
+        """
+        with self._settling:
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._unsettled or not any(p.ids for p in list(self.records.painted.values())):
             return
+        self._unsettled = False
         given = GivenMasks(self.given, self.names, self.size)
         direction = planned(None, given.entries, self._source)[0]
         finished: dict[str, Any] = {}
@@ -200,13 +207,13 @@ class Project:
             made_from=made_from(self.size, given, self._settings, direction, False),
             **finished,
         )
-        self._unsettled = False
 
     def claim(self, names: Iterable[str]) -> None:
         """Lists further files as the project's own; InputError where others' are there."""
         names = list(names)
-        self._output.check(names, [self._source.path])
-        self._output.record(names)
+        with self._settling:
+            self._output.check(names, [self._source.path])
+            self._output.record(names)
 
     def _mask(self, index: int) -> pathlib.Path:
         return self.folder / mask_file(self.names[index], self.folder)

@@ -206,19 +206,27 @@ class Session:
 
     def _painted(self) -> None:
         """Tells of what has changed, and has a run take it in once the hand rests."""
+        self._wait(_SECONDS_OF_QUIET)
+        self.events.send("frames", **self._changing())
+
+    def _wait(self, seconds: float) -> None:
+        """Has `_at_rest` called in a while, once."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = threading.Timer(_SECONDS_OF_QUIET, self._at_rest)
+        self._timer = threading.Timer(seconds, self._at_rest)
         self._timer.daemon = True
         self._timer.start()
-        self.events.send("frames", **self._changing())
 
     def _at_rest(self) -> None:
         with self._lock, contextlib.suppress(InputError):
             if self._run is not None:
                 self._begin(self._run.goal, self._run.current)
-            else:
-                self.project.settle()
+                return
+        try:
+            self.project.settle()  # not under the lock: a stroke must not wait for the disk
+        except InputError as error:
+            self._problem = str(error)
+            self.events.send("frames", **self._changing())
 
     def _begin(self, goal: str, current: int) -> None:
         try:
@@ -251,10 +259,7 @@ class Session:
             self._run = None
             self._worker.send(None)
         self._problem = problem
-        try:
-            self.project.settle()
-        except InputError as error:
-            self._problem = self._problem or str(error)
+        self._wait(0)
         self.events.send("frames", **self._changing())
 
     def _changing(self) -> dict[str, Any]:
