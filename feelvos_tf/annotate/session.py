@@ -42,6 +42,7 @@ class _Run:
     sources: dict[int, Sources]
     stretches: list[Stretch]
     done: int = 0
+    overtaken: bool = False  # by a stroke since it was planned
     times: collections.deque[float] = dataclasses.field(
         default_factory=lambda: collections.deque(maxlen=_RATED)
     )
@@ -206,6 +207,8 @@ class Session:
 
     def _painted(self) -> None:
         """Tells of what has changed, and has a run take it in once the hand rests."""
+        if self._run is not None:
+            self._run.overtaken = True
         self._wait(_SECONDS_OF_QUIET)
         self.events.send("frames", **self._changing())
 
@@ -284,7 +287,11 @@ class Session:
                 self._state = "gone"
                 self._end(said.line)
             elif self._run is not None and said.number == self._run.number:
-                self._end(said.line)
+                if said.what == "done" and self._run.overtaken:
+                    with contextlib.suppress(InputError):  # nothing is left
+                        self._begin(self._run.goal, self._run.current)
+                else:
+                    self._end(said.line)
 
     def _take(self, found: Computed) -> None:
         """Keeps a computed mask, unless a person has painted the frame meanwhile."""

@@ -88,5 +88,5 @@ class Worker:
             while True:
                 self._hear(connection.recv())
         process.join()
-        if not self._closed:
+        if not self._closed and process is self._process:
             self._hear(Said("died", line=f"exit code {process.exitcode}"))

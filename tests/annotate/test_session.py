@@ -143,6 +143,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(video, tmp_path, monkey
 def test_a_video_that_vanished_is_said(video, tmp_path):
     with projects.opened(video, tmp_path / "masks") as session:
         session.paint(0, projects.truth(0))
+        projects.wait_for(lambda: session.describe()["worker"] == "ready")
         video.rename(tmp_path / "elsewhere")
         with pytest.raises(InputError, match="00003.png"):
             session.pictures.frame(3)
