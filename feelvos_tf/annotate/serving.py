@@ -73,6 +73,7 @@ def serve(
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(24)
         shown_host = LOOPBACK if host in ("0.0.0.0", "::") else host
+        shown_host = f"[{shown_host}]" if ":" in shown_host else shown_host
         address = f"http://{shown_host}:{port}/{token}/"
         hosts = {f"{LOOPBACK}:{port}", f"localhost:{port}"} if host == LOOPBACK else None
         folder = default_project(video) if project is None else pathlib.Path(project)

@@ -1,5 +1,5 @@
 // Computing: the buttons, how far it is, and the frames that come in.
-import { PAINTED, STALE } from "./model.js";
+import { STALE } from "./model.js";
 import * as net from "./net.js";
 
 export class Running {
@@ -56,7 +56,7 @@ export class Running {
     model.tell("run");
     model.tell("margins");
     if (model.following) this.follow(index);
-    else if (index === model.frame && status !== PAINTED) model.reload();
+    else if (index === model.frame) model.reload();
   }
 
   async follow(index) {
