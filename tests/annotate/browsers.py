@@ -121,9 +121,9 @@ class Page:
         return "".join("·cs#"[v] for v in self.js("Array.from(page.model.statuses)"))
 
     def problems(self):
-        """What the browser's console has against the page."""
+        """What the browser's console has against the page, but for a server that has ended."""
         return [
             entry["message"]
             for entry in self.driver.get_log("browser")
-            if entry["level"] == "SEVERE"
+            if entry["level"] == "SEVERE" and "net::ERR_" not in entry["message"]
         ]

@@ -16,7 +16,6 @@ export class Model extends EventTarget {
     this.done = [];
     this.undone = [];
     this.stroke = null;
-    this.before = new Map(); // frame -> labels before the first stroke, while it was not painted
     this.following = false;
     this.turn = 0;
   }
@@ -76,6 +75,7 @@ export class Model extends EventTarget {
     if (this.stroke) this.endStroke();
     const turn = ++this.turn;
     this.frame = index;
+    this.labels = null; // until they come: what is painted must not go to another frame
     this.tell("frame");
     try {
       const [bitmap, labels] = await Promise.all([net.picture(index), this.saver.unsaved(index) ?? net.mask(index)]);
@@ -94,7 +94,7 @@ export class Model extends EventTarget {
     const turn = this.turn, index = this.frame;
     if (this.stroke || this.saver.unsaved(index)) return;
     const labels = await net.mask(index).catch(() => undefined);
-    if (labels === undefined || turn !== this.turn || this.stroke || this.saver.unsaved(index)) return;
+    if (labels === undefined || !this.labels || turn !== this.turn || this.stroke || this.saver.unsaved(index)) return;
     this.labels = labels ?? new Uint8Array(this.width * this.height);
     this.tell("labels", { box: null });
   }
@@ -124,6 +124,7 @@ export class Model extends EventTarget {
     this.tell("labels", { box: null });
   }
 
+  /** Takes the last stroke back, in whatever frame it was. */
   async undo() {
     await this.patch(this.done, this.undone, "before");
   }
@@ -133,11 +134,13 @@ export class Model extends EventTarget {
   }
 
   async patch(from, to, which) {
-    const entry = from.pop();
-    if (!entry) return;
+    const entry = from.at(-1);
+    if (!entry || this.stroke) return;
+    if (entry.frame !== this.frame || !this.labels) await this.goto(entry.frame);
+    if (entry.frame !== this.frame || !this.labels || entry !== from.at(-1)) return;
+    from.pop();
     to.push(entry);
     this.tell("history");
-    if (entry.frame !== this.frame) await this.goto(entry.frame);
     unpack(this.labels, this.width, entry.box, entry[which]);
     this.tell("labels", { box: entry.box });
     this.keep(which === "after" || !entry.first);
