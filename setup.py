@@ -50,8 +50,9 @@ BASE = [
 ]
 VIDEO = ["av>=14"]
 COCO = ["pycocotools>=2.0.6"]
+GRABCUT = ["opencv-python-headless>=4.5"]
 EVAL = ["matplotlib>=3.5"]
-ANNOTATE = ["starlette>=0.37", "uvicorn>=0.25", "opencv-python-headless>=4.6"]
+ANNOTATE = ["starlette>=0.37", "uvicorn>=0.25"]
 TRAIN = [
     "tf-models-official>=2.15,<2.16" + CLASSIC,
     "tf-models-official>=2.16,<2.22" + MODERN,
@@ -120,8 +121,9 @@ setup(
         "video": VIDEO,
         "eval": EVAL,
         "coco": COCO,
-        "annotate": ANNOTATE + VIDEO,
-        "dev": DEV + TRAIN + VIDEO + EVAL + COCO + ANNOTATE,
+        "grabcut": GRABCUT,
+        "annotate": ANNOTATE + GRABCUT + VIDEO,
+        "dev": DEV + TRAIN + VIDEO + EVAL + COCO + GRABCUT + ANNOTATE,
     },
     entry_points={
         "console_scripts": [

@@ -1,4 +1,4 @@
-"""An object out of a box around it, by GrabCut (Rother, Kolmogorov, Blake: SIGGRAPH 2004)."""
+"""An object out of a box around it, for the page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from feelvos_tf.errors import InputError, shown
-
-_ROUNDS = 4
-_MARGIN = 0.5  # of the box's sides: ground around it that its own colors are told from
-_LARGEST = 640  # pixels of the longer side that are computed
+from feelvos_tf.video import marks
 
 
 def is_available() -> bool:
@@ -35,7 +32,7 @@ def checked_box(values: object, size: Sequence[int]) -> tuple[int, int, int, int
 
 
 def refined(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """The object in a box.
+    """The object in a box, see `marks.refined`.
 
     Args:
       image: uint8 [H, W, 3].
@@ -47,23 +44,12 @@ def refined(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     Raises:
       InputError: OpenCV is not installed.
     """
-    if not is_available():
-        raise InputError("boxes need OpenCV: pip install 'feelvos_tf[annotate]'")
-    import cv2
-
+    marks.import_cv2()
     left, top, right, bottom = box
-    across, down = int(_MARGIN * (right - left)) + 2, int(_MARGIN * (bottom - top)) + 2
-    x, y = max(0, left - across), max(0, top - down)
-    part = image[y : bottom + down, x : right + across]
-    scale = min(1.0, _LARGEST / max(part.shape[:2]))
-    small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    inner = [round(v * scale) for v in (left - x, top - y, right - left, bottom - top)]
-    whole = inner[2] >= small.shape[1] and inner[3] >= small.shape[0]
-    found = np.zeros(small.shape[:2], np.uint8)
-    if not whole:  # else there is no ground to tell it from
-        ground, thing = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(small, found, inner, ground, thing, _ROUNDS, cv2.GC_INIT_WITH_RECT)
-    object_ = ((found == cv2.GC_FGD) | (found == cv2.GC_PR_FGD)).astype(np.uint8)
-    full = cv2.resize(object_, part.shape[1::-1], interpolation=cv2.INTER_NEAREST).astype(bool)
-    inside = full[top - y : bottom - y, left - x : right - x]
-    return inside if inside.any() else np.ones_like(inside)
+    area = np.zeros(image.shape[:2], bool)
+    area[top:bottom, left:right] = True
+    try:
+        area = marks.refined(image, area, "box")
+    except InputError:  # no object in it, or no ground around: a person can go on from the box
+        pass
+    return area[top:bottom, left:right]

@@ -66,6 +66,8 @@ def serve(
     from feelvos_tf.annotate.session import Session
 
     source = open_frames(video)
+    if source.live:
+        raise InputError(f"{video}: comes as it happens, expected a video to go back and forth in")
     names = source.names or [f"{index:05d}" for index in range(len(source))]
     if host != LOOPBACK:
         say(f"warning: {host} lets other machines in; whoever has the address may read and paint")

@@ -22,7 +22,7 @@ from __future__ import annotations
 from absl import flags
 
 from feelvos_tf.annotate.serving import LOOPBACK, serve
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, probes_flag
 from feelvos_tf.cli.method import Method
 
 _VIDEO = flags.DEFINE_string(
@@ -54,6 +54,7 @@ _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
 )
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
+flags.declare_key_flag(probes_flag.PROBES.name)
 
 
 def main(argv: list[str]) -> None:
@@ -65,6 +66,7 @@ def main(argv: list[str]) -> None:
         memory_flag.chosen(checkpoint),
         max_side=_MAX_SIDE.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        probes=probes_flag.PROBES.value,
     )
     serve(
         _VIDEO.value,

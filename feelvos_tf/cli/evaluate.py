@@ -37,7 +37,7 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, probes_flag
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import datasets, protocols
 
@@ -69,6 +69,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder for reports and masks.", r
 _CHECKPOINT = checkpoint_flag.CHECKPOINT
 flags.declare_key_flag(_CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
+flags.declare_key_flag(probes_flag.PROBES.name)
 _RESULTS = flags.DEFINE_string(
     "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything."
 )
@@ -193,10 +194,15 @@ def _check_flags() -> None:
         )
     if _ABLATION.value and (_RESULTS.value or _BASELINE.value or _ZIP.value):
         raise absl_app.UsageError("--ablation goes with none of --results, --baseline, --zip")
-    options = (_MAX_SIDE.value, _MAX_REFERENCE_PIXELS.value, memory_flag.MEMORY.present)
+    options = (
+        _MAX_SIDE.value,
+        _MAX_REFERENCE_PIXELS.value,
+        probes_flag.PROBES.value,
+        memory_flag.MEMORY.present,
+    )
     if any(options) and (_RESULTS.value or _BASELINE.value or _ABLATION.value):
         raise absl_app.UsageError(
-            "--max_side, --max_reference_pixels and --memory go with the "
+            "--max_side, --max_reference_pixels, --probes and --memory go with the "
             "whole network only: with none of --results, --baseline, "
             "--ablation"
         )
@@ -220,7 +226,11 @@ def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
     identity = checkpoint_file.identity(path)
     if _BASELINE.value == "nearest_neighbor":
         return {"baseline": "nearest_neighbor", **identity}, lambda: _nearest_neighbor(path)
-    options = {"max_side": _MAX_SIDE.value, "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
+    options = {
+        "max_side": _MAX_SIDE.value,
+        "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
+        "probes": probes_flag.PROBES.value,
+    }
     given = {name: value for name, value in options.items() if value is not None}
     memory = memory_flag.chosen(path)
     method = {**identity, **given, "memory": memory_flag.described(memory)}

@@ -23,6 +23,7 @@ class Method:
     max_side: int | None = None
     ignore_label: int | None = None
     max_reference_pixels: int | None = None
+    probes: int | None = None
     mixed_precision: str | None = None
 
     def __call__(self) -> VideoSegmenter:
@@ -35,6 +36,7 @@ class Method:
             max_side=self.max_side,
             ignore_label=self.ignore_label,
             max_reference_pixels=self.max_reference_pixels,
+            probes=self.probes,
             memory=self.memory,
             mixed_precision=self.mixed_precision,
         )
@@ -47,6 +49,7 @@ class Method:
             "ignore_label": self.ignore_label,
             "mixed_precision": self.mixed_precision,
             "max_reference_pixels": self.max_reference_pixels,
+            "probes": self.probes,
             "memory": memory_flag.described(self.memory),
         }
         del settings["checkpoint"]  # a file that was moved is still the same

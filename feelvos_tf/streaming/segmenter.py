@@ -52,6 +52,9 @@ class VideoSegmenter(Editing):
         more, every object of every given frame gives up random pixels, the large ones first, and
         keeps at least one. None stands for four whole frames (at stride 4), so one to four given
         frames are kept exactly.
+      probes: compare each pixel of a frame with the likeliest columns (of 32 pixels each) of every
+        object's reference, so many of them, instead of with all: faster, linear in the frame's
+        pixels, and nearly exact with 8. None compares with all, which is exact.
       local_matching: implementation, see `matching.local_matching`.
       memory: what joins the reference on the way, see `Memory`: "auto" for what the weights
         recommend (nothing, for those of the release), None for nothing, as published.
@@ -70,6 +73,7 @@ class VideoSegmenter(Editing):
         ignore_label: int | None = None,
         max_reference_pixels: int | None = None,
         max_given_pixels: int | None = None,
+        probes: int | None = None,
         local_matching: str = "auto",
         memory: Memory | None | str = "auto",
         mixed_precision: str | None = None,
@@ -87,6 +91,7 @@ class VideoSegmenter(Editing):
             max_side=max_side,
             max_reference_pixels=max_reference_pixels,
             max_given_pixels=max_given_pixels,
+            probes=probes,
             local_matching=local_matching,
             memory=memories.resolve(memory, self.model),
         )
