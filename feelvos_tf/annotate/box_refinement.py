@@ -31,7 +31,7 @@ def checked_box(values: object, size: Sequence[int]) -> tuple[int, int, int, int
     return box
 
 
-def refined(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+def refined(image: np.ndarray, box: tuple[int, int, int, int]) -> tuple[np.ndarray, bool]:
     """The object in a box, see `marks.refined`.
 
     Args:
@@ -39,7 +39,8 @@ def refined(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
       box: as of `checked_box`.
 
     Returns:
-      bool [bottom - top, right - left]; all of the box where nothing stands out in it.
+      inside: bool [bottom - top, right - left], the object.
+      found: whether something stands out in the box; else all of it is inside.
 
     Raises:
       InputError: OpenCV is not installed.
@@ -49,7 +50,6 @@ def refined(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     area = np.zeros(image.shape[:2], bool)
     area[top:bottom, left:right] = True
     try:
-        area = marks.refined(image, area, "box")
-    except InputError:  # no object in it, or no ground around: a person can go on from the box
-        pass
-    return area[top:bottom, left:right]
+        return marks.refined(image, area, "box")[top:bottom, left:right], True
+    except InputError:
+        return area[top:bottom, left:right], False

@@ -167,8 +167,8 @@ class Routes:
         """The object in a box: a byte a pixel, and where in the frame they belong."""
         values = await _json_object(request, "frame", "box")
         index = self._checked(values["frame"])
-        box, inside = await run_in_threadpool(self._session.box, index, values["box"])
-        headers = {"x-box": json.dumps(box), **_CHANGING}
+        described, inside = await run_in_threadpool(self._session.box, index, values["box"])
+        headers = {"x-box": json.dumps(described), **_CHANGING}
         return Response(
             inside.astype(np.uint8).tobytes(),
             media_type="application/octet-stream",

@@ -176,10 +176,11 @@ class Session:
         with self._lock:
             return least_sure(self.project.records.least_margins())
 
-    def box(self, index: int, values: Any) -> tuple[tuple[int, int, int, int], np.ndarray]:
-        """The box within the frame, and the object in it, see `box_refinement.refined`."""
+    def box(self, index: int, values: Any) -> tuple[dict[str, Any], np.ndarray]:
+        """What a box holds: {"box": within the frame, "found": ...}, see `box_refinement`."""
         box = box_refinement.checked_box(values, self.source.size)
-        return box, box_refinement.refined(self.pictures.image(index), box)
+        inside, found = box_refinement.refined(self.pictures.image(index), box)
+        return {"box": box, "found": found}, inside
 
     def export(self, kinds: Iterable[str]) -> None:
         """Begins to write files for other programs; events tell how far it is."""

@@ -118,7 +118,8 @@ def test_a_box_gives_the_object_in_it():
     y, x = np.nonzero(truth)
     left, top, right, bottom = x.min() - 4, y.min() - 5, x.max() + 7, y.max() + 6
     box = checked_box([int(v) for v in (left, top, right, bottom)], image.shape)
-    inside = refined(image, box)
+    inside, found = refined(image, box)
+    assert found
     assert inside.shape == (box[3] - box[1], box[2] - box[0])
     expected = truth[box[1] : box[3], box[0] : box[2]]
     assert (inside & expected).sum() / (inside | expected).sum() > 0.95
@@ -128,7 +129,8 @@ def test_a_box_gives_the_object_in_it():
 def test_boxes_at_the_edges(box):
     image = np.full((36, 48, 3), 50, np.uint8)
     cut = checked_box(box, image.shape)
-    assert refined(image, cut).any()
+    inside, found = refined(image, cut)
+    assert inside.all() and not found  # one color all over
 
 
 @pytest.mark.parametrize(

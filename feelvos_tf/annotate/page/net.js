@@ -23,10 +23,10 @@ export async function mask(index) {
   return answer.status === 204 ? null : new Uint8Array(await answer.arrayBuffer());
 }
 
-/** What a box holds: {box, pixels}. */
+/** What a box holds: {box, pixels, found}. */
 export async function boxed(frame, box) {
   const answer = await send("POST", "box", { frame, box });
-  return { box: JSON.parse(answer.headers.get("x-box")), pixels: new Uint8Array(await answer.arrayBuffer()) };
+  return { ...JSON.parse(answer.headers.get("x-box")), pixels: new Uint8Array(await answer.arrayBuffer()) };
 }
 
 async function deflated(bytes) {

@@ -208,7 +208,8 @@ export class Tools {
         this.view.stage.removeAttribute("aria-busy");
       }
     }
-    if (frame !== model.frame || model.stroke) return;
+    if (frame !== model.frame || model.stroke || !model.labels) return;
+    if (found.found === false) model.tell("problem", { line: "Nothing stands out in the box, so all of it is painted." });
     model.beginStroke();
     this.touched(drawPixels(model.labels, model.width, found.box, found.pixels, id, model.locked()));
     model.endStroke();
