@@ -164,7 +164,7 @@ def test_with_the_keyboard_alone(video, project, page):
         page.keys(Keys.ENTER)
         page.js("document.getElementById('stage').focus()")
         # The pointer begins in the middle, (160, 120), and moves by 8 pixels.
-        page.keys("b", *(["]"] * 12))
+        page.keys("b", *(["]"] * 6))
         page.keys(*([Keys.ARROW_LEFT] * 16), *([Keys.ARROW_UP] * 6), Keys.ENTER)
         page.keys(*([Keys.ARROW_DOWN] * 2), Keys.ENTER)
         page.saved()
