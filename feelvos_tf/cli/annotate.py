@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
         memory_flag.chosen(checkpoint),
         max_side=_MAX_SIDE.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes_flag.PROBES.value,
+        probes=probes_flag.chosen(checkpoint),
     )
     serve(
         _VIDEO.value,

@@ -228,7 +228,7 @@ def main(argv: list[str]) -> int | None:
         max_side=_MAX_SIDE.value,
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes_flag.PROBES.value,
+        probes=probes_flag.chosen(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
     )
     if _DEMO.value:
