@@ -28,6 +28,6 @@ def chosen(checkpoint: str | os.PathLike[str]) -> int | None:
         return checkpoint_file.recommended_probes(checkpoint)
     if PROBES.value == "none":
         return None
-    if not PROBES.value.isdecimal() or int(PROBES.value) < 1:
+    if not (PROBES.value.isascii() and PROBES.value.isdecimal()) or int(PROBES.value) < 1:
         raise InputError(f"--probes is {PROBES.value}, expected auto, none or a number from 1")
     return int(PROBES.value)
