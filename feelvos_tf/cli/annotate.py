@@ -22,7 +22,7 @@ from __future__ import annotations
 from absl import flags
 
 from feelvos_tf.annotate.serving import LOOPBACK, serve
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, probes_flag
+from feelvos_tf.cli import app, checkpoint_flag, max_side_flag, memory_flag, probes_flag
 from feelvos_tf.cli.method import Method
 
 _VIDEO = flags.DEFINE_string(
@@ -40,12 +40,6 @@ _HOST = flags.DEFINE_string(
 _NO_BROWSER = flags.DEFINE_bool(
     "no_browser", False, "Print the address of the page, and open no browser."
 )
-_MAX_SIDE = flags.DEFINE_integer(
-    "max_side",
-    None,
-    "Compute frames whose longer side is above this at reduced size.",
-    lower_bound=1,
-)
 _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
     "max_reference_pixels",
     None,
@@ -53,6 +47,7 @@ _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
+flags.declare_key_flag(max_side_flag.MAX_SIDE.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 flags.declare_key_flag(probes_flag.PROBES.name)
 
@@ -64,9 +59,9 @@ def main(argv: list[str]) -> None:
     method = Method(
         checkpoint,
         memory_flag.chosen(checkpoint),
-        max_side=_MAX_SIDE.value,
+        max_side=max_side_flag.chosen(),
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes_flag.PROBES.value,
+        probes=probes_flag.chosen(checkpoint),
     )
     serve(
         _VIDEO.value,

@@ -197,7 +197,7 @@ def _check_flags() -> None:
     options = (
         _MAX_SIDE.value,
         _MAX_REFERENCE_PIXELS.value,
-        probes_flag.PROBES.value,
+        probes_flag.PROBES.present,
         memory_flag.MEMORY.present,
     )
     if any(options) and (_RESULTS.value or _BASELINE.value or _ABLATION.value):
@@ -226,15 +226,15 @@ def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
     identity = checkpoint_file.identity(path)
     if _BASELINE.value == "nearest_neighbor":
         return {"baseline": "nearest_neighbor", **identity}, lambda: _nearest_neighbor(path)
+    memory = memory_flag.chosen(path)
     options = {
         "max_side": _MAX_SIDE.value,
         "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
-        "probes": probes_flag.PROBES.value,
+        "probes": probes_flag.chosen(path),
     }
     given = {name: value for name, value in options.items() if value is not None}
-    memory = memory_flag.chosen(path)
     method = {**identity, **given, "memory": memory_flag.described(memory)}
-    return method, lambda: _segmenter(path, {**given, "memory": memory})
+    return method, lambda: _segmenter(path, {**options, "memory": memory})
 
 
 def _nearest_neighbor(path: str) -> NearestNeighbor:

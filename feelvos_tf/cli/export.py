@@ -95,7 +95,8 @@ def main(argv: list[str]) -> None:
         max_side=_MAX_SIDE.value,
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes_flag.PROBES.value,
+        # Left to the export, which takes no recommended ones where it compiles by XLA.
+        probes="auto" if probes_flag.PROBES.value == "auto" else probes_flag.chosen(checkpoint),
         memory=memory_flag.chosen(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
         fixed=fixed,

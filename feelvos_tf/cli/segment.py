@@ -97,7 +97,15 @@ from typing import Any
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf.cli import app, checkpoint_flag, demo, input_flags, memory_flag, probes_flag
+from feelvos_tf.cli import (
+    app,
+    checkpoint_flag,
+    demo,
+    input_flags,
+    max_side_flag,
+    memory_flag,
+    probes_flag,
+)
 from feelvos_tf.cli.method import Method
 from feelvos_tf.video.live import is_live
 from feelvos_tf.video.many import SUMMARY, Outcome, segment_videos, table
@@ -141,12 +149,6 @@ _FPS = flags.DEFINE_float(
     None,
     "Frames per second of overlay.mp4 where VIDEO is a folder; 24 by default. The "
     "overlay of a video file keeps its times, the form of its pixels and its sound.",
-)
-_MAX_SIDE = flags.DEFINE_integer(
-    "max_side",
-    None,
-    "Compute frames whose longer side is above this at reduced size.",
-    lower_bound=1,
 )
 _IGNORE_LABEL = flags.DEFINE_integer(
     "ignore_label",
@@ -203,6 +205,7 @@ _MIXED_PRECISION = flags.DEFINE_enum(
 for _flag in input_flags.FLAGS:
     flags.declare_key_flag(_flag.name)
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
+flags.declare_key_flag(max_side_flag.MAX_SIDE.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 flags.declare_key_flag(probes_flag.PROBES.name)
 _DEMO = flags.DEFINE_bool(
@@ -225,10 +228,10 @@ def main(argv: list[str]) -> int | None:
     method = Method(
         checkpoint,
         memory,
-        max_side=_MAX_SIDE.value,
+        max_side=max_side_flag.chosen(),
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes_flag.PROBES.value,
+        probes=probes_flag.chosen(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
     )
     if _DEMO.value:
@@ -240,6 +243,7 @@ def main(argv: list[str]) -> int | None:
         app.let_finish(stop)
     options: dict[str, Any] = {
         "settings": method.settings(),
+        "computed_side": method.max_side,
         "overlay": _OVERLAY.value,
         "contact_sheet": _CONTACT_SHEET.value,
         "write": _WRITE.value,

@@ -8,10 +8,26 @@ import tensorflow as tf
 
 from feelvos_tf.config import Memory, ModelConfig
 from feelvos_tf.errors import InputError, whole_number
+from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import clusters, matching, probed_search, reference_search
 from feelvos_tf.ops.sorted_reference import Reference
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.memory import MemoryState
+
+
+def resolve_probes(probes: int | None | str, model: Feelvos) -> int | None:
+    """The probes that an argument stands for.
+
+    Args:
+      probes: a number, None for all columns, or "auto" for what the network's weights recommend.
+      model: the network.
+
+    Raises:
+      InputError: something else.
+    """
+    if probes == "auto":
+        return model.recommended_probes
+    return None if probes is None else whole_number("probes", probes, 1)
 
 
 class KnownPixels:

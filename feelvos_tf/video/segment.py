@@ -38,6 +38,7 @@ def segment_video(
     make_segmenter: Callable[[], Segmenter],
     *,
     settings: Mapping[str, Any] | None = None,
+    computed_side: int | None = None,
     overlay: bool = False,
     contact_sheet: bool = True,
     write: Iterable[str] = (),
@@ -73,6 +74,8 @@ def segment_video(
       make_segmenter: returns the method; called once the input has been checked.
       settings: plain values, as JSON has them, that tell this method from others: masks made with
         other ones are not resumed.
+      computed_side: the method computes frames whose longer side is above it at that size, which
+        a line says; None for one that computes at full size.
       overlay: also write overlay.mp4, the frames with their labels drawn in.
       contact_sheet: also write contact_sheet.jpg, frames from all over the video.
       write: what else to write, some of `outputs.KINDS`; "overlay" is as `overlay`.
@@ -125,6 +128,11 @@ def segment_video(
         names = all_names if source is whole else source.names or []
         count = "live" if whole.live else f"{len(names)}"
         say(f"video {source.path}: {count} frames of {describe_size(size)}")
+        if computed_side is not None and max(size) > computed_side:
+            say(
+                f"frames are computed with a longer side of {computed_side} pixels, and masks "
+                "enlarged; --max_side=none computes at full size, which is slower"
+            )
         marked = None
         if isinstance(mask, Marks):
             marked = MarkedFrame(mask, source, output)

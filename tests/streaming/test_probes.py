@@ -71,6 +71,17 @@ def test_its_state_goes_on(probing, clip):
     np.testing.assert_array_equal(rest, whole[3:])
 
 
+def test_auto_is_what_the_weights_recommend(clip):
+    model = build()
+    model.recommended_probes = 1
+    few, auto, exact = (
+        run(VideoSegmenter(model, memory=None, **options), clip.frames[:4], clip.masks[0])
+        for options in ({"probes": 1}, {}, {"probes": None})
+    )
+    np.testing.assert_array_equal(auto, few)
+    assert (np.array(auto) != np.array(exact)).any()
+
+
 @pytest.mark.parametrize(
     "changes,probes,message",
     [
