@@ -52,6 +52,7 @@ VIDEO = ["av>=14"]
 COCO = ["pycocotools>=2.0.6"]
 GRABCUT = ["opencv-python-headless>=4.5"]
 EVAL = ["matplotlib>=3.5"]
+ANNOTATE = ["starlette>=0.37", "uvicorn>=0.25"]
 TRAIN = [
     "tf-models-official>=2.15,<2.16" + CLASSIC,
     "tf-models-official>=2.16,<2.22" + MODERN,
@@ -67,6 +68,7 @@ TRAIN = [
     "setuptools<81",
 ]
 DEV = [
+    "httpx",  # Starlette's client for tests
     "hypothesis",
     "ipykernel",
     "mypy",
@@ -78,10 +80,12 @@ DEV = [
     "pytest-xdist",
     "ruff",
     "scipy>=1.9",
+    "selenium>=4.11",
     "types-pyyaml",
 ]
 COMMANDS = [
     "segment",
+    "annotate",
     "train",
     "evaluate",
     "export",
@@ -110,7 +114,7 @@ setup(
     ],
     python_requires=">=3.9,<3.14",
     packages=find_packages(include=["feelvos_tf", "feelvos_tf.*"]),
-    package_data={"feelvos_tf": ["py.typed", "weights/*"]},
+    package_data={"feelvos_tf": ["py.typed", "weights/*", "annotate/page/*"]},
     install_requires=BASE,
     extras_require={
         "train": TRAIN,
@@ -118,7 +122,8 @@ setup(
         "eval": EVAL,
         "coco": COCO,
         "grabcut": GRABCUT,
-        "dev": DEV + TRAIN + VIDEO + EVAL + COCO + GRABCUT,
+        "annotate": ANNOTATE + GRABCUT + VIDEO,
+        "dev": DEV + TRAIN + VIDEO + EVAL + COCO + GRABCUT + ANNOTATE,
     },
     entry_points={
         "console_scripts": [

@@ -1,4 +1,4 @@
-"""The flag --max_side of `feelvos-segment`: a word, or a number of pixels. Not a command."""
+"""The flag --max_side of several commands: a word, or a number of pixels. Not a command."""
 
 from __future__ import annotations
 

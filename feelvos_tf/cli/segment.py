@@ -87,17 +87,15 @@ line that says why.
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import checkpoint_file
 from feelvos_tf.cli import (
     app,
     checkpoint_flag,
@@ -107,15 +105,12 @@ from feelvos_tf.cli import (
     memory_flag,
     probes_flag,
 )
-from feelvos_tf.config import Memory
+from feelvos_tf.cli.method import Method
 from feelvos_tf.video.live import is_live
 from feelvos_tf.video.many import SUMMARY, Outcome, segment_videos, table
 from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.segment import segment_video
 from feelvos_tf.video.summary import Summary
-
-if TYPE_CHECKING:
-    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for masks and pictures.", required=True)
 _OVERLAY = flags.DEFINE_bool(
@@ -229,30 +224,25 @@ def main(argv: list[str]) -> int | None:
         video, mask = input_flags.video_and_mask()
     checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
-    probes = probes_flag.chosen(checkpoint)
-    make_segmenter = functools.partial(_segmenter, checkpoint, memory, probes)
+    method = Method(
+        checkpoint,
+        memory,
+        max_side=max_side_flag.chosen(),
+        ignore_label=_IGNORE_LABEL.value,
+        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        probes=probes_flag.chosen(checkpoint),
+        mixed_precision=_MIXED_PRECISION.value,
+    )
     if _DEMO.value:
-        _conclude(
-            demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
-        )
+        _conclude(demo.run_demo(_OUTPUT.value, method, progress=not app.QUIET.value, say=_say))
         return None
-    settings = {
-        **checkpoint_file.identity(checkpoint),
-        "max_side": max_side_flag.chosen(),
-        "ignore_label": _IGNORE_LABEL.value,
-        "mixed_precision": _MIXED_PRECISION.value,
-        "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
-        "probes": probes,
-        "memory": memory_flag.described(memory),
-    }
-    del settings["checkpoint"]  # a file that was moved is still the same
     stop = None
     if videos is None and is_live(video):
         stop = threading.Event()
         app.let_finish(stop)
     options: dict[str, Any] = {
-        "settings": settings,
-        "computed_side": max_side_flag.chosen(),
+        "settings": method.settings(),
+        "computed_side": method.max_side,
         "overlay": _OVERLAY.value,
         "contact_sheet": _CONTACT_SHEET.value,
         "write": _WRITE.value,
@@ -274,28 +264,10 @@ def main(argv: list[str]) -> int | None:
         "say": _say,
     }
     if videos is None:
-        _conclude(segment_video(video, mask, _OUTPUT.value, make_segmenter, **options))
+        _conclude(segment_video(video, mask, _OUTPUT.value, method, **options))
         return None
-    outcomes = segment_videos(videos, _OUTPUT.value, make_segmenter, **options)
+    outcomes = segment_videos(videos, _OUTPUT.value, method, **options)
     return _conclude_all(outcomes)
-
-
-def _segmenter(
-    checkpoint: str | os.PathLike[str], memory: Memory | None, probes: int | None
-) -> VideoSegmenter:
-    """Loads TensorFlow, which takes seconds, and the network."""
-    from feelvos_tf.checkpoints import load_model
-    from feelvos_tf.streaming.segmenter import VideoSegmenter
-
-    return VideoSegmenter(
-        load_model(checkpoint),
-        max_side=max_side_flag.chosen(),
-        ignore_label=_IGNORE_LABEL.value,
-        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes,
-        memory=memory,
-        mixed_precision=_MIXED_PRECISION.value,
-    )
 
 
 def _conclude(summary: Summary) -> None:

@@ -64,15 +64,10 @@ class EditSteps:
         num_channels = tf.size(ids)
         embedding = state.frame.embedding
         small = self._small(mask, ids, state.frame.labels)
-        memory: MemoryState | tuple[()] = ()
-        if self._steps.memory is not None:
-            memory = memories.empty(
-                self._steps.memory, size_of(small), num_channels, embedding.shape[-1]
-            )._replace(steps=memory_of(state).steps)
         return VideoState(
             self._joined(state, embedding, small, tf.ones_like(small, tf.bool), num_channels),
             FrameState(embedding, small, label_ops.one_hot_mask(small, num_channels)),
-            memory,
+            self._steps.empty_memory(state, num_channels),
         )
 
     def add_reference(

@@ -196,7 +196,7 @@ class VideoSegmenter(Editing):
         """Whether labels of a step hold all that the next one uses, so that `resume` will do."""
         return self._steps.memory is None and self.model.config.previous_mask != "probabilities"
 
-    def resume(self, frame: np.ndarray, labels: np.ndarray) -> None:
+    def resume(self, frame: np.ndarray, labels: np.ndarray, *, forget: bool = False) -> None:
         """Takes a frame and its known labels as the previous frame, the reference staying.
 
         An interrupted run without a memory goes on as if it had not stopped: `reset` with the
@@ -207,17 +207,19 @@ class VideoSegmenter(Editing):
         Args:
           frame: uint8 [H, W, 3], RGB.
           labels: integers [H, W]: ids; those not tracked belong to no object.
+          forget: go on without what labels do not hold, which a person who looks on may prefer to
+            all frames again: the memory is emptied, and labels stand for probabilities.
 
         Raises:
-          InputError: as `step`; or the network feeds probabilities back, or there is a memory,
-            which labels do not hold.
+          InputError: as `step`; or, unless `forget`, the network feeds probabilities back, or
+            there is a memory, which labels do not hold.
         """
-        if self._steps.memory is not None:
+        if self._steps.memory is not None and not forget:
             raise InputError(
                 "a segmenter with a memory cannot resume from labels, which do not "
                 "hold it; restore(state) can"
             )
-        if self.model.config.previous_mask == "probabilities":
+        if self.model.config.previous_mask == "probabilities" and not forget:
             raise InputError(
                 "a network with previous_mask='probabilities' cannot resume from labels"
             )
@@ -225,6 +227,8 @@ class VideoSegmenter(Editing):
         frame = self._next_frame(frame, video)
         labels = checked_mask(labels, video.labels.shape)
         state = self._look(frame, labels, video.state, video.ids)
+        if self._steps.memory is not None:
+            state = state._replace(memory=self._steps.empty_memory(state, len(video.ids)))
         self._video = dataclasses.replace(video, labels=labels, state=state)
 
     def _compile(self) -> None:

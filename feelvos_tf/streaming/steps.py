@@ -241,6 +241,18 @@ class StreamingSteps:
             frame=FrameState(embedding, small, label_ops.one_hot_mask(small, tf.size(ids)))
         )
 
+    def empty_memory(
+        self, state: VideoState, num_channels: int | tf.Tensor
+    ) -> MemoryState | tuple[()]:
+        """The memory of a video that holds nothing any more, steps counted on; () without one."""
+        if self.memory is None:
+            return ()
+        embedding = state.frame.embedding
+        emptied = memories.empty(
+            self.memory, size_of(state.frame.labels), num_channels, embedding.shape[-1]
+        )
+        return emptied._replace(steps=memory_of(state).steps)
+
     def thinned(self, labels: tf.Tensor, num_channels: int | tf.Tensor) -> tf.Tensor:
         """Channels int32 [R] of a given frame, -1 for pixels beyond max_reference_pixels."""
         if self._max_reference_pixels is None:

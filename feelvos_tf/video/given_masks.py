@@ -96,8 +96,8 @@ class GivenMasks:
         for index, file in self._files(names):
             mask = self._read(file)
             ids = set(np.unique(mask).tolist()) - {0}
-            new, known = sorted(ids - seen), sorted(ids & seen)
-            whole = not seen or not first_only and (bool(known) or not new)
+            new = sorted(ids - seen)
+            whole = tells_all(ids, seen) and not (seen and first_only)
             if new or seen and whole:
                 counting = sorted(ids) if whole else new
                 seen.update(new)
@@ -173,6 +173,16 @@ class GivenMasks:
             ((indices[file.stem], file) for file in files),
             key=lambda entry: (entry[0], natural_key(entry[1].name)),
         )
+
+
+def tells_all(ids: Collection[int], seen: Collection[int]) -> bool:
+    """Whether a mask is the whole truth about its frame, or adds objects to those there are.
+
+    Args:
+      ids: in the mask.
+      seen: in the masks of earlier frames.
+    """
+    return not seen or not ids or any(one in seen for one in ids)
 
 
 def _describe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 
@@ -153,14 +154,25 @@ def write_mask(path: str | os.PathLike[str], labels: np.ndarray) -> None:
                 f"{path}: ids from {labels.min()} to {labels.max()}, expected 0..{MAX_ID}"
             )
         labels = labels.astype(np.uint8)
+    try:
+        with replaced_when_done(pathlib.Path(path)) as temporary:
+            temporary.write_bytes(encode_mask(labels))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def encode_mask(labels: np.ndarray) -> bytes:
+    """The bytes of a palette PNG in the colors of DAVIS.
+
+    Args:
+      labels: uint8 [H, W], ids.
+    """
     height, width = labels.shape
     image = Image.frombytes("P", (width, height), np.ascontiguousarray(labels).tobytes())
     image.putpalette(DAVIS_PALETTE.tobytes())
-    try:
-        with replaced_when_done(pathlib.Path(path)) as temporary:
-            image.save(temporary, format="PNG")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    data = io.BytesIO()
+    image.save(data, format="PNG")
+    return data.getvalue()
 
 
 def describe_ids(labels: np.ndarray) -> str:

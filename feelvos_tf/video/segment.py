@@ -167,7 +167,7 @@ def segment_video(
                 output,
                 names,
                 size,
-                _identity(size, given, settings, direction, source is not whole and names),
+                made_from(size, given, settings, direction, source is not whole and names),
                 resume=resume,
                 overwrite=overwrite,
                 pictures=[
@@ -254,7 +254,7 @@ def segment_video(
     return run.summary(len(source))
 
 
-def _identity(
+def made_from(
     size: tuple[int, int],
     given: GivenMasks,
     settings: Mapping[str, Any] | None,

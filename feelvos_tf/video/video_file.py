@@ -27,6 +27,8 @@ _logger = logging.getLogger(__name__)
 
 # Demuxers that would take a text file or a single image for a video.
 _NOT_VIDEOS = ("image2", "tty")
+# Frames up to here are decoded from the beginning rather than have the whole file listed.
+_NEAR = 64
 
 
 def import_av() -> ModuleType:
@@ -57,6 +59,7 @@ class VideoFileFrames(FrameSource):
         self._length: int | None = None
         self._size: tuple[int, int] | None = None
         self._stamps: list[int | None] | None = None
+        self._listed: list[int] | None = None
         self._probe()
 
     @property
@@ -93,9 +96,12 @@ class VideoFileFrames(FrameSource):
         Where time stamps do not tell the frames apart, or what comes is not what was asked for,
         the file is decoded from its beginning.
         """
-        count = len(self._all_stamps()[first : last + 1])
+        if self._stamps is None and last < _NEAR:
+            return super().chunk(first, last)
+        listed = self._listed_stamps() if self._stamps is None else []
+        stamps = (listed or self._ascending_stamps())[first : last + 1]
+        count = len((listed or self._all_stamps())[first : last + 1])
         found: dict[int, Frame] = {}
-        stamps = self._ascending_stamps()[first : last + 1]
         if stamps:
             with contextlib.suppress(InputError, self._av.FFmpegError), self._open() as opened:
                 container, stream = opened
@@ -111,7 +117,41 @@ class VideoFileFrames(FrameSource):
                         break
         if len(found) == count:
             return [found[index] for index in sorted(found)]
+        if listed:
+            self._listed = []  # what it says does not hold
+            return self.chunk(first, last)
         return super().chunk(first, last)
+
+    def glimpse(self, index: int) -> np.ndarray:
+        """The keyframe before a frame, which needs no other to be decoded; see FrameSource."""
+        with contextlib.suppress(InputError, self._av.FFmpegError), self._open() as opened:
+            container, stream = opened
+            seconds = fractions.Fraction(index) / fractions.Fraction(self.frame_rate)
+            begin = stream.start_time or 0
+            container.seek(begin + int(seconds / self.time_base), stream=stream)
+            for decoded in self._decode(container, stream, whole=False):
+                return self._to_rgb(decoded, f"{index:05d}")
+        return super().glimpse(index)
+
+    def _listed_stamps(self) -> list[int]:
+        """As `_ascending_stamps`, from packets alone, which are not decoded; nothing if in doubt.
+
+        A packet for each frame, all with times: so it is in nearly every file. Where it is not,
+        frames that are asked for do not come, and `chunk` notices.
+        """
+        if self._listed is None:
+            with self._open() as (container, stream):
+                try:
+                    packets = [packet for packet in container.demux(stream) if packet.size]
+                except self._av.FFmpegError:
+                    packets = []
+                stamps = [packet.pts for packet in packets if packet.pts is not None]
+                doubtful = len(stamps) != len(packets) or len(set(stamps)) != len(stamps)
+                doubtful |= any(packet.is_corrupt or packet.is_discard for packet in packets)
+                self._listed = [] if doubtful else sorted(stamps)
+            if self._listed and self._first_stamp != self._listed[0]:
+                self._listed = []
+        return self._listed
 
     def _all_stamps(self) -> list[int | None]:
         """The presentation time of every frame, in the stream's time base."""
@@ -134,6 +174,7 @@ class VideoFileFrames(FrameSource):
                 self.sound = self.path
             for decoded in self._decode(container, stream):
                 self._size = size_of(self._to_rgb(decoded, "00000"))
+                self._first_stamp = decoded.pts
                 rate = stream.average_rate or stream.guessed_rate or 25
                 self.frame_rate = float(rate)
                 self.time_base = stream.time_base or 1 / fractions.Fraction(rate)

@@ -126,3 +126,25 @@ def test_labels_cannot_stand_for_a_memory(segmenter, state, clip):
     memory.reset(clip.frames[0], clip.masks[0])
     with pytest.raises(InputError, match="cannot resume from labels, which do not hold it"):
         memory.resume(clip.frames[1], clip.masks[1])
+
+
+def test_what_labels_do_not_hold_can_be_forgotten(clip):
+    """From any frame on as from the given frame with an empty memory, steps counted on."""
+    memory = VideoSegmenter(build(), memory=MEMORY)
+    memory.reset(clip.frames[0], clip.masks[0])
+    for frame in clip.frames[1:5]:
+        labels = memory.step(frame)
+    assert (memory.state()["memory_frames"] > 0).any()
+    memory.resume(clip.frames[4], labels, forget=True)
+    assert not (memory.state()["memory_frames"] > 0).any()
+    assert memory.state()["memory_steps"] == 4
+    expected = memory.step(clip.frames[5])
+
+    plain = VideoSegmenter(build(), memory=None)
+    plain.reset(clip.frames[0], clip.masks[0])
+    plain.resume(clip.frames[4], labels)
+    np.testing.assert_array_equal(plain.step(clip.frames[5]), expected)
+    soft = VideoSegmenter(build(previous_mask="probabilities"), memory=None)
+    soft.reset(clip.frames[0], clip.masks[0])
+    soft.resume(clip.frames[4], labels, forget=True)
+    assert soft.step(clip.frames[5]).shape == labels.shape

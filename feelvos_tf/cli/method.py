@@ -1,0 +1,56 @@
+"""The method that several commands run: a network with what is set beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
+
+from feelvos_tf import checkpoint_file
+from feelvos_tf.cli import memory_flag
+from feelvos_tf.config import Memory
+
+if TYPE_CHECKING:
+    from feelvos_tf.streaming.segmenter import VideoSegmenter
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A network and its settings; see VideoSegmenter for what they mean. It pickles."""
+
+    checkpoint: str | os.PathLike[str]
+    memory: Memory | None
+    max_side: int | None = None
+    ignore_label: int | None = None
+    max_reference_pixels: int | None = None
+    probes: int | None = None
+    mixed_precision: str | None = None
+
+    def __call__(self) -> VideoSegmenter:
+        """Loads TensorFlow, which takes seconds, and the network."""
+        from feelvos_tf.checkpoints import load_model
+        from feelvos_tf.streaming.segmenter import VideoSegmenter
+
+        return VideoSegmenter(
+            load_model(self.checkpoint),
+            max_side=self.max_side,
+            ignore_label=self.ignore_label,
+            max_reference_pixels=self.max_reference_pixels,
+            probes=self.probes,
+            memory=self.memory,
+            mixed_precision=self.mixed_precision,
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What tells its masks from others', plain values as JSON has them."""
+        settings = {
+            **checkpoint_file.identity(self.checkpoint),
+            "max_side": self.max_side,
+            "ignore_label": self.ignore_label,
+            "mixed_precision": self.mixed_precision,
+            "max_reference_pixels": self.max_reference_pixels,
+            "probes": self.probes,
+            "memory": memory_flag.described(self.memory),
+        }
+        del settings["checkpoint"]  # a file that was moved is still the same
+        return settings
