@@ -60,6 +60,8 @@ Too slow or too little memory: --max_reference_pixels=1024 compares with that ma
 object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
 the frames' size). Both cost quality. Of J&F 79.3 on five sequences at 854x480, the first of them
 left 71.7, and --max_side=428 took twelve points (feelvos_tf/weights/MODEL_CARD.md).
+Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
+6,12,18 as the paper tests it.
 
 The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
 line that says why.
@@ -69,13 +71,14 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag
+from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag, network_flags
 from feelvos_tf.config import Memory
 from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.segment import segment_video
@@ -185,6 +188,7 @@ _MIXED_PRECISION = flags.DEFINE_enum(
 )
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
+network_flags.declare()
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
 )
@@ -201,9 +205,10 @@ def main(argv: list[str]) -> None:
     if not _DEMO.value and not (video and mask):
         lacking = _MASK if video else _VIDEO
         raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
+    network = network_flags.chosen()
     checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
-    make_segmenter = functools.partial(_segmenter, checkpoint, memory)
+    make_segmenter = functools.partial(_segmenter, checkpoint, memory, network)
     if _DEMO.value:
         _conclude(
             demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
@@ -212,6 +217,7 @@ def main(argv: list[str]) -> None:
     assert video and mask  # else it is the demonstration
     settings = {
         **checkpoint_file.identity(checkpoint),
+        **network,
         "max_side": _MAX_SIDE.value,
         "ignore_label": _IGNORE_LABEL.value,
         "mixed_precision": _MIXED_PRECISION.value,
@@ -248,13 +254,15 @@ def main(argv: list[str]) -> None:
     )
 
 
-def _segmenter(checkpoint: str | os.PathLike[str], memory: Memory | None) -> VideoSegmenter:
+def _segmenter(
+    checkpoint: str | os.PathLike[str], memory: Memory | None, network: Mapping[str, Any]
+) -> VideoSegmenter:
     """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 
     return VideoSegmenter(
-        load_model(checkpoint),
+        load_model(checkpoint, **network),
         max_side=_MAX_SIDE.value,
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
