@@ -211,6 +211,8 @@ def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float
 def load_model(
     path: str | os.PathLike[str] | None = None,
     *,
+    output_stride: int | None = None,
+    atrous_rates: Sequence[int] | None = None,
     offline: bool | None = None,
     say: Say | None = named_weights.tell,
 ) -> Feelvos:
@@ -222,6 +224,10 @@ def load_model(
       path: the file; or the name of weights (`feelvos-models` lists them) or an archive of the
         release, which are imported once into the user's cache, with the settings that the release
         tests with. By default the weights that come with the package.
+      output_stride: run the network at this stride; by default at that of the file. Weights do not
+        depend on it.
+      atrous_rates: the same for the rates, as many as the network has; 12, 24, 36 go with stride 8
+        where 6, 12, 18 went with stride 16.
       offline: fetch nothing from the network; by default as FEELVOS_OFFLINE in the environment
         says.
       say: takes lines about what is fetched and imported, by default to stderr; None for silence.
@@ -238,7 +244,7 @@ def load_model(
     config = checkpoint_file.read_json(path, headers, CONFIG_KEY)
     memory, probes = checkpoint_file.take_streaming(path, headers)
     try:
-        model = build_model(ModelConfig.from_dict(config))
+        model = build_model(ModelConfig.from_dict(config).at(output_stride, atrous_rates))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     # Before anything is read: a file may declare arrays of any size.

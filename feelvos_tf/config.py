@@ -47,6 +47,8 @@ class ModelConfig:
       head_filters: channels of the segmentation head's layers.
       head_layers: number of the head's separable convolutions.
       head_kernel_size: odd size of the head's depthwise kernels.
+      head_atrous_rates: dilation of the head's kernels, one for each layer; empty for none, as
+        published.
       window: local matching looks at the (2 * window + 1)^2 neighborhood in the previous frame.
       k_nearest_neighbors: global matching averages the distances to that many reference pixels.
       first_frame_matching: whether the head sees the global distance to the first frame.
@@ -68,6 +70,7 @@ class ModelConfig:
     head_filters: int = 256
     head_layers: int = 4
     head_kernel_size: int = 7
+    head_atrous_rates: tuple[int, ...] = ()
     window: int = 15
     k_nearest_neighbors: int = 1
     first_frame_matching: bool = True
@@ -90,16 +93,13 @@ class ModelConfig:
             ("k_nearest_neighbors", _MOST_NEIGHBORS),
         ):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 1, most))
-        if not isinstance(self.atrous_rates, (list, tuple)) or len(self.atrous_rates) > _MOST_RATES:
+        self._check_rates("atrous_rates", _MOST_RATES)
+        self._check_rates("head_atrous_rates", _MOST_LAYERS)
+        if len(self.head_atrous_rates) not in (0, self.head_layers):
             raise InputError(
-                f"atrous_rates is {shown(self.atrous_rates)}, expected a list of at "
-                f"most {_MOST_RATES} whole numbers"
+                f"head_atrous_rates has {len(self.head_atrous_rates)} rates, expected none or one "
+                f"for each of the {self.head_layers} layers of the head"
             )
-        object.__setattr__(
-            self,
-            "atrous_rates",
-            tuple(whole_number("atrous_rates", rate, 1, _MOST_RATE) for rate in self.atrous_rates),
-        )
         if not isinstance(self.first_frame_matching, bool):
             raise InputError(
                 f"first_frame_matching is {shown(self.first_frame_matching)}, "
@@ -126,6 +126,43 @@ class ModelConfig:
             expected = ", ".join(repr(c) for c in choices)
             raise InputError(f"{name} is {shown(value)}, expected one of {expected}")
 
+    def _check_rates(self, name: str, most: int) -> None:
+        rates = getattr(self, name)
+        if not isinstance(rates, (list, tuple)) or len(rates) > most:
+            raise InputError(
+                f"{name} is {shown(rates)}, expected a list of at most {most} whole numbers"
+            )
+        checked = tuple(whole_number(name, rate, 1, _MOST_RATE) for rate in rates)
+        object.__setattr__(self, name, checked)
+
+    def at(
+        self, output_stride: int | None = None, atrous_rates: Collection[int] | None = None
+    ) -> ModelConfig:
+        """The same network to be run at another stride or other rates; its weights fit it too.
+
+            config.at(8, (12, 24, 36))  # as the paper tests what it trained at 16 with 6, 12, 18
+
+        Args:
+          output_stride: None for what it is.
+          atrous_rates: as many as there are, as each has its weights; None for what they are.
+
+        Raises:
+          InputError: a value is out of range, or there are more rates or fewer.
+        """
+        changes: dict[str, Any] = {}
+        if output_stride is not None:
+            changes["output_stride"] = output_stride
+        if atrous_rates is not None:
+            changes["atrous_rates"] = atrous_rates
+        changed = dataclasses.replace(self, **changes)
+        found, count = len(changed.atrous_rates), len(self.atrous_rates)
+        if found != count:
+            raise InputError(
+                f"atrous_rates has {found} rates, expected {count}: the network has weights for "
+                "so many"
+            )
+        return changed
+
     @property
     def num_object_channels(self) -> int:
         """Channels that the head sees for one object beside the features it shares."""
@@ -138,7 +175,8 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values that JSON and YAML can hold."""
         values = dataclasses.asdict(self)
-        values["atrous_rates"] = list(self.atrous_rates)
+        for name in ("atrous_rates", "head_atrous_rates"):
+            values[name] = list(values[name])
         return values
 
     @classmethod

@@ -152,6 +152,19 @@ def test_own_format_round_trip(model, tmp_path):
     )
 
 
+def test_a_file_runs_at_another_stride(model, tmp_path):
+    path = tmp_path / "weights.npz"
+    save_model(model, path)
+    loaded = load_model(path, output_stride=8, atrous_rates=[4])
+    assert loaded.config == TINY.at(8, [4])
+    assert_holds(loaded, {name: v.numpy() for name, v in named_variables(model).items()})
+    images = np.random.RandomState(0).randint(0, 256, [1, 49, 65, 3])
+    fine, coarse = loaded.embed(images)[0], model.embed(images)[0]
+    assert fine.shape == coarse.shape and not np.allclose(fine, coarse)
+    with pytest.raises(InputError, match=r"weights.npz: atrous_rates has 3 rates, expected 1"):
+        load_model(path, atrous_rates=[12, 24, 36])
+
+
 def test_damaged_or_foreign_files(model, tmp_path):
     path = tmp_path / "weights.npz"
     with pytest.raises(InputError, match="weights.npz: no such checkpoint file"):

@@ -11,6 +11,7 @@ def test_round_trips():
         atrous_rates=[12, 24, 36],
         previous_mask="none",
         first_frame_matching=False,
+        head_atrous_rates=[1, 2, 4, 1],
     )
     assert ModelConfig.from_dict(config.to_dict()) == config
     assert ModelConfig.from_yaml(config.to_yaml()) == config
@@ -37,6 +38,9 @@ def test_round_trips():
         ({"backbone": ["x"] * 999}, "backbone is .{1,80}, expected one of"),
         ({"atrous_rates": [6, 0]}, "atrous_rates is 0"),
         ({"head_kernel_size": 4}, "expected an odd number"),
+        ({"head_atrous_rates": [1, 2]}, "head_atrous_rates has 2 rates, expected none or one .* 4"),
+        ({"head_atrous_rates": [1, 2, 0, 1]}, "head_atrous_rates is 0"),
+        ({"head_atrous_rates": 3}, "head_atrous_rates is 3, expected a list"),
         ({"depth_multiplier": 0}, "depth_multiplier is 0"),
         ({"backbone": "xception_65", "depth_multiplier": 0.5}, "xception_65 has none"),
         ({"previous_mask": "soft"}, "previous_mask is 'soft'"),
@@ -54,6 +58,23 @@ def test_refuses_what_is_no_mapping():
         ModelConfig.from_yaml("[1, 2]")
     with pytest.raises(InputError, match="not valid YAML"):
         ModelConfig.from_yaml("a: [")
+
+
+def test_the_same_network_at_another_stride():
+    config = ModelConfig(embedding_dim=9)
+    assert config.at() == config
+    assert config.at(8, [12, 24, 36]) == ModelConfig(
+        embedding_dim=9, output_stride=8, atrous_rates=(12, 24, 36)
+    )
+    assert ModelConfig(atrous_rates=()).at(8, []).output_stride == 8
+    for stride, rates, message in (
+        (4, None, "output_stride is 4"),
+        (8, [12, 24], "atrous_rates has 2 rates, expected 3"),
+        (8, [], "atrous_rates has 0 rates, expected 3"),
+        (8, [12, 24, -1], "atrous_rates is -1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            config.at(stride, rates)
 
 
 @pytest.mark.parametrize(

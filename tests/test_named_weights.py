@@ -63,6 +63,7 @@ def test_a_name_is_the_releases_network_at_its_settings(cache, server, tmp_path)
     assert load_model(NAME, offline=True, say=None).config == TINY
 
 
+@pytest.mark.compat
 def test_a_checkpoint_of_another_network(cache, server, tmp_path):
     files = files_of({"aspp0/weights": np.zeros(3, np.float32)}, tmp_path)
     server.files = {presets.get(NAME).archive: archive(files)}
@@ -71,6 +72,7 @@ def test_a_checkpoint_of_another_network(cache, server, tmp_path):
     assert not (cache / f"{NAME}.npz").exists()
 
 
+@pytest.mark.compat
 def test_a_starting_point_that_tensorflow_cannot_read(cache, server, tmp_path):
     files = files_of({"aspp0/weights": np.zeros(3000, np.float32)}, tmp_path)
     whole = dict(files)

@@ -6,6 +6,11 @@ Run a checkpoint over a split and score it while frames stream by:
 (without --checkpoint: the weights that come with the package; --checkpoint=feelvos_davis17: the
 paper's own network at the settings that the release tests with, see feelvos-models)
 
+As the paper tests, a network that was trained at stride 16 with rates 6,12,18:
+  feelvos-evaluate --dataset=davis2017 --dataset_dir=DAVIS --split=val --output=OUT \\
+      --checkpoint=runs/paper/last_model.npz --output_stride=8 --atrous_rates=12,24,36 --memory=none
+and with several sizes of every frame, also mirrored: --scales=0.75,1,1.25 --flip
+
 Score results that exist, ours or anybody's, laid out as FOLDER/VIDEO/FRAME.png:
   feelvos-evaluate --dataset=davis2016 --dataset_dir=DAVIS --split=val --results=FOLDER --output=OUT
 
@@ -37,14 +42,13 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, probes_flag
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, probes_flag
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import datasets, protocols
 
 if TYPE_CHECKING:
     from feelvos_tf.evaluation.baselines import NearestNeighbor
     from feelvos_tf.evaluation.video_runs import Method
-    from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 MAX_WORKERS = 6
 
@@ -70,6 +74,7 @@ _CHECKPOINT = checkpoint_flag.CHECKPOINT
 flags.declare_key_flag(_CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 flags.declare_key_flag(probes_flag.PROBES.name)
+network_flags.declare()
 _RESULTS = flags.DEFINE_string(
     "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything."
 )
@@ -107,6 +112,19 @@ _MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
     "Compare with at most so many pixels of each object (and of "
     "background) in the first frame, which is faster; the draw is the same every time.",
     lower_bound=1,
+)
+_SCALES = flags.DEFINE_list(
+    "scales",
+    None,
+    "Look at every frame in these sizes, such as 0.75,1,1.25 (factors), and average the "
+    "probabilities; takes the time of all of them.",
+)
+_FLIP = flags.DEFINE_bool("flip", False, "Look at every frame mirrored as well, see --scales.")
+_SAVE_EMBEDDINGS = flags.DEFINE_bool(
+    "save_embeddings",
+    False,
+    "Keep OUTPUT/embeddings/VIDEO/FRAME.npy, float32 [height, width, channels] at stride 4: 10 MB "
+    "a frame of 854x480 for 100 channels.",
 )
 _RERUN = flags.DEFINE_bool("rerun", False, "Run finished sequences again.")
 _ZIP = flags.DEFINE_bool(
@@ -155,6 +173,7 @@ def main(argv: list[str]) -> int:
             _checkpoint(),
             _trained_rows(),
             _OUTPUT.value,
+            network=network_flags.chosen(),
             rerun=_RERUN.value,
             pictures=_PICTURES.value,
             say=_say,
@@ -180,6 +199,7 @@ def main(argv: list[str]) -> int:
             method,
             _OUTPUT.value,
             rerun=_RERUN.value,
+            save_embeddings=_SAVE_EMBEDDINGS.value,
             pictures=_PICTURES.value,
             pack=_ZIP.value,
             say=_say,
@@ -199,13 +219,22 @@ def _check_flags() -> None:
         _MAX_REFERENCE_PIXELS.value,
         probes_flag.PROBES.present,
         memory_flag.MEMORY.present,
+        _SCALES.present,
+        _FLIP.value,
+        _SAVE_EMBEDDINGS.value,
     )
     if any(options) and (_RESULTS.value or _BASELINE.value or _ABLATION.value):
         raise absl_app.UsageError(
-            "--max_side, --max_reference_pixels, --probes and --memory go with the "
-            "whole network only: with none of --results, --baseline, "
+            "--max_side, --max_reference_pixels, --probes, --memory, --scales, --flip and "
+            "--save_embeddings go with the whole network only: with none of --results, --baseline, "
             "--ablation"
         )
+    if (_MAX_SIDE.value or _SAVE_EMBEDDINGS.value) and (_SCALES.present or _FLIP.value):
+        raise absl_app.UsageError(
+            "--max_side and --save_embeddings go with neither --scales nor --flip"
+        )
+    if network_flags.chosen() and (_RESULTS.value or _BASELINE.value == "first_mask"):
+        raise absl_app.UsageError("--output_stride and --atrous_rates need a network to run")
     if _ABLATION_CHECKPOINTS.value and not _ABLATION.value:
         raise absl_app.UsageError("--ablation_checkpoints needs --ablation")
     if _BASELINE.value == "first_mask" and _CHECKPOINT.value:
@@ -222,10 +251,13 @@ def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
         from feelvos_tf.evaluation.baselines import FirstMask
 
         return {"baseline": "first_mask"}, FirstMask
+    views = _views()
+    network = network_flags.chosen()
     path = _checkpoint()
-    identity = checkpoint_file.identity(path)
+    identity = {**checkpoint_file.identity(path), **network}
     if _BASELINE.value == "nearest_neighbor":
-        return {"baseline": "nearest_neighbor", **identity}, lambda: _nearest_neighbor(path)
+        method = {"baseline": "nearest_neighbor", **identity}
+        return method, lambda: _nearest_neighbor(path, network)
     memory = memory_flag.chosen(path)
     options = {
         "max_side": _MAX_SIDE.value,
@@ -233,22 +265,40 @@ def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
         "probes": probes_flag.chosen(path),
     }
     given = {name: value for name, value in options.items() if value is not None}
-    method = {**identity, **given, "memory": memory_flag.described(memory)}
-    return method, lambda: _segmenter(path, {**options, "memory": memory})
+    method = {**identity, **given, **views, "memory": memory_flag.described(memory)}
+    if views:
+        del options["max_side"]  # not given, see _check_flags
+    return method, lambda: _segmenter(path, network, {**options, **views, "memory": memory})
 
 
-def _nearest_neighbor(path: str) -> NearestNeighbor:
+def _views() -> dict[str, Any]:
+    """What --scales and --flip say, where they say something."""
+    if not _SCALES.present and not _FLIP.value:
+        return {}
+    given = _SCALES.value or ["1"]
+    try:
+        scales = [float(scale) for scale in given]
+    except ValueError as error:
+        raise InputError(
+            f"--scales has {','.join(given)!r}, expected numbers with commas between them"
+        ) from error
+    return {"scales": scales, "flip": _FLIP.value}
+
+
+def _nearest_neighbor(path: str, network: Mapping[str, Any]) -> NearestNeighbor:
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.evaluation.baselines import NearestNeighbor
 
-    return NearestNeighbor(load_model(path))
+    return NearestNeighbor(load_model(path, **network))
 
 
-def _segmenter(path: str, options: Mapping[str, Any]) -> VideoSegmenter:
+def _segmenter(path: str, network: Mapping[str, Any], options: Mapping[str, Any]) -> Method:
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
+    from feelvos_tf.streaming.views import AveragedSegmenter
 
-    return VideoSegmenter(load_model(path), **options)
+    kind = AveragedSegmenter if "scales" in options else VideoSegmenter
+    return kind(load_model(path, **network), **options)
 
 
 def _trained_rows() -> dict[str, str]:

@@ -17,12 +17,13 @@ from __future__ import annotations
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, probes_flag
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, probes_flag
 from feelvos_tf.files import check_new_folder
 
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 flags.declare_key_flag(probes_flag.PROBES.name)
+network_flags.declare()
 _OUTPUT = flags.DEFINE_string(
     "output", None, "New folder for the SavedModel; its parents are made.", required=True
 )
@@ -81,6 +82,7 @@ def main(argv: list[str]) -> None:
         raise absl_app.UsageError("--height, --width and --num_objects go together")
     # TensorFlow takes seconds to load, and an export more.
     check_new_folder(_OUTPUT.value)
+    network = network_flags.chosen()
     checkpoint = checkpoint_flag.chosen()
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.export import FixedShape, export_model
@@ -89,7 +91,7 @@ def main(argv: list[str]) -> None:
     if height is not None and width is not None and num_objects is not None:
         fixed = FixedShape(height, width, num_objects)
     export_model(
-        load_model(checkpoint),
+        load_model(checkpoint, **network),
         _OUTPUT.value,
         weights=_WEIGHTS_NAME.value or checkpoint.name,
         max_side=_MAX_SIDE.value,

@@ -30,8 +30,8 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import settings
-from feelvos_tf.cli import app
-from feelvos_tf.config import BACKBONES, OUTPUT_STRIDES, ModelConfig
+from feelvos_tf.cli import app, network_flags
+from feelvos_tf.config import BACKBONES, ModelConfig
 from feelvos_tf.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,15 +58,7 @@ _BACKBONE = flags.DEFINE_enum("backbone", None, BACKBONES, "Default: mobilenet_v
 _DEPTH_MULTIPLIER = flags.DEFINE_float(
     "depth_multiplier", None, "Of MobileNetV2. Default: 1.", lower_bound=0
 )
-_OUTPUT_STRIDE = flags.DEFINE_enum(
-    "output_stride", None, [str(stride) for stride in OUTPUT_STRIDES], "Default: 16."
-)
-_ATROUS_RATES = flags.DEFINE_list(
-    "atrous_rates",
-    None,
-    "Dilations of the ASPP branches: 6,12,18 at stride 16 (default), "
-    "12,24,36 at stride 8; --atrous_rates= for none.",
-)
+network_flags.declare()
 _EMBEDDING_DIM = flags.DEFINE_integer("embedding_dim", None, "Default: 100.", lower_bound=1)
 _WINDOW = flags.DEFINE_integer("window", None, "Of local matching. Default: 15.", lower_bound=1)
 _DTYPE = flags.DEFINE_enum(
@@ -105,43 +97,23 @@ def _count(variables: Mapping[str, tf.Variable], names: Collection[str]) -> str:
 
 def _config() -> ModelConfig:
     """The config that --config or the other flags describe."""
-    flagged = [
-        flag
-        for flag in (
-            _BACKBONE,
-            _DEPTH_MULTIPLIER,
-            _OUTPUT_STRIDE,
-            _ATROUS_RATES,
-            _EMBEDDING_DIM,
-            _WINDOW,
-        )
+    flagged: dict[str, Any] = {
+        flag.name: flag.value
+        for flag in (_BACKBONE, _DEPTH_MULTIPLIER, _EMBEDDING_DIM, _WINDOW)
         if flag.value is not None
-    ]
+    }
+    flagged.update(network_flags.chosen())
     if _CONFIG.value is None:
-        return ModelConfig.from_dict({flag.name: _value(flag) for flag in flagged})
+        return ModelConfig.from_dict(flagged)
     if flagged:
         raise absl_app.UsageError(
-            f"--config describes the network already; it does not go with --{flagged[0].name}"
+            f"--config describes the network already; it does not go with --{next(iter(flagged))}"
         )
     values = settings.read(_CONFIG.value)
     try:
         return ModelConfig.from_dict({} if values is None else values)
     except InputError as error:
         raise InputError(f"{_CONFIG.value}: {error}") from error
-
-
-def _value(flag: flags.FlagHolder[Any]) -> Any:
-    if flag is _OUTPUT_STRIDE:
-        return int(flag.value)
-    if flag is _ATROUS_RATES:
-        try:
-            return [int(rate) for rate in flag.value if rate]
-        except ValueError as error:
-            raise InputError(
-                f"--atrous_rates has {','.join(flag.value)!r}, expected whole numbers "
-                "with commas between them"
-            ) from error
-    return flag.value
 
 
 def main_cli() -> None:

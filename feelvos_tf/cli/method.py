@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from feelvos_tf import checkpoint_file
@@ -20,6 +21,7 @@ class Method:
 
     checkpoint: str | os.PathLike[str]
     memory: Memory | None
+    network: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # other than its own
     max_side: int | None = None
     ignore_label: int | None = None
     max_reference_pixels: int | None = None
@@ -32,7 +34,7 @@ class Method:
         from feelvos_tf.streaming.segmenter import VideoSegmenter
 
         return VideoSegmenter(
-            load_model(self.checkpoint),
+            load_model(self.checkpoint, **self.network),
             max_side=self.max_side,
             ignore_label=self.ignore_label,
             max_reference_pixels=self.max_reference_pixels,
@@ -45,6 +47,7 @@ class Method:
         """What tells its masks from others', plain values as JSON has them."""
         settings = {
             **checkpoint_file.identity(self.checkpoint),
+            **self.network,
             "max_side": self.max_side,
             "ignore_label": self.ignore_label,
             "mixed_precision": self.mixed_precision,

@@ -66,6 +66,8 @@ object is seen.
 Too slow or too little memory: --max_side=640 computes at reduced size (the masks keep the frames'
 size), which costs quality: of J&F 79.5 on five sequences at 854x480, --max_side=428 took twelve
 points. --probes=2 left 79.2, --probes=none 79.3 (feelvos_tf/weights/MODEL_CARD.md).
+Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
+6,12,18 as the paper tests it.
 
 Many videos: repeat --video, or name a folder of videos, or a text file with lines VIDEO,MASK; each
 video's results lie in OUT/NAME, and the weights are read once. --mask is then a folder with
@@ -103,6 +105,7 @@ from feelvos_tf.cli import (
     input_flags,
     max_side_flag,
     memory_flag,
+    network_flags,
     probes_flag,
 )
 from feelvos_tf.cli.method import Method
@@ -207,6 +210,7 @@ flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(max_side_flag.MAX_SIDE.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 flags.declare_key_flag(probes_flag.PROBES.name)
+network_flags.declare()
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
 )
@@ -227,6 +231,7 @@ def main(argv: list[str]) -> int | None:
     method = Method(
         checkpoint,
         memory,
+        network_flags.chosen(),
         max_side=max_side_flag.chosen(),
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,

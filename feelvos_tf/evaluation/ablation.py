@@ -124,6 +124,7 @@ def run_ablation(
     trained: Mapping[str, str],
     output: str | os.PathLike[str],
     *,
+    network: Mapping[str, Any] | None = None,
     rerun: bool = False,
     pictures: bool = False,
     say: Callable[[str], None] = print,
@@ -138,6 +139,7 @@ def run_ablation(
       checkpoint: file of a network for the rows that have none of their own; None where all have.
       trained: name of a row -> file of the network trained for it.
       output: folder.
+      network: output_stride and atrous_rates to run at, see `load_model`; by default the files'.
       rerun: run finished sequences again.
       pictures: draw plots for each row.
       say: takes a line of progress.
@@ -162,7 +164,9 @@ def run_ablation(
             )
         paths[row] = path
     # All of them before the first run, so that a wrong file is told before hours of work.
-    loaded = {path: load_model(path) for path in dict.fromkeys(map(str, paths.values()))}
+    network = dict(network or {})
+    files = dict.fromkeys(map(str, paths.values()))
+    loaded = {path: load_model(path, **network) for path in files}
     models = {
         row: _row_network(row, path, loaded[str(path)], row.name in trained)
         for row, path in paths.items()
@@ -176,7 +180,7 @@ def run_ablation(
             outcomes[row.name] = evaluate_method(
                 task,
                 functools.partial(VideoSegmenter, models[row], memory=None),
-                {"ablation": row.name, **identity(path)},
+                {"ablation": row.name, **identity(path), **network},
                 Path(output) / row.name,
                 rerun=rerun,
                 pictures=pictures,

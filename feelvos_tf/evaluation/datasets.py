@@ -108,6 +108,7 @@ def evaluate_method(
     output: str | os.PathLike[str],
     *,
     rerun: bool = False,
+    save_embeddings: bool = False,
     pictures: bool = True,
     pack: bool = False,
     say: Callable[[str], None] = print,
@@ -120,6 +121,7 @@ def evaluate_method(
       method: plain values that tell the method from others.
       output: folder; what is finished there is not run again.
       rerun: run all the same.
+      save_embeddings: keep those of every frame; the method is a `video_runs.EmbeddingMethod`.
       pictures: draw plots and the worst frames.
       pack: write an archive for the benchmark's server.
       say: takes a line of progress after each sequence.
@@ -138,7 +140,7 @@ def evaluate_method(
         # Before hours of work: what is written at their end must not replace a user's files.
         names = _report_names(task, pictures, pack)
         opened.check(names)
-        folder = RunFolder(opened, identity, rerun=rerun)
+        folder = RunFolder(opened, identity, rerun=rerun, embeddings=save_embeddings)
         opened.record(names)
         progress = Progress(len(task.videos), say)
         try:

@@ -2,6 +2,7 @@
 
     OUTPUT/run.json               what was run: dataset, split, protocol, method
     OUTPUT/masks/SEQ/FRAME.png    results, laid out as benchmark servers expect
+    OUTPUT/embeddings/SEQ/FRAME.npy  where asked for, from the first given frame on
     OUTPUT/sequences/SEQ.json     scores of a finished sequence; its presence is the mark
     OUTPUT/sequences/SEQ.error.txt  the traceback of a failed one
 
@@ -26,6 +27,7 @@ from feelvos_tf.output_folder import OutputFolder
 
 PROGRAM = "feelvos-evaluate"
 _MASKS, _MARKS = "masks/", "sequences/"
+_EMBEDDINGS = "embeddings/"
 
 
 class RunFolder:
@@ -35,6 +37,7 @@ class RunFolder:
       output: the folder, entered.
       identity: plain values that tell this run from others, as JSON holds them.
       rerun: forget what is finished.
+      embeddings: whether there are embeddings beside the masks.
 
     Raises:
       InputError: the folder has the results of another run and `rerun` is false, or files that
@@ -42,17 +45,24 @@ class RunFolder:
     """
 
     def __init__(
-        self, output: OutputFolder, identity: Mapping[str, Any], *, rerun: bool = False
+        self,
+        output: OutputFolder,
+        identity: Mapping[str, Any],
+        *,
+        rerun: bool = False,
+        embeddings: bool = False,
     ) -> None:
         self.masks = output.path / _MASKS
+        self.embeddings = output.path / _EMBEDDINGS if embeddings else None
+        folders = [_MASKS, _MARKS, *([_EMBEDDINGS] if embeddings else [])]
         self._marks = output.path / _MARKS
         self._output = output
-        output.check([_MASKS, _MARKS])
+        output.check(folders)
         if not rerun and output.made_from is not None:
             output.check_same(
                 identity, "choose another output folder, or run again from the start (--rerun)"
             )
-        output.record([_MASKS, _MARKS], made_from=dict(identity))
+        output.record(folders, made_from=dict(identity))
         self.masks.mkdir(exist_ok=True)
         self._marks.mkdir(exist_ok=True)
         output.remove_parts(self._marks)
@@ -78,6 +88,9 @@ class RunFolder:
             for i in ids:
                 expected.setdefault(i, []).append(video.frames[index].stem)
         same = (scores.name, scores.num_frames) == (video.name, len(video.frames))
+        if self.embeddings is not None:
+            names |= {f"{frame.stem}.npy" for frame in video.frames[plan.start :]}
+            present |= {path.name for path in (self.embeddings / video.name).glob("*.npy")}
         return scores if same and frames == expected and names <= present else None
 
     def begin(self, name: str) -> Path:
@@ -86,15 +99,19 @@ class RunFolder:
         Raises:
           InputError: the folder is a link, so that what is in it may be a user's.
         """
-        folder = self.masks / name
-        if folder.is_symlink():
-            raise InputError(f"{folder}: is a link, expected a folder that this program made")
         for path in (self._mark(name), self._error(name)):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+        if self.embeddings is not None:
+            self._clear(self.embeddings / name, "*.npy")
+        return self._clear(self.masks / name, "*.png")
+
+    def _clear(self, folder: Path, pattern: str) -> Path:
+        if folder.is_symlink():
+            raise InputError(f"{folder}: is a link, expected a folder that this program made")
         folder.mkdir(parents=True, exist_ok=True)
         self._output.remove_parts(folder)
-        for path in folder.glob("*.png"):
+        for path in folder.glob(pattern):
             path.unlink()
         return folder
 

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import protocols, scoring
 from feelvos_tf.evaluation.results_folder import RunFolder
 from feelvos_tf.evaluation.scoring import SequenceScores
+from feelvos_tf.files import replaced_when_done
 from feelvos_tf.process_memory import peak_memory
 from feelvos_tf.video.images import describe_size, read_image, size_of
 from feelvos_tf.video.masks import write_mask
@@ -34,6 +35,14 @@ class Method(Protocol):
 
     def add_objects(self, mask: np.ndarray) -> object:
         """Brings in objects in the frame just stepped."""
+
+
+class EmbeddingMethod(Method, Protocol):
+    """A method whose embeddings may be kept."""
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """Of the frame handed over last, float32 [h, w, C]."""
 
 
 def run_videos(
@@ -83,6 +92,7 @@ def run_videos(
                     segmenter,
                     output.begin(video.name),
                     (categories or {}).get(video.name),
+                    embeddings=output.embeddings and output.embeddings / video.name,
                 )
                 output.finish(scores)
             except Exception as error:  # whatever it is, the other sequences deserve their run
@@ -110,6 +120,7 @@ def run_video(
     segmenter: Method,
     folder: Path,
     categories: Mapping[int, str] | None = None,
+    embeddings: Path | None = None,
 ) -> SequenceScores:
     """Runs a method over one video, writes its masks and scores them.
 
@@ -124,6 +135,8 @@ def run_video(
       segmenter: the method.
       folder: gets a palette PNG for each frame.
       categories: object id -> category, or None.
+      embeddings: gets FRAME.npy, float32 [h, w, C], for each frame from the first given one on, if
+        not None; the method is then an `EmbeddingMethod`.
 
     Returns:
       A SequenceScores.
@@ -165,6 +178,11 @@ def run_video(
         if index > plan.start:
             step_seconds.append(time.perf_counter() - start)
         write_mask(folder / f"{path.stem}.png", labels)
+        if embeddings is not None and index >= plan.start:
+            embedding = cast(EmbeddingMethod, segmenter).embedding
+            with replaced_when_done(embeddings / f"{path.stem}.npy") as temporary:
+                with open(temporary, "wb") as file:
+                    np.save(file, embedding)
         if truth is not None and index in plan.scored:
             by_frame[index] = scoring.score_frame(truth, labels, plan.scored[index])
     timed = step_seconds[1:]  # a network's first step includes its compilation

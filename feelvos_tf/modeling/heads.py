@@ -81,7 +81,7 @@ class SegmentationHead(tf.keras.layers.Layer):
     object's own few channels; the result is that of running the layer on their concatenation.
 
     Args:
-      config: head_layers, head_kernel_size, head_filters and num_object_channels are used.
+      config: those of head_* and num_object_channels are used.
     """
 
     def __init__(self, config: ModelConfig, name: str = "segmentation_head", **kwargs: Any) -> None:
@@ -93,9 +93,10 @@ class SegmentationHead(tf.keras.layers.Layer):
                 f"embedding_seg/split_separable_conv2d_{i}",
                 config.head_filters,
                 kernel_size=config.head_kernel_size,
+                rate=rate,
                 dtype=self.dtype_policy,
             )
-            for i in range(config.head_layers)
+            for i, rate in enumerate(config.head_atrous_rates or (1,) * config.head_layers)
         ]
         self.logits = ConvUnit(
             "logits/semantic",
@@ -133,10 +134,13 @@ class SegmentationHead(tf.keras.layers.Layer):
         depthwise, pointwise = self.convs[0].depthwise, self.convs[0].pointwise
         kernel, weights = depthwise.kernel, pointwise.kernel
         bias, shared = depthwise.conv.bias, features.shape[-1]
+        rates = list(depthwise.conv.dilation_rate)
 
         def part(inputs: tf.Tensor, channels: slice) -> tf.Tensor:
             filtered = (
-                tf.nn.depthwise_conv2d(inputs, kernel[:, :, channels], [1, 1, 1, 1], "SAME")
+                tf.nn.depthwise_conv2d(
+                    inputs, kernel[:, :, channels], [1, 1, 1, 1], "SAME", dilations=rates
+                )
                 + bias[channels]
             )
             return tf.nn.conv2d(tf.nn.relu(filtered), weights[:, :, channels], 1, "SAME")

@@ -24,7 +24,7 @@ class Video:
     Attributes:
       ids: int32 [N], the id of each channel; the first is 0.
       labels: uint8 [H, W], ids, of the frame before.
-      state: what the next frame is labeled with.
+      state: what the next frame is labeled with; of several views, one for each.
     """
 
     ids: np.ndarray
@@ -42,11 +42,38 @@ class Editing:
     _steps: StreamingSteps
     _ignore_label: int | None
     _video: Video | None
+    _begin: Callable[..., Any]
+    _least_scale = 1.0  # of the sizes in which a frame is looked at
 
     @property
     def object_ids(self) -> list[int]:
         """The ids tracked, background left out, in the order of the channels."""
         return [] if self._video is None else [int(i) for i in self._video.ids[1:]]
+
+    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
+        """Begins a video.
+
+        Args:
+          frame: uint8 [H, W, 3], RGB.
+          mask: integers [H, W] in 0..255: 0 for background, any ids for the objects.
+
+        Raises:
+          InputError: a wrong type or size, a mask without objects, or more objects than the
+            frame has pixels at stride 4.
+        """
+        frame = checked_frame(frame)
+        size = frame.shape[:2]
+        mask = checked_mask(mask, size)
+        ids = self._ids_in(mask)
+        if not ids:
+            raise InputError(
+                f"the mask holds no object: all {mask.size} pixels are background"
+                + (" or ignored" if self._ignore_label else "")
+            )
+        self._check_room(len(ids), size)
+        channels = np.array([0, *ids], np.int32)
+        labels = np.where(np.isin(mask, channels), mask, 0).astype(np.uint8)
+        self._video = Video(channels, labels, self._begin(frame, mask, channels))
 
     def add_objects(self, mask: np.ndarray) -> np.ndarray:
         """Adds objects in the frame handed over last; the others go on undisturbed.
@@ -223,7 +250,7 @@ class Editing:
             raise InputError(f"the mask tells nothing: all {mask.size} pixels are {found}")
 
     def _check_room(self, num_objects: int, size: Sequence[int]) -> None:
-        scale = min(1.0, (self._steps.max_side or max(size)) / max(size))
+        scale = self._least_scale * min(1.0, (self._steps.max_side or max(size)) / max(size))
         h, w = (
             resize.scale_dimension(max(1, int(side * scale)), 1 / DECODER_STRIDE) for side in size
         )

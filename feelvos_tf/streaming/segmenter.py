@@ -20,7 +20,7 @@ from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming import state as states
-from feelvos_tf.streaming.checked_input import checked_frame, checked_mask
+from feelvos_tf.streaming.checked_input import checked_mask
 from feelvos_tf.streaming.editing import Editing, Video, compiled
 from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.state import State
@@ -102,31 +102,6 @@ class VideoSegmenter(Editing):
         self._compile()
         self._compile_edits()
 
-    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
-        """Begins a video.
-
-        Args:
-          frame: uint8 [H, W, 3], RGB.
-          mask: integers [H, W] in 0..255: 0 for background, any ids for the objects.
-
-        Raises:
-          InputError: a wrong type or size, a mask without objects, or more objects than the
-            frame has pixels at stride 4.
-        """
-        frame = checked_frame(frame)
-        size = frame.shape[:2]
-        mask = checked_mask(mask, size)
-        ids = self._ids_in(mask)
-        if not ids:
-            raise InputError(
-                f"the mask holds no object: all {mask.size} pixels are background"
-                + (" or ignored" if self._ignore_label else "")
-            )
-        self._check_room(len(ids), size)
-        channels = np.array([0, *ids], np.int32)
-        labels = np.where(np.isin(mask, channels), mask, 0).astype(np.uint8)
-        self._video = Video(channels, labels, self._begin(frame, mask, channels))
-
     @overload
     def step(self, frame: np.ndarray, return_details: Literal[False] = False) -> np.ndarray: ...
 
@@ -164,6 +139,15 @@ class VideoSegmenter(Editing):
             reference_frame=arrays.pop("reference_frame", None),
             **arrays,
         )
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """The embedding of the frame handed over last, float32 [h, w, C], at stride 4.
+
+        Raises:
+          InputError: no video has begun.
+        """
+        return self._begun().state.frame.embedding.numpy()
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything kept between frames, as plain arrays by name; see `streaming.state`.

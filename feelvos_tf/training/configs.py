@@ -13,6 +13,7 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 from feelvos_tf.config import Memory, ModelConfig
+from feelvos_tf.errors import InputError
 from feelvos_tf.triplets.triplet_config import TripletConfig
 
 SYNTHETIC = "synthetic"
@@ -35,6 +36,7 @@ class Network(hyperparams.Config):
     head_filters: int = 256
     head_layers: int = 4
     head_kernel_size: int = 7
+    head_atrous_rates: List[int] = dataclasses.field(default_factory=list)  # noqa: UP006
     window: int = 15
     k_nearest_neighbors: int = 1
     first_frame_matching: bool = True
@@ -158,6 +160,19 @@ class ClipMemory(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class ValidationNetwork(hyperparams.Config):
+    """What of the network is other in validation; see `feelvos_tf.config.ModelConfig.at`.
+
+    Attributes:
+      output_stride: null for that of `FeelvosTask.model`.
+      atrous_rates: null for those of `FeelvosTask.model`; else as many.
+    """
+
+    output_stride: Optional[int] = None  # noqa: UP045
+    atrous_rates: Optional[List[int]] = None  # noqa: UP006, UP045
+
+
+@dataclasses.dataclass
 class ValidationData(hyperparams.Config):
     """Videos that are segmented and scored now and then.
 
@@ -166,9 +181,11 @@ class ValidationData(hyperparams.Config):
       limit: take the first so many videos; 0 for all.
       max_side: see `feelvos_tf.streaming.segmenter.VideoSegmenter`.
       memory: to validate with; checkpoints of the run recommend it.
+      model: stride and rates to validate at, as the paper trains at stride 16 and tests at 8.
     """
 
     source: Source = dataclasses.field(default_factory=lambda: Source(split="val"))
+    model: ValidationNetwork = dataclasses.field(default_factory=ValidationNetwork)
     limit: int = 0
     max_side: Optional[int] = None  # noqa: UP045
     memory: ClipMemory = dataclasses.field(default_factory=ClipMemory)
@@ -261,3 +278,16 @@ class FeelvosTask(cfg.TaskConfig):
 def model_config(network: Network) -> ModelConfig:
     """The checked ModelConfig of an experiment's `Network`."""
     return ModelConfig.from_dict(network.as_dict())
+
+
+def tested_config(task: FeelvosTask) -> ModelConfig:
+    """The checked ModelConfig to validate with.
+
+    Raises:
+      InputError: `ValidationData.model` does not go with the network.
+    """
+    other = task.validation_data.model
+    try:
+        return model_config(task.model).at(other.output_stride, other.atrous_rates)
+    except InputError as error:
+        raise InputError(f"task.validation_data.model: {error}") from error

@@ -71,7 +71,8 @@ def segment_clips(
       labels: int32 [B, T, H, W], channels, 255 for none; those of frames 0 and 1 are used.
       valid: bool [B, N], true for the first channels, those that have an object.
       seeds: int32 [B, 2], for the choice of reference pixels.
-      max_reference_pixels: at most so many random reference pixels of an object; None for all.
+      max_reference_pixels: at most so many random reference pixels of an object; None for all. So
+        many of the previous frame as well, where the config searches the whole of it.
       memory: what of the network's own results joins the reference of the frames after, as in
         streaming; frame 2 is the first step. None for nothing.
       static: compute all N channels of every clip, so that shapes are static (XLA); otherwise
@@ -115,8 +116,14 @@ def segment_clips(
                             embeddings[t], frame, pixels, count, config.k_nearest_neighbors
                         ),
                     )
+            compared = previous
+            if config.previous_frame_matching == "global" and max_reference_pixels is not None:
+                pixels = sorted_reference.subsample(
+                    tf.reshape(previous.labels, [-1]), count, max_reference_pixels, seed + t
+                )
+                compared = previous._replace(labels=tf.reshape(pixels, size))
             logits, from_previous = model.segment_next(
-                features[t], embeddings[t], from_first, previous, count
+                features[t], embeddings[t], from_first, compared, count
             )
             logits = tf.where(is_valid[:count], logits, ABSENT_LOGIT)
             outputs.append(pad(logits, ABSENT_LOGIT))

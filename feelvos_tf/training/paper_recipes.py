@@ -12,7 +12,15 @@ from official.core import config_definitions as cfg
 from official.modeling import optimization
 
 from feelvos_tf.config import AblationRow
-from feelvos_tf.training.configs import FeelvosTask, Network, Source, TrainData, ValidationData
+from feelvos_tf.presets import RELEASE_CONFIG
+from feelvos_tf.training.configs import (
+    FeelvosTask,
+    Network,
+    Source,
+    TrainData,
+    ValidationData,
+    ValidationNetwork,
+)
 from feelvos_tf.training.experiment_config import Experiment
 
 _PAPER_STEPS = 200_000
@@ -45,7 +53,12 @@ def paper_davis17() -> cfg.ExperimentConfig:
     task = FeelvosTask(
         model=Network(backbone="xception_65"),
         train_data=TrainData(sources=[Source()], global_batch_size=6),
-        validation_data=ValidationData(),
+        validation_data=ValidationData(
+            model=ValidationNetwork(
+                output_stride=RELEASE_CONFIG.output_stride,
+                atrous_rates=list(RELEASE_CONFIG.atrous_rates),
+            )
+        ),
     )
     task.init_parts = "backbone"
     task.image_interval = 1000

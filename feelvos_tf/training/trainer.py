@@ -182,6 +182,8 @@ class Trainer(base_trainer.Trainer):
         super().eval_begin()
         if self._segmenter is None:
             self._segmenter = self.task.make_segmenter(self.model)
+        else:
+            self.task.tested(self.model)  # hands over the weights of now
 
     def eval_end(self, aggregated_logs: Sequence[SequenceScores] | None = None) -> Figures:
         """See base class."""

@@ -13,7 +13,7 @@ from feelvos_tf.data.videos import Video
 from feelvos_tf.evaluation import protocols, reports, video_runs
 from feelvos_tf.evaluation.baselines import NearestNeighbor
 from feelvos_tf.evaluation.scoring import SequenceScores
-from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.training import configs, inputs
 
@@ -24,6 +24,7 @@ class ScoresOfVideos:
     task_config: configs.FeelvosTask
     logging_dir: str
     _videos: list[Video] | None = None
+    _tested: Feelvos | None = None
 
     @property
     def videos(self) -> list[Video]:
@@ -39,10 +40,25 @@ class ScoresOfVideos:
 
     def make_segmenter(self, model: Feelvos) -> VideoSegmenter | NearestNeighbor:
         """What runs a video: the whole network, or nearest neighbors for the triplet loss."""
+        network = self.tested(model)
         if self.task_config.losses.kind == "triplet":
-            return NearestNeighbor(model)
+            return NearestNeighbor(network)
         data = self.task_config.validation_data
-        return VideoSegmenter(model, max_side=data.max_side)
+        return VideoSegmenter(network, max_side=data.max_side)
+
+    def tested(self, model: Feelvos) -> Feelvos:
+        """The network to validate: the model, or a copy at the stride and rates to test at.
+
+        The copy is made once; each call gives it the weights that the model has now.
+        """
+        config = configs.tested_config(self.task_config)
+        if config == model.config:
+            return model
+        if self._tested is None:
+            self._tested = build_model(config, dtype=model.dtype_policy)
+            self._tested.recommended_memory = model.recommended_memory
+        self._tested.set_weights(model.get_weights())
+        return self._tested
 
     def validation_step(
         self,

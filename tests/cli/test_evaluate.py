@@ -1,5 +1,6 @@
 """`feelvos-evaluate` from the outside: flags, files, exit codes, no TensorFlow without need."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -101,3 +102,32 @@ def test_help_teaches():
     assert done.returncode == 0
     for text in ("--results=FOLDER", "global_results-SPLIT.csv", "youtube_vos", "--seen_classes"):
         assert text in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (["--baseline=first_mask", "--flip"], "--save_embeddings go with the whole network only"),
+        (["--scales=1,2", "--max_side=9"], "--save_embeddings go with neither --scales nor --flip"),
+        (["--scales=1,x"], "--scales has '1,x', expected numbers with commas between them"),
+        (["--results=r", "--output_stride=8"], "--atrous_rates need a network to run"),
+        (["--atrous_rates=12,b"], "--atrous_rates has '12,b', expected whole numbers"),
+    ],
+)
+def test_views_and_strides_that_cannot_be_are_named(data, tmp_path, arguments, message):
+    done = davis(data, f"--output={tmp_path / 'out'}", *arguments)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert message in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_views_at_another_stride(data, tmp_path):
+    """With the network that ships, which has no rates; results say how they were made."""
+    arguments = ["--scales=0.5,1", "--flip", "--output_stride=8", "--nopictures"]
+    run = davis(data, f"--output={tmp_path / 'out'}", *arguments)
+    assert run.returncode == 0, run.stderr
+    made = json.loads((tmp_path / "out" / "run.json").read_text())
+    text = json.dumps(made)
+    assert '"scales": [0.5, 1.0], "flip": true' in text and '"output_stride": 8' in text
+    again = davis(data, f"--output={tmp_path / 'out'}", "--nopictures")
+    assert again.returncode == 1 and "rerun" in again.stderr

@@ -243,3 +243,38 @@ def test_a_killed_run_goes_on_where_it_was(tree):
     (tree / "out").rename(tree / "killed")
     whole, _ = run(tree, baselines.FirstMask())
     assert [s.objects for s in resumed] == [s.objects for s in whole]
+
+
+class Embedding(Recorder):
+    """A method with embeddings, each of which holds the number of frames before it."""
+
+    @property
+    def embedding(self):
+        return np.full([2, 3, 4], len(self.calls), np.float32)
+
+
+def test_embeddings_are_kept_where_asked_for(tree):
+    """Also where a run without them is finished, or one of them is missing."""
+    output, method = tree / "out", Embedding()
+
+    def go(embeddings):
+        before = len(method.calls)
+        with OutputFolder(output, PROGRAM) as opened:
+            folder = RunFolder(opened, IDENTITY, embeddings=embeddings)
+            _, failures = video_runs.run_videos(
+                videos(tree)[:2], lambda: method, "davis2017", folder
+            )
+        assert not failures
+        return len(method.calls) - before
+
+    assert go(False) == 12 and not (output / "embeddings").exists()
+    assert go(True) == 12
+    for number, name in enumerate(["ant", "bee"]):
+        files = sorted((output / "embeddings" / name).iterdir())
+        assert [path.name for path in files] == [f"{i:05d}.npy" for i in range(6)]
+        found = [np.load(path) for path in files]
+        assert found[0].shape == (2, 3, 4) and found[0].dtype == np.float32
+        assert [int(e[0, 0, 0]) for e in found] == [13 + 6 * number + i for i in range(6)]
+    assert go(True) == go(False) == 0
+    files[3].unlink()
+    assert go(True) == 6 and files[3].is_file()

@@ -129,6 +129,7 @@ def test_silence(cache, capsys):
     assert shown.out == "" and "as the release tests it" in shown.err
 
 
+@pytest.mark.compat
 def test_without_a_network_one_line_says_what_was_tried_and_what_helps(cache, server):
     server.shutdown()
     server.server_close()
@@ -421,6 +422,7 @@ def test_two_processes_at_once_fetch_once(cache, server):
     assert content(cache) == [f"{NAME}.json", f"{NAME}.npz", ARCHIVE]
 
 
+@pytest.mark.compat
 def test_killed_in_the_middle_it_goes_on_there(cache, server):
     server.gate.clear()
     process = start()

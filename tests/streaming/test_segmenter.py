@@ -288,6 +288,16 @@ def test_a_path_is_no_network():
         VideoSegmenter("x.npz")
 
 
+def test_the_embedding_is_that_of_the_frame_handed_over_last(model, segmenter, clip):
+    segmenter.reset(clip.frames[0], clip.masks[0])
+    for t, frame in enumerate(clip.frames[:2]):
+        if t:
+            segmenter.step(frame)
+        np.testing.assert_allclose(
+            segmenter.embedding, model.embed(frame[np.newaxis])[1][0], rtol=1e-4, atol=1e-5
+        )
+
+
 def test_labels_belong_to_the_caller(segmenter, clip):
     segmenter.reset(clip.frames[0], np.where(clip.masks[0] == 3, 0, clip.masks[0]))
     late = np.where(clip.masks[1] == 3, 3, 0)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import devices, experiments, run, schedules
-from feelvos_tf.training.configs import Network, TrainData, model_config
+from feelvos_tf.training.configs import Network, TrainData, model_config, tested_config
 from feelvos_tf.triplets.triplet_config import TripletConfig
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments"
@@ -108,6 +108,8 @@ def test_idle_gpus_are_named(monkeypatch):
 
 def test_the_paper_to_the_letter():
     params = schedules.resolved(run.read_params("feelvos_paper_davis17"))
+    tested = tested_config(params.task)
+    assert (tested.output_stride, tested.atrous_rates) == (8, (12, 24, 36))
     task, data = params.task, params.task.train_data
     assert model_config(task.model).backbone == "xception_65"
     assert (task.model.output_stride, list(task.model.atrous_rates)) == (16, [6, 12, 18])
@@ -139,6 +141,15 @@ def test_the_paper_to_the_letter():
         ("trainer: [", "not valid YAML"),
         ("nothing", "expected keys"),
         ("task: {validation_data: {source: {dataset: davis}}}", "davis"),
+        (
+            "task: {model: {atrous_rates: [6]}, validation_data: {model: {atrous_rates: [1, 2]}}}",
+            "task.validation_data.model: atrous_rates has 2 rates, expected 1",
+        ),
+        (
+            "task: {validation_data: {model: {output_stride: 4}}}",
+            "task.validation_data.model: output_stride is 4",
+        ),
+        ("task: {validation_data: {model: {window: 4}}}", "unknown key 'window'"),
     ],
 )
 def test_what_cannot_be_used_is_named(override, message):

@@ -70,3 +70,44 @@ def test_gradients_reach_what_is_remembered():
     # Frame 4 is matched with frame 2 only through the memory.
     assert not found["without"][0, 2].any()
     assert found["with"][0, 2].any() and np.isfinite(found["with"]).all()
+
+
+def test_the_whole_previous_frame_is_searched_at_so_many_pixels(monkeypatch):
+    """Each object of the previous frame gives at most so many pixels, drawn anew each frame."""
+    from feelvos_tf.ops import matching
+    from feelvos_tf.training import forward
+
+    model = build(previous_frame_matching="global", first_frame_matching=False)
+    searched = []
+
+    def distances(query, reference, labels, count, k=1):
+        searched.append(labels.numpy())
+        return tf.zeros([*query.shape[:2], count])
+
+    rng = np.random.RandomState(0)
+    features = tf.constant(rng.rand(1, 4, 7, 9, 8), tf.float32)
+    embeddings = tf.constant(rng.rand(1, 4, 7, 9, 6), tf.float32)
+    labels = np.zeros([1, 4, 25, 33], np.int32)
+    labels[..., 20:, :] = 1
+
+    def segment(most):
+        searched.clear()
+        monkeypatch.setattr(matching, "global_matching", distances)
+        tensors = (features, embeddings, tf.constant(labels), tf.ones([1, 2], tf.bool))
+        forward.segment_clips(
+            model, *tensors, tf.constant([[1, 2]]), max_reference_pixels=most, static=True
+        )
+        return [np.array(found) for found in searched]
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        every, few = segment(None), segment(5)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert (every[0] == 0).sum() > 5 and (every[0] == 1).sum() > 5 and (every[0] >= 0).all()
+    assert [(few[0] == channel).sum() for channel in (0, 1)] == [5, 5]
+    kept = few[0] >= 0
+    np.testing.assert_array_equal(few[0][kept], every[0][kept])
+    for found in few[1:]:
+        assert max((found == channel).sum() for channel in (0, 1)) <= 5
+        assert not np.array_equal(found >= 0, kept)

@@ -210,3 +210,22 @@ def test_pictures_and_averages_are_written_on_the_way(small_params, tmp_path):
     assert (tmp_path / "best" / "best_model.npz").is_file()
     assert list((tmp_path / "train").glob("*.pictures"))
     assert (tmp_path / "ema_checkpoints").is_dir()
+
+
+def test_validation_runs_at_another_stride_with_the_weights_of_now(small_params, tmp_path):
+    text = "task: {model: {atrous_rates: [2]}, validation_data: {model: %s}}"
+    same = schedules.resolved(small_params(text % "{}"))
+    task = FeelvosTrainingTask(same.task, logging_dir=str(tmp_path))
+    model = task.build_model()
+    assert task.tested(model) is model
+
+    params = schedules.resolved(small_params(text % "{output_stride: 8, atrous_rates: [4]}"))
+    task = FeelvosTrainingTask(params.task, logging_dir=str(tmp_path))
+    segmenter = task.make_segmenter(model)
+    tested = segmenter.model
+    assert tested.config == model.config.at(8, [4])
+    for variable in model.variables:
+        variable.assign(variable + 1)
+    assert task.tested(model) is tested  # the one that the segmenter runs
+    for ours, theirs in zip(model.get_weights(), tested.get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
