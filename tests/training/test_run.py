@@ -250,7 +250,7 @@ def test_a_signal_in_an_evaluation_keeps_the_weights_of_training(
     monkeypatch.setattr(Trainer, "eval_begin", begin_with_signal)
     with pytest.raises(KeyboardInterrupt):
         run.run_experiment(params, "train_and_eval", str(tmp_path), say=said.append)
-    assert "stopped after step 4" in said[-1]
+    assert "stopped after step 4" in said[-1] and "ckpt-4" in said[-1]
     names = [
         name
         for name, _ in tf.train.list_variables(tf.train.latest_checkpoint(tmp_path))
