@@ -50,6 +50,7 @@ BASE = [
 ]
 VIDEO = ["av>=14"]
 COCO = ["pycocotools>=2.0.6"]
+GRABCUT = ["opencv-python-headless>=4.5"]
 EVAL = ["matplotlib>=3.5"]
 TRAIN = [
     "tf-models-official>=2.15,<2.16" + CLASSIC,
@@ -116,7 +117,8 @@ setup(
         "video": VIDEO,
         "eval": EVAL,
         "coco": COCO,
-        "dev": DEV + TRAIN + VIDEO + EVAL + COCO,
+        "grabcut": GRABCUT,
+        "dev": DEV + TRAIN + VIDEO + EVAL + COCO + GRABCUT,
     },
     entry_points={
         "console_scripts": [

@@ -17,7 +17,7 @@ import numpy as np
 
 from feelvos_tf import npz
 from feelvos_tf.config import Memory
-from feelvos_tf.errors import InputError
+from feelvos_tf.errors import InputError, whole_number
 from feelvos_tf.files import sha256
 
 CONFIG_KEY = "config.json"
@@ -73,19 +73,40 @@ def read_json(path: str | os.PathLike[str], headers: dict[str, npz.Header], key:
         ) from error
 
 
-def take_memory(path: str | os.PathLike[str], headers: dict[str, npz.Header]) -> Memory | None:
-    """Takes the streaming settings out of the headers; None where the file recommends no memory.
+def pack_streaming(memory: Memory | None, probes: int | None) -> np.ndarray | None:
+    """What a network recommends for streaming, as it stands under STREAMING_KEY; None for nothing.
+
+    Args:
+      memory: what joins the reference on the way; None for nothing.
+      probes: clusters of reference pixels to search; None for all.
+    """
+    values: dict[str, Any] = {}
+    if memory is not None:
+        values["memory"] = memory.to_dict()
+    if probes is not None:
+        values["probes"] = probes
+    return pack(values) if values else None
+
+
+def take_streaming(
+    path: str | os.PathLike[str], headers: dict[str, npz.Header]
+) -> tuple[Memory | None, int | None]:
+    """Takes the streaming settings out of the headers; None for each that is not recommended.
 
     Raises:
       InputError: they are none.
     """
     if STREAMING_KEY not in headers:
-        return None
+        return None, None
     values = read_json(path, headers, STREAMING_KEY)
     try:
-        if not isinstance(values, dict) or set(values) != {"memory"}:
-            raise InputError("expected a memory and nothing else")
-        return None if values["memory"] is None else Memory.from_dict(values["memory"])
+        if not isinstance(values, dict) or not set(values) <= {"memory", "probes"}:
+            raise InputError("expected a memory, probes and nothing else")
+        memory, probes = values.get("memory"), values.get("probes")
+        return (
+            None if memory is None else Memory.from_dict(memory),
+            None if probes is None else whole_number("probes", probes, 1),
+        )
     except InputError as error:
         raise InputError(f"{path}: its {STREAMING_KEY}: {error}") from error
 
@@ -96,7 +117,16 @@ def recommended_memory(path: str | os.PathLike[str]) -> Memory | None:
     Raises:
       InputError: the file cannot be read or is none of the package.
     """
-    return take_memory(path, read_headers(path))
+    return take_streaming(path, read_headers(path))[0]
+
+
+def recommended_probes(path: str | os.PathLike[str]) -> int | None:
+    """How many clusters to search a checkpoint file recommends, None for all.
+
+    Raises:
+      InputError: the file cannot be read or is none of the package.
+    """
+    return take_streaming(path, read_headers(path))[1]
 
 
 def identity(path: str | os.PathLike[str]) -> dict[str, str]:

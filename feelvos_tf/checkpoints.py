@@ -182,7 +182,7 @@ def read_tf1_checkpoint(prefix: str) -> dict[str, np.ndarray]:
 
 
 def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float32") -> None:
-    """Writes weights, config and recommended memory to one .npz file that `load_model` reads.
+    """Writes weights, config and streaming settings to one .npz file that `load_model` reads.
 
     Args:
       model: the network.
@@ -197,8 +197,9 @@ def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float
         name: variable.numpy().astype(dtype) for name, variable in named_variables(model).items()
     }
     arrays[CONFIG_KEY] = checkpoint_file.pack(model.config.to_dict())
-    if model.recommended_memory is not None:
-        arrays[STREAMING_KEY] = checkpoint_file.pack({"memory": model.recommended_memory.to_dict()})
+    streaming = checkpoint_file.pack_streaming(model.recommended_memory, model.recommended_probes)
+    if streaming is not None:
+        arrays[STREAMING_KEY] = streaming
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_when_done(path, durable=True) as temporary, open(temporary, "wb") as file:
@@ -241,7 +242,7 @@ def load_model(
     path = named_weights.checkpoint(path, import_release, offline=offline, say=say)
     headers = checkpoint_file.read_headers(path)
     config = checkpoint_file.read_json(path, headers, CONFIG_KEY)
-    memory = checkpoint_file.take_memory(path, headers)
+    memory, probes = checkpoint_file.take_streaming(path, headers)
     try:
         model = build_model(ModelConfig.from_dict(config).at(output_stride, atrous_rates))
     except InputError as error:
@@ -250,7 +251,7 @@ def load_model(
     variables = named_variables(model)
     _check_fit(variables, headers, str(path), list(variables))
     assign(model, npz.read_arrays(path, checkpoint_file.KIND, headers), str(path))
-    model.recommended_memory = memory
+    model.recommended_memory, model.recommended_probes = memory, probes
     return model
 
 

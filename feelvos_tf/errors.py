@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import reprlib
+import sys
 from typing import Any
 
 _SHORT = reprlib.Repr()
@@ -20,6 +21,24 @@ class InputError(ValueError):
     def __init__(self, message: object = "") -> None:
         # What is quoted, such as the name of a file, may hold line breaks.
         super().__init__(" ".join(str(message).splitlines()))
+
+
+# TensorFlow's own forms of errors about files and memory.
+_OF_TENSORFLOW = (
+    "DataLossError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "ResourceExhaustedError",
+)
+
+
+def errors_of_input() -> tuple[type[Exception], ...]:
+    """What is no bug: InputError, errors of the system, TensorFlow's where it is imported."""
+    tensorflow = sys.modules.get("tensorflow")
+    of_tensorflow = (
+        [] if tensorflow is None else [getattr(tensorflow.errors, name) for name in _OF_TENSORFLOW]
+    )
+    return (InputError, OSError, *of_tensorflow)
 
 
 def shown(value: Any) -> str:

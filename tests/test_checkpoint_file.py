@@ -42,6 +42,19 @@ def test_a_memory_travels_with_the_weights(model, tmp_path):
     assert with_precision(again, "mixed_bfloat16").recommended_memory == again.recommended_memory
 
 
+def test_probes_travel_with_the_weights(model, tmp_path):
+    path = tmp_path / "model.npz"
+    model.recommended_memory, model.recommended_probes = None, 6
+    save_model(model, path)
+    again = load_model(path)
+    assert again.recommended_probes == with_precision(again, "mixed_float16").recommended_probes
+    assert checkpoint_file.recommended_probes(path) == again.recommended_probes == 6
+    assert checkpoint_file.recommended_memory(path) is again.recommended_memory is None
+    model.recommended_probes = None
+    save_model(model, path)
+    assert checkpoint_file.recommended_probes(path) is load_model(path).recommended_probes is None
+
+
 def test_reading_it_needs_no_tensorflow(model, tmp_path):
     save_model(model, tmp_path / "model.npz")
     code = (
@@ -55,9 +68,10 @@ def test_reading_it_needs_no_tensorflow(model, tmp_path):
 @pytest.mark.parametrize(
     "content,message",
     [
-        (b"[]", "expected a memory and nothing else"),
+        (b"[]", "expected a memory, probes and nothing else"),
+        (b'{"probes": 0}', "probes is 0"),
         (b'{"memory": {"every": 0}}', "every is 0"),
-        (b'{"memory": {}, "speed": 1}', "expected a memory and nothing else"),
+        (b'{"memory": {}, "speed": 1}', "expected a memory, probes and nothing else"),
         (b"{", "is not valid JSON"),
     ],
 )

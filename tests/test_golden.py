@@ -120,19 +120,19 @@ def test_streaming_with_the_originals_previous_labels(case, model, implementatio
 
 
 def test_streaming_on_its_own_labels(case, model):
-    frames = case.later_frames()
-    if case.spec["variant"] == "xception_65":
-        # Rounding decides ties (see above), and one pixel that falls the other way changes the
-        # input of all later frames; what is comparable ends with the first.
-        frames = frames[:1]
+    """Up to the frame before which rounding, which differs by processor, decided a tie.
+
+    One pixel that falls the other way changes the input of all later frames.
+    """
+    tensors, tolerance = case.tensors, TOLERANCE[case.spec["variant"]]
     segmenter = VideoSegmenter(model)
-    segmenter.reset(case.tensors["frames"][0], case.tensors["labels"][0])
-    for t in frames:
-        result = segmenter.step(case.tensors["frames"][t], return_details=True)
-        np.testing.assert_allclose(
-            result.logits, case.tensors[f"logits_{t}"], atol=TOLERANCE[case.spec["variant"]]
-        )
-        assert_labels_agree(result.labels, case.tensors[f"labels_{t}"], case.tensors[f"logits_{t}"])
+    segmenter.reset(tensors["frames"][0], tensors["labels"][0])
+    for t in case.later_frames():
+        result = segmenter.step(tensors["frames"][t], return_details=True)
+        if t > 1 and (result.previous_labels != tensors[f"prev_labels_small_{t}"]).any():
+            return  # where it was undecided: the frame before has passed
+        np.testing.assert_allclose(result.logits, tensors[f"logits_{t}"], atol=tolerance)
+        assert_labels_agree(result.labels, tensors[f"labels_{t}"], tensors[f"logits_{t}"])
 
 
 def test_global_matching(case):

@@ -40,6 +40,10 @@ class Video:
         """Adds the mask's objects to the frame handed over last; returns the labels."""
         return self._take(self._client.call("add_objects", image=image, mask=mask, **self._state))
 
+    def correct(self, image, mask):
+        """Sets the frame handed over last right by the mask of all in it; returns the labels."""
+        return self._take(self._client.call("correct", image=image, mask=mask, **self._state))
+
     @property
     def object_ids(self):
         """Ids tracked so far, background's 0 first."""

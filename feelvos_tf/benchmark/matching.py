@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from feelvos_tf.benchmark import matching_memory, report
+from feelvos_tf.benchmark.bare_product import bare_product
 from feelvos_tf.benchmark.matching_cases import EMBEDDING_DIM, TRAINING_SIZE, Case, cases, inputs
 from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.ops import (
@@ -91,18 +92,6 @@ def _global_forms(case: Case, slow: bool) -> dict[str, Callable[..., tf.Tensor]]
 
         return run
 
-    def product(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        queries, keys = _blocks(query, 512), _blocks(other, 8192)
-
-        def row_of_blocks(rows: tf.Tensor) -> tf.Tensor:
-            return tf.map_fn(
-                lambda block: tf.matmul(block, rows, transpose_b=True)[0, 0],
-                keys,
-                parallel_iterations=1,
-            )
-
-        return tf.map_fn(row_of_blocks, queries, parallel_iterations=1)
-
     def naive(query: tf.Tensor, other: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         keys, flags = tf.reshape(other, [-1, EMBEDDING_DIM]), tf.reshape(labels, [-1])
         wrong = tf.cast(flags[tf.newaxis] != tf.range(n)[:, tf.newaxis], tf.float32) * 1e20
@@ -120,25 +109,13 @@ def _global_forms(case: Case, slow: bool) -> dict[str, Callable[..., tf.Tensor]]
         return matching.squash(flat)
 
     forms: dict[str, Callable[..., tf.Tensor]] = {
-        "matrix product": product,
+        "matrix product": lambda query, other, _: bare_product(query, other),
         "exact": prepared_distances(1),
         "exact, k=3": prepared_distances(3),
     }
     if slow:
         forms["naive (original)"] = naive
     return forms
-
-
-def _blocks(embedding: tf.Tensor, most: int) -> tf.Tensor:
-    """Pixels [h, w, C] as blocks [b, p, C], p at most `most`, without the few that are left over.
-
-    Blocks of 512 queries and 8192 keys gave as fast a product as any tried, at 120x214 as at
-    270x480, where the keys together exceed a processor's cache.
-    """
-    flat = tf.reshape(embedding, [-1, EMBEDDING_DIM])
-    blocks = -(-flat.shape[0] // most)
-    size = flat.shape[0] // blocks
-    return tf.reshape(flat[: blocks * size], [blocks, size, EMBEDDING_DIM])
 
 
 def _local_forms(n: int, window: int, slow: bool) -> dict[str, Callable[..., tf.Tensor]]:

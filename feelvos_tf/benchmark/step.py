@@ -27,8 +27,8 @@ from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import write_mask
 
 RESOLUTIONS = {"240p": (240, 427), "480p": (480, 854), "720p": (720, 1280)}
-# Reference pixels of each object in the fast mode; the released code trains with 1024.
-FAST_REFERENCE_PIXELS = 1024
+# Columns that the fast mode searches, as README recommends.
+FAST_PROBES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Stage:
       network: name in `networks`.
       resolution: key of RESOLUTIONS.
       stage: what is measured; "step" is the whole of `VideoSegmenter.step`, compiled as one, and
-        "step, fast" the same with FAST_REFERENCE_PIXELS, "step, memory" the exact one with the
+        "step, fast" the same with FAST_PROBES, "step, memory" the exact one with the
         memory that the weights recommend; the other stages are timed alone.
       milliseconds: the fastest of the repetitions.
     """
@@ -69,12 +69,12 @@ def run(
     model = networks.build(network)
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
         yield Stage(network, resolution, stage, fastest(function, repetitions))
-    for stage, memory, most in (
+    for stage, memory, probes in (
         ("step", None, None),
-        ("step, fast", None, FAST_REFERENCE_PIXELS),
+        ("step, fast", None, FAST_PROBES),
         ("step, memory", model.recommended_memory or Memory(), None),
     ):
-        segmenter = VideoSegmenter(model, memory=memory, max_reference_pixels=most)
+        segmenter = VideoSegmenter(model, memory=memory, probes=probes)
         segmenter.reset(clip.frames[0], clip.masks[0])
         # From its first frame on a memory is searched as if it were full.
         for _ in range(memory.every if memory else 0):

@@ -9,13 +9,15 @@ import os
 import platform
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import Any
 
 from absl import app, flags, logging
 
-from feelvos_tf.errors import InputError
+from feelvos_tf.errors import errors_of_input
 from feelvos_tf.fetching import cache_folder
 from feelvos_tf.version import __version__
 
@@ -27,13 +29,6 @@ OFFLINE = flags.DEFINE_bool(
     "FEELVOS_OFFLINE=1 in the environment.",
 )
 flags.DEFINE_bool("version", False, "Print the versions of feelvos_tf, TensorFlow and Python.")
-
-_FILE_ERRORS = (
-    "DataLossError",
-    "NotFoundError",
-    "PermissionDeniedError",
-    "ResourceExhaustedError",
-)
 
 # Who stops a command may send the signal to it and once more to its group, as `timeout` does.
 _SECONDS_OF_ONE_SIGTERM = 5.0
@@ -90,7 +85,9 @@ def run(
             _reader_has_gone()
         except OSError as error:
             _fail(_describe_os_error(error))
-        except _errors_of_input() as error:
+        except app.UsageError as error:
+            _fail(str(error))
+        except errors_of_input() as error:
             _fail(str(error))
 
     def parse_flags(arguments: Sequence[str]) -> list[str]:
@@ -115,6 +112,18 @@ def run(
         return rest
 
     app.run(guarded_main, argv=argv, flags_parser=parse_flags)
+
+
+def let_finish(stop: threading.Event) -> None:
+    """Makes the first Ctrl-C or SIGTERM set an event; the one after it ends the command."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+
+        def handle(number: int, frame: FrameType | None, before: Any = before) -> None:
+            stop.set()
+            signal.signal(number, before)
+
+        signal.signal(number, handle)
 
 
 @contextlib.contextmanager
@@ -168,15 +177,6 @@ def _describe_os_error(error: OSError) -> str:
     if error.filename is None or error.strerror is None:
         return error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {error.strerror}"
-
-
-def _errors_of_input() -> tuple[type[Exception], ...]:
-    """What is no bug; TensorFlow's errors about files and memory if it has been imported at all."""
-    errors: list[type[Exception]] = [InputError, app.UsageError]
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is not None:
-        errors += [getattr(tensorflow.errors, name) for name in _FILE_ERRORS]
-    return tuple(errors)
 
 
 def _print_help(main: Callable[..., object]) -> None:

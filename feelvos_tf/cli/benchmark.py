@@ -2,6 +2,8 @@ r"""Measures speed and memory on this machine.
 
 feelvos-benchmark matching --output=OUT    every matching implementation, the original's form
                                            and the bare matrix product side by side
+    with --frames=FOLDER --mask=MASK       the global search on real frames, exact and probed:
+                                           time, and how much the result changes
 feelvos-benchmark step --output=OUT        milliseconds a frame, stage by stage, of the weights
                                            that ship and of the default network
 feelvos-benchmark memory --output=OUT      peak memory against the length of the video
@@ -34,7 +36,13 @@ _NETWORKS = flags.DEFINE_list(
     "For step and memory: the weights that "
     "come with the package, or a backbone in the default network.",
 )
-_RESOLUTION = flags.DEFINE_list("resolutions", ["240p", "480p", "720p"], "For step.")
+_RESOLUTION = flags.DEFINE_list(
+    "resolutions", ["240p", "480p", "720p"], "For step, and for matching with --frames."
+)
+_FRAMES = flags.DEFINE_string(
+    "frames", None, "For matching: folder of a video's frames; goes with --mask."
+)
+_MASK = flags.DEFINE_string("mask", None, "For matching: PNG mask of the first of --frames.")
 _LENGTHS = flags.DEFINE_list("lengths", ["10", "30", "100", "300"], "For memory: frames.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed runs at least; the fastest counts.", 1)
 _DATASET = flags.DEFINE_string("dataset", "davis2017", "For data: layout of the dataset.")
@@ -46,6 +54,14 @@ _TRIPLETS = flags.DEFINE_integer("triplets", 100, "For data: triplets a stage.",
 
 
 def _matching(folder: pathlib.Path) -> None:
+    if bool(_FRAMES.value) != bool(_MASK.value):
+        raise InputError("--frames and --mask go together")
+    if _FRAMES.value and _MASK.value:
+        from feelvos_tf.benchmark import search_on_frames
+
+        sizes = ["480p"] if _QUICK.value else _RESOLUTION.value
+        search_on_frames.measure(folder, _FRAMES.value, _MASK.value, sizes, _REPETITIONS.value)
+        return
     from feelvos_tf.benchmark import matching
 
     matching.measure(folder, quick=_QUICK.value, repetitions=_REPETITIONS.value)

@@ -42,7 +42,7 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, probes_flag
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import datasets, protocols
 
@@ -74,6 +74,7 @@ _CHECKPOINT = checkpoint_flag.CHECKPOINT
 flags.declare_key_flag(_CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 network_flags.declare()
+flags.declare_key_flag(probes_flag.PROBES.name)
 _RESULTS = flags.DEFINE_string(
     "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything."
 )
@@ -216,6 +217,7 @@ def _check_flags() -> None:
     options = (
         _MAX_SIDE.value,
         _MAX_REFERENCE_PIXELS.value,
+        probes_flag.PROBES.present,
         memory_flag.MEMORY.present,
         _SCALES.present,
         _FLIP.value,
@@ -223,8 +225,9 @@ def _check_flags() -> None:
     )
     if any(options) and (_RESULTS.value or _BASELINE.value or _ABLATION.value):
         raise absl_app.UsageError(
-            "--max_side, --max_reference_pixels, --memory, --scales, --flip and --save_embeddings "
-            "go with the whole network only: with none of --results, --baseline, --ablation"
+            "--max_side, --max_reference_pixels, --probes, --memory, --scales, --flip and "
+            "--save_embeddings go with the whole network only: with none of --results, "
+            "--baseline, --ablation"
         )
     if (_MAX_SIDE.value or _SAVE_EMBEDDINGS.value) and (_SCALES.present or _FLIP.value):
         raise absl_app.UsageError(
@@ -255,11 +258,17 @@ def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
     if _BASELINE.value == "nearest_neighbor":
         method = {"baseline": "nearest_neighbor", **identity}
         return method, lambda: _nearest_neighbor(path, network)
-    options = {"max_side": _MAX_SIDE.value, "max_reference_pixels": _MAX_REFERENCE_PIXELS.value}
-    given = {name: value for name, value in options.items() if value is not None}
     memory = memory_flag.chosen(path)
+    options = {
+        "max_side": _MAX_SIDE.value,
+        "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
+        "probes": probes_flag.chosen(path),
+    }
+    given = {name: value for name, value in options.items() if value is not None}
     method = {**identity, **given, **views, "memory": memory_flag.described(memory)}
-    return method, lambda: _segmenter(path, network, {**given, **views, "memory": memory})
+    if views:
+        del options["max_side"]
+    return method, lambda: _segmenter(path, network, {**options, **views, "memory": memory})
 
 
 def _views() -> dict[str, Any]:

@@ -17,12 +17,13 @@ from __future__ import annotations
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, probes_flag
 from feelvos_tf.files import check_new_folder
 
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 network_flags.declare()
+flags.declare_key_flag(probes_flag.PROBES.name)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "New folder for the SavedModel; its parents are made.", required=True
 )
@@ -96,6 +97,8 @@ def main(argv: list[str]) -> None:
         max_side=_MAX_SIDE.value,
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        # Left to the export, which takes no recommended ones where it compiles by XLA.
+        probes="auto" if probes_flag.PROBES.value == "auto" else probes_flag.chosen(checkpoint),
         memory=memory_flag.chosen(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
         fixed=fixed,

@@ -27,6 +27,13 @@ For other programs, --write=cutouts,coco (any of these; masks are written always
   ytvos     Annotations/VIDEO/NAME.png and meta.json, the layout of YouTube-VOS
   video     labels.mkv, lossless (FFV1), gray levels are ids
 
+No mask yet? Draw a box around each object in the first frame, or the corners of a polygon, in
+pixels from the upper left corner (needs OpenCV: pip install 'feelvos_tf[grabcut]'):
+  feelvos-segment --video=clip.mp4 --box=1:120,40,200,310 --box=2:400,60,90,120 --output=OUT
+  feelvos-segment --video=clip.mp4 --polygon=1:120,40,320,40,220,350 --output=OUT
+GrabCut finds the object inside by its colors. Look at OUT/marked.jpg; OUT/marked holds the mask, to
+be painted right and given as --mask.
+
 Several masks: give a folder as --mask, with masks named like their frames. The first one with an
 object starts the video. Each later one is copied into OUT and corrects the objects from there on:
 what it lacks is not in that frame. One that holds new ids alone adds these objects, and the others
@@ -60,8 +67,20 @@ Too slow or too little memory: --max_reference_pixels=1024 compares with that ma
 object in the first frame instead of all; --max_side=640 computes at reduced size (the masks keep
 the frames' size). Both cost quality. Of J&F 79.3 on five sequences at 854x480, the first of them
 left 71.7, and --max_side=428 took twelve points (feelvos_tf/weights/MODEL_CARD.md).
-Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
-6,12,18 as the paper tests it.
+
+Many videos: repeat --video, or name a folder of videos, or a text file with lines VIDEO,MASK; each
+video's results lie in OUT/NAME, and the weights are read once. --mask is then a folder with
+NAME.png, or a folder NAME of masks, for each:
+  feelvos-segment --video=a.mp4 --video=b.mp4 --mask=MASKS --output=OUT
+  feelvos-segment --videos=FOLDER --mask=MASKS --output=OUT
+  feelvos-segment --videos=list.txt --output=OUT
+A video that fails is named and the others go on; the run ends with a table, OUT/summary.csv, and
+the exit code 1. With --resume the same command goes on where it was.
+
+A camera: --video=camera:0. The mask is that of its first frame, so --box and --polygon go well with
+it. It runs until Ctrl-C, which finishes all files; frames that come while one is computed are let
+go. --video=growing:FILE follows a file that is still written (MPEG-TS, Matroska) until nothing has
+come for 10 seconds.
 
 The exit code is 0 when every mask is written, 130 after Ctrl-C, 143 after SIGTERM, else 1 with one
 line that says why.
@@ -71,15 +90,28 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+import sys
+import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, demo, memory_flag, network_flags
+from feelvos_tf.cli import (
+    app,
+    checkpoint_flag,
+    demo,
+    input_flags,
+    max_side_flag,
+    memory_flag,
+    network_flags,
+    probes_flag,
+)
 from feelvos_tf.config import Memory
+from feelvos_tf.video.live import is_live
+from feelvos_tf.video.many import SUMMARY, Outcome, segment_videos, table
 from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.segment import segment_video
 from feelvos_tf.video.summary import Summary
@@ -87,10 +119,6 @@ from feelvos_tf.video.summary import Summary
 if TYPE_CHECKING:
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 
-_VIDEO = flags.DEFINE_string("video", None, "Folder of JPEG/PNG frames, or a video file.")
-_MASK = flags.DEFINE_string(
-    "mask", None, "PNG mask of the first frame, or a folder of masks named like their frames."
-)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for masks and pictures.", required=True)
 _OVERLAY = flags.DEFINE_bool(
     "overlay", False, "Also write overlay.mp4: the frames with their labels drawn in."
@@ -127,12 +155,6 @@ _FPS = flags.DEFINE_float(
     None,
     "Frames per second of overlay.mp4 where VIDEO is a folder; 24 by default. The "
     "overlay of a video file keeps its times, the form of its pixels and its sound.",
-)
-_MAX_SIDE = flags.DEFINE_integer(
-    "max_side",
-    None,
-    "Compute frames whose longer side is above this at reduced size.",
-    lower_bound=1,
 )
 _IGNORE_LABEL = flags.DEFINE_integer(
     "ignore_label",
@@ -186,86 +208,96 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     ["mixed_float16", "mixed_bfloat16"],
     "Compute the network in 16 bits; faster on a GPU that has them.",
 )
+for _flag in input_flags.FLAGS:
+    flags.declare_key_flag(_flag.name)
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
+flags.declare_key_flag(max_side_flag.MAX_SIDE.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
 network_flags.declare()
+flags.declare_key_flag(probes_flag.PROBES.name)
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
 )
 
 
-def main(argv: list[str]) -> None:
-    """Segments as the flags say."""
+def main(argv: list[str]) -> int | None:
+    """Segments as the flags say; returns 1 where one of several videos failed."""
     del argv
-    video, mask = _VIDEO.value, _MASK.value
-    if _DEMO.value and (video or mask or _RESUME.value or _FPS.value or _WRITE.value):
+    if _DEMO.value and (input_flags.given() or _RESUME.value or _FPS.value or _WRITE.value):
         raise absl_app.UsageError(
-            "--demo goes with none of --video, --mask, --resume, --fps, --write"
+            "--demo goes with none of --video, --mask, --box, --polygon, --resume, --fps, --write"
         )
-    if not _DEMO.value and not (video and mask):
-        lacking = _MASK if video else _VIDEO
-        raise absl_app.UsageError(f"give --{lacking.name} (or --demo alone); see --help")
+    videos = None if _DEMO.value else input_flags.videos()
+    if not _DEMO.value and videos is None:
+        video, mask = input_flags.video_and_mask()
     network = network_flags.chosen()
     checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
-    make_segmenter = functools.partial(_segmenter, checkpoint, memory, network)
+    probes = probes_flag.chosen(checkpoint)
+    make_segmenter = functools.partial(_segmenter, checkpoint, memory, probes)
     if _DEMO.value:
         _conclude(
             demo.run_demo(_OUTPUT.value, make_segmenter, progress=not app.QUIET.value, say=_say)
         )
-        return
-    assert video and mask  # else it is the demonstration
+        return None
     settings = {
         **checkpoint_file.identity(checkpoint),
         **network,
-        "max_side": _MAX_SIDE.value,
+        "max_side": max_side_flag.chosen(),
         "ignore_label": _IGNORE_LABEL.value,
         "mixed_precision": _MIXED_PRECISION.value,
         "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
+        "probes": probes,
         "memory": memory_flag.described(memory),
     }
     del settings["checkpoint"]  # a file that was moved is still the same
-    _conclude(
-        segment_video(
-            video,
-            mask,
-            _OUTPUT.value,
-            make_segmenter,
-            settings=settings,
-            overlay=_OVERLAY.value,
-            contact_sheet=_CONTACT_SHEET.value,
-            write=_WRITE.value,
-            save_confidence=_SAVE_CONFIDENCE.value,
-            resume=_RESUME.value,
-            overwrite=_OVERWRITE.value,
-            on_error=_ON_ERROR.value,
-            frame_rate=_FPS.value,
-            ignore_label=_IGNORE_LABEL.value,
-            mask_threshold=_MASK_THRESHOLD.value,
-            snap_mask=_SNAP_MASK.value,
-            first_masks_only=_FIRST_MASKS_ONLY.value,
-            start=_START.value,
-            end=_END.value,
-            direction=_DIRECTION.value,
-            inputs=[checkpoint],
-            progress=not app.QUIET.value,
-            say=_say,
-        )
-    )
+    stop = None
+    if videos is None and is_live(video):
+        stop = threading.Event()
+        app.let_finish(stop)
+    options: dict[str, Any] = {
+        "settings": settings,
+        "computed_side": max_side_flag.chosen(),
+        "overlay": _OVERLAY.value,
+        "contact_sheet": _CONTACT_SHEET.value,
+        "write": _WRITE.value,
+        "save_confidence": _SAVE_CONFIDENCE.value,
+        "resume": _RESUME.value,
+        "overwrite": _OVERWRITE.value,
+        "on_error": _ON_ERROR.value,
+        "frame_rate": _FPS.value,
+        "ignore_label": _IGNORE_LABEL.value,
+        "mask_threshold": _MASK_THRESHOLD.value,
+        "snap_mask": _SNAP_MASK.value,
+        "first_masks_only": _FIRST_MASKS_ONLY.value,
+        "start": _START.value,
+        "end": _END.value,
+        "direction": _DIRECTION.value,
+        "inputs": [checkpoint],
+        "stop": stop,
+        "progress": not app.QUIET.value,
+        "say": _say,
+    }
+    if videos is None:
+        _conclude(segment_video(video, mask, _OUTPUT.value, make_segmenter, **options))
+        return None
+    outcomes = segment_videos(videos, _OUTPUT.value, make_segmenter, **options)
+    return _conclude_all(outcomes)
 
 
 def _segmenter(
-    checkpoint: str | os.PathLike[str], memory: Memory | None, network: Mapping[str, Any]
+    checkpoint: str | os.PathLike[str], memory: Memory | None, probes: int | None
 ) -> VideoSegmenter:
     """Loads TensorFlow, which takes seconds, and the network."""
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 
     return VideoSegmenter(
-        load_model(checkpoint, **network),
-        max_side=_MAX_SIDE.value,
+        load_model(checkpoint, **network_flags.chosen()),
+        max_side=max_side_flag.chosen(),
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        probes=probes,
         memory=memory,
         mixed_precision=_MIXED_PRECISION.value,
     )
@@ -291,6 +323,17 @@ def _conclude(summary: Summary) -> None:
     if summary.peak_memory is not None:
         figures.append(f"peak memory {summary.peak_memory / 1e6:.0f} MB")
     _say(", ".join(figures))
+
+
+def _conclude_all(outcomes: Sequence[Outcome]) -> int:
+    """Prints what came of several videos; returns the exit code."""
+    for line in table(outcomes):
+        _say(line)
+    _say(f"wrote {os.path.join(_OUTPUT.value, SUMMARY)}")
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in failed:
+        print(f"error: {outcome.name}: {outcome.error}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _say(line: str) -> None:

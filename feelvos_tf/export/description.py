@@ -64,12 +64,16 @@ _MEANINGS = {
 _MASKS = {
     "initialize": "ids of all objects, 0 for background; any ids up to 255",
     "add_objects": "ids of new objects, 0 elsewhere",
+    "correct": "ids of all objects in the frame, known and new ones, 0 for background",
 }
 PURPOSES = {
     "initialize": "Begins a video with its first frame and the objects in it.",
     "step": "Labels the next frame.",
     "add_objects": "Adds objects to the frame handed to the last call; `image` is that frame once "
     "more, so that a mask of another frame is noticed. Costs one `embed`.",
+    "correct": "Sets the frame handed to the last call right; `image` is that frame once more. The "
+    "mask is the whole truth about it: an object that it lacks is not there. Its pixels are "
+    "compared with from then on, and a memory is emptied. Costs one `embed`.",
     "embed": "Computes the embedding of frames, one [H, W, 3] or a batch [B, H, W, 3].",
 }
 
@@ -178,9 +182,15 @@ _ADDING = """A late object, in the frame just labeled:
 ```python
 outputs = model["add_objects"](image=frame, mask=new_mask, **state)
 ```
+
+The same frame set right, where its labels are wrong; the next one follows from the mask:
+
+```python
+outputs = model["correct"](image=frame, mask=right_mask, **state)
+```
 """
 _FIXED = """`step` is compiled by XLA for one size of frames and one number of objects, so there is
-no `add_objects`, and other sizes are refused.
+no `add_objects` and no `correct`, and other sizes are refused.
 """
 _README = """# FEELVOS, streaming video object segmentation
 

@@ -16,6 +16,7 @@ from feelvos_tf.export.warmup import write_warmup
 from feelvos_tf.files import check_new_folder
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.streaming import memory as memories
+from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.steps import StreamingSteps
 
 MODEL_NAME = "feelvos"
@@ -29,6 +30,7 @@ def export_model(
     max_side: int | None = None,
     ignore_label: int | None = None,
     max_reference_pixels: int | None = None,
+    probes: int | None | str = "auto",
     memory: Memory | None | str = "auto",
     mixed_precision: str | None = None,
     fixed: FixedShape | None = None,
@@ -45,6 +47,7 @@ def export_model(
       max_side: as in VideoSegmenter.
       ignore_label: as in VideoSegmenter.
       max_reference_pixels: as in VideoSegmenter; it bounds the state's size too.
+      probes: as in VideoSegmenter; with `fixed` "auto" is None, and no number is possible.
       memory: as in VideoSegmenter; it becomes part of the state.
       mixed_precision: as in VideoSegmenter.
       fixed: compile `step` by XLA for these sizes; it must not come with max_side. Labels may
@@ -56,12 +59,19 @@ def export_model(
     folder = check_new_folder(folder)
     if ignore_label is not None:
         ignore_label = whole_number("ignore_label", ignore_label, 1, 255)
-    _check_fixed(fixed, max_side)
+    if fixed is not None and probes == "auto":
+        probes = None
+    _check_fixed(fixed, max_side, probes)
     if mixed_precision is not None:
         model = with_precision(model, mixed_precision)
     memory = memories.resolve(memory, model)
+    probes = resolve_probes(probes, model)
     steps = StreamingSteps(
-        model, max_side=max_side, max_reference_pixels=max_reference_pixels, memory=memory
+        model,
+        max_side=max_side,
+        max_reference_pixels=max_reference_pixels,
+        probes=probes,
+        memory=memory,
     )
     functions = Signatures(steps, ignore_label, fixed).functions()
     description = descriptions.describe(
@@ -73,6 +83,7 @@ def export_model(
                 "max_side": max_side,
                 "ignore_label": ignore_label,
                 "max_reference_pixels": max_reference_pixels,
+                "probes": probes,
                 "memory": None if memory is None else memory.to_dict(),
                 "mixed_precision": mixed_precision,
                 "fixed": None if fixed is None else fixed._asdict(),
@@ -99,7 +110,7 @@ def export_model(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check_fixed(fixed: FixedShape | None, max_side: int | None) -> None:
+def _check_fixed(fixed: FixedShape | None, max_side: int | None, probes: int | None | str) -> None:
     if fixed is None:
         return
     for name, value in fixed._asdict().items():
@@ -109,3 +120,5 @@ def _check_fixed(fixed: FixedShape | None, max_side: int | None) -> None:
         raise InputError(f"num_objects is {fixed.num_objects}, expected at most 255")
     if max_side is not None:
         raise InputError("max_side and a fixed shape exclude each other: fix the smaller size")
+    if probes is not None:
+        raise InputError("probes and a fixed shape exclude each other: XLA does not compile them")

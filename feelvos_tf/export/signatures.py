@@ -28,13 +28,13 @@ class FixedShape(NamedTuple):
 
 
 class Signatures:
-    """The four functions, as graphs that check their input.
+    """The five functions, as graphs that check their input.
 
     Args:
       steps: what they compute.
       ignore_label: id in masks that is neither an object nor background; None for none.
       fixed: sizes to compile for; None leaves them dynamic. `step` is then compiled by XLA, and
-        there is no `add_objects`, which would change them.
+        there are no `add_objects` and `correct`, which would change them.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Signatures:
         functions = {"initialize": begun, "step": traced(self._step, image, *state)}
         if self._fixed is None:
             functions["add_objects"] = traced(self._add_objects, image, mask, *state)
+            functions["correct"] = traced(self._correct, image, mask, *state)
         functions["embed"] = traced(
             self._embed,
             tf.TensorSpec(None if self._fixed is None else [None, *image.shape], tf.uint8, "image"),
@@ -131,9 +132,6 @@ class Signatures:
         new = self._ids_in(mask)
         tracked = tf.reduce_any(new[:, tf.newaxis] == last.object_ids[tf.newaxis], axis=1)
         num_known = tf.size(last.object_ids)
-        embedding = self._steps.embed(self._sized(image)[tf.newaxis])[1][0]
-        largest = tf.reduce_max(tf.abs(last.previous_embedding))
-        difference = tf.reduce_max(tf.abs(embedding - last.previous_embedding))
         mask, new, last = checks.after(
             [
                 checks.holds(tf.size(new) > 0, "the mask holds no new object"),
@@ -143,11 +141,7 @@ class Signatures:
                     tf.boolean_mask(new, tracked),
                 ),
                 self._room(num_known - 1 + tf.size(new), tf.shape(mask)),
-                checks.holds(
-                    difference <= _SAME_FRAME * largest,
-                    "the image is not the one handed to the last call, to which the state "
-                    "belongs; objects are added to that one",
-                ),
+                self._same_frame(image, last, "objects are added to that one"),
             ],
             (mask, new, last),
         )
@@ -156,6 +150,43 @@ class Signatures:
         video = self._edits.extend(mask, last.video, ids, num_known)
         labels = tf.where(mask > 0, mask, last.labels)
         return State.of(ids, labels, video).by_name()
+
+    def _correct(
+        self, image: tf.Tensor, mask: tf.Tensor, *state: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        image, last = self._checked_state(image, State(*state))
+        mask = self._checked_mask(checks.without_shape(mask), image)
+        told = self._ids_in(mask)
+        tracked = tf.reduce_any(told[:, tf.newaxis] == last.object_ids[tf.newaxis], axis=1)
+        new = tf.boolean_mask(told, ~tracked)
+        num_known = tf.size(last.object_ids)
+        rules = [
+            self._room(num_known - 1 + tf.size(new), tf.shape(mask)),
+            self._same_frame(image, last, "a correction is of that one"),
+        ]
+        if self._ignore_label is not None:
+            rules.append(
+                checks.holds(
+                    tf.reduce_any(mask != self._ignore_label),
+                    f"the mask tells nothing: all its pixels are ignored ({self._ignore_label})",
+                )
+            )
+        mask, new, last = checks.after(rules, (mask, new, last))
+        ids = tf.concat([last.object_ids, new], axis=0)
+        video = self._edits.correct(tf.cast(mask, tf.int32), last.video, ids, num_known)
+        known = label_ops.ids_to_channels(mask, ids) != label_ops.NO_OBJECT
+        labels = tf.where(known, mask, tf.zeros_like(mask))
+        return State.of(ids, labels, video).by_name()
+
+    def _same_frame(self, image: tf.Tensor, last: State, what: str) -> checks.Check:
+        """A check that an image is that of the last call; `what` ends its message."""
+        embedding = self._steps.embed(self._sized(image)[tf.newaxis])[1][0]
+        largest = tf.reduce_max(tf.abs(last.previous_embedding))
+        difference = tf.reduce_max(tf.abs(embedding - last.previous_embedding))
+        return checks.holds(
+            difference <= _SAME_FRAME * largest,
+            f"the image is not the one handed to the last call, to which the state belongs; {what}",
+        )
 
     def _embed(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         image = checks.without_shape(image)

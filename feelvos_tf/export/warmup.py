@@ -65,18 +65,11 @@ def example_requests(
     begun = call("initialize", image=image, mask=mask)
     requests.append(("step", {"image": image, **state(begun)}))
     stepped = call("step", **requests[-1][1])
-    if "add_objects" in functions:
-        requests.append(
-            (
-                "add_objects",
-                {
-                    "image": image,
-                    "mask": np.where(mask == 1, np.uint8(2), np.uint8(0)),
-                    **state(stepped),
-                },
-            )
-        )
-        call("add_objects", **requests[-1][1])
+    other = np.where(mask == 1, np.uint8(2), np.uint8(0))
+    for name in ("add_objects", "correct"):
+        if name in functions:
+            requests.append((name, {"image": image, "mask": other, **state(stepped)}))
+            call(name, **requests[-1][1])
     requests.append(("embed", {"image": image[np.newaxis]}))
     call("embed", **requests[-1][1])
     return requests

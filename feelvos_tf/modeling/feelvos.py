@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from feelvos_tf.config import Memory, ModelConfig
-from feelvos_tf.errors import InputError
+from feelvos_tf.errors import InputError, whole_number
 from feelvos_tf.modeling.deeplab import DeepLab
 from feelvos_tf.modeling.heads import SegmentationHead, embedding_head
 from feelvos_tf.modeling.layers import register
@@ -35,14 +35,17 @@ class Feelvos(tf.keras.Model):
       **kwargs: those of a Keras model, such as dtype for mixed precision.
 
     `model.save("m.keras")`, `tf.keras.models.load_model` and `tf.keras.models.clone_model` work as
-    for any Keras model; the copies have the config, the recommended memory and their variables.
+    for any Keras model; the copies have the config, what is recommended and their variables.
 
     Attributes:
       recommended_memory: what suits these weights in streaming, as measured; None for nothing, as
         published. It travels with a checkpoint.
+      recommended_probes: so too, how many clusters of each object's pixels to search; None for
+        all, as published.
     """
 
     recommended_memory: Memory | None = None
+    recommended_probes: int | None = None
 
     def __init__(self, config: ModelConfig, name: str = "feelvos", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -54,13 +57,14 @@ class Feelvos(tf.keras.Model):
         self.head = SegmentationHead(config, dtype=policy)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments and the recommended memory, as plain values."""
+        """The arguments and what is recommended, as plain values."""
         memory = self.recommended_memory
         return {
             # A Keras model's own is empty for subclasses.
             **tf.keras.layers.Layer.get_config(self),
             "config": self.config.to_dict(),
             "recommended_memory": None if memory is None else memory.to_dict(),
+            "recommended_probes": self.recommended_probes,
         }
 
     @classmethod
@@ -74,8 +78,10 @@ class Feelvos(tf.keras.Model):
         """
         arguments = dict(config)
         memory = arguments.pop("recommended_memory", None)
+        probes = arguments.pop("recommended_probes", None)
         model = _with_variables(cls(ModelConfig.from_dict(arguments.pop("config")), **arguments))
         model.recommended_memory = None if memory is None else Memory.from_dict(memory)
+        model.recommended_probes = None if probes is None else whole_number("probes", probes, 1)
         return model
 
     def get_build_config(self) -> None:
@@ -319,4 +325,5 @@ def with_precision(model: Feelvos, policy: str) -> Feelvos:
     copy = build_model(model.config, dtype=policy)
     copy.set_weights(model.get_weights())
     copy.recommended_memory = model.recommended_memory
+    copy.recommended_probes = model.recommended_probes
     return copy

@@ -19,8 +19,10 @@ from feelvos_tf.ops.sorted_reference import ABSENT, SLOTS, Reference
 _PRODUCT_ENTRIES = 4 << 20
 _QUERIES_MULTIPLE = 32
 # Queries against which a block of keys is searched at once, so that keys too many for the cache
-# are read from memory once for so many queries.
+# are read from memory once for so many queries; and columns of keys in a block. Their product is
+# 4 MB, and is read while it is in the cache.
 _BLOCK_QUERIES = 1024
+_BLOCK_COLUMNS = 32
 # Sizes in the pyramid of `_k_smallest`: columns of a group, parts of a column.
 _GROUP = 8
 _PARTS = 4
@@ -100,9 +102,10 @@ def _smallest(query: tf.Tensor, prepared: Reference, num_channels: int | tf.Tens
     """
     channels = query.shape[-1] + 1
     columns = prepared.objects.shape[0] or tf.shape(prepared.objects)[0]
-    keys = tf.reshape(prepared.keys, [SLOTS, columns, channels])
-    most = _PRODUCT_ENTRIES // _BLOCK_QUERIES // SLOTS
-    blocks = _at_least_one(_divide_up(columns, most))
+    # Minima by max pooling of what is negated: it keeps whole rows of queries in registers, and
+    # takes a third of the time of a minimum over an axis.
+    keys = -tf.transpose(tf.reshape(prepared.keys, [SLOTS, columns, channels]), [1, 0, 2])
+    blocks = _at_least_one(_divide_up(columns, _BLOCK_COLUMNS))
     width = _divide_up(columns, blocks)
     # Blocks alike: the last one begins early and sees some columns twice, as a minimum may.
     starts = tf.minimum(tf.range(blocks) * width, columns - width)
@@ -112,13 +115,14 @@ def _smallest(query: tf.Tensor, prepared: Reference, num_channels: int | tf.Tens
 
     def chunk(rows: tf.Tensor) -> tf.Tensor:
         def block(start: tf.Tensor) -> tf.Tensor:
-            part = tf.slice(keys, [0, start, 0], [SLOTS, width, channels])
+            part = tf.slice(keys, [start, 0, 0], [width, SLOTS, channels])
             product = tf.matmul(tf.reshape(part, [SLOTS * width, channels]), rows, transpose_b=True)
-            return tf.reduce_min(tf.reshape(product, [SLOTS, width, tf.shape(rows)[0]]), axis=0)
+            product = tf.reshape(product, [width, SLOTS, 1, tf.shape(rows)[0]])
+            return tf.nn.max_pool2d(product, [SLOTS, 1], strides=1, padding="VALID")
 
-        minima = tf.map_fn(block, starts, fn_output_signature=tf.float32, parallel_iterations=1)
-        minima = tf.reshape(minima, [blocks * width, tf.shape(rows)[0]])
-        return tf.math.unsorted_segment_min(minima, objects, num_channels)
+        maxima = tf.map_fn(block, starts, fn_output_signature=tf.float32, parallel_iterations=1)
+        maxima = tf.reshape(maxima, [blocks * width, tf.shape(rows)[0]])
+        return -tf.math.unsorted_segment_max(maxima, objects, num_channels)
 
     return tf.map_fn(chunk, _chunks(query, _BLOCK_QUERIES), parallel_iterations=1)
 

@@ -129,6 +129,7 @@ class EditSteps:
             num_channels,
             self._steps.max_given_pixels,
         )
+        reference = self._steps.known.arranged(reference, num_channels)
         return VideoState(reference, FrameState(previous.embedding, labels, mask), memory)
 
     def _small(self, mask: tf.Tensor, ids: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
@@ -146,7 +147,7 @@ class EditSteps:
         num_channels: tf.Tensor,
     ) -> Reference:
         thinned = self._steps.thinned(tf.reshape(labels, [-1]), num_channels)
-        return given.add(
+        reference = given.add(
             state.reference,
             embedding,
             tf.reshape(thinned, tf.shape(labels)),
@@ -154,6 +155,7 @@ class EditSteps:
             num_channels,
             self._steps.max_given_pixels,
         )
+        return self._steps.known.arranged(reference, num_channels)
 
     @staticmethod
     def _widened(mask: tf.Tensor, num_channels: tf.Tensor, num_known: tf.Tensor) -> tf.Tensor:

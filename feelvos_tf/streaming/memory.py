@@ -11,7 +11,7 @@ padding, as in the sorted reference. So a stream is never traced again while its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -19,8 +19,8 @@ import tensorflow as tf
 from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError, shown
 from feelvos_tf.modeling.feelvos import Feelvos
-from feelvos_tf.ops import reference_search, sorted_reference
-from feelvos_tf.ops.sorted_reference import ABSENT, SLOTS
+from feelvos_tf.ops import clusters, sorted_reference
+from feelvos_tf.ops.sorted_reference import ABSENT, SLOTS, Reference
 
 
 class MemoryState(NamedTuple):
@@ -138,39 +138,46 @@ def without(
 
 
 def distances(
-    query: tf.Tensor, state: MemoryState, num_channels: int | tf.Tensor, k: int = 1
+    search: Callable[[Reference, int | tf.Tensor], tf.Tensor],
+    num_queries: int | tf.Tensor,
+    state: MemoryState,
+    num_channels: int | tf.Tensor,
 ) -> tf.Tensor:
     """Squared distance to the nearest remembered pixel of each channel, frame by frame.
 
     Args:
-      query: float32 [Q, C].
+      search: function of a reference and its number of objects; returns squared distances
+        float32 [Q, objects] of the queries.
+      num_queries: Q.
       state: the memory.
       num_channels: integer or int32 scalar.
-      k: see `reference_search.nearest`; the k nearest of one frame.
 
     Returns:
       float32 [Q, F, num_channels], inf where a frame holds no pixel of a channel.
     """
     frames = state.objects.shape[0]
 
-    def search() -> tf.Tensor:
+    def found() -> tf.Tensor:
         keys = tf.reshape(tf.transpose(state.keys, [1, 0, 2, 3]), [-1, state.keys.shape[-1]])
         # Each frame's objects are objects of their own.
         first = num_channels * tf.range(frames)[:, tf.newaxis]
         objects = tf.reshape(tf.where(state.objects >= 0, state.objects + first, -1), [-1])
         pixels = tf.where(keys[:, -1] < ABSENT / 2, tf.range(tf.shape(keys)[0]), -1)
-        reference = sorted_reference.Reference(keys, pixels, objects)
-        found = reference_search.nearest(query, reference, frames * num_channels, k)
-        return tf.reshape(found, [-1, frames, num_channels])
+        result = search(Reference(keys, pixels, objects), frames * num_channels)
+        return tf.reshape(result, [-1, frames, num_channels])
 
     def nothing() -> tf.Tensor:
-        return tf.fill([tf.shape(query)[0], frames, num_channels], float("inf"))
+        return tf.fill([num_queries, frames, num_channels], float("inf"))
 
-    return tf.cond(tf.reduce_any(state.frames > 0), search, nothing)
+    return tf.cond(tf.reduce_any(state.frames > 0), found, nothing)
 
 
 def remember(
-    state: MemoryState, memory: Memory, embedding: tf.Tensor, probabilities: tf.Tensor
+    state: MemoryState,
+    memory: Memory,
+    embedding: tf.Tensor,
+    probabilities: tf.Tensor,
+    clustered: bool = False,
 ) -> MemoryState:
     """Counts a step and, every so many, keeps its confident pixels.
 
@@ -179,15 +186,19 @@ def remember(
       memory: what to remember.
       embedding: float32 [h, w, C] of the frame.
       probabilities: float32 [h, w, N] of the frame.
+      clustered: whether the kept pixels are ordered for `probed_search`.
     """
     steps = state.steps + 1
 
     def keep() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        num_channels = probabilities.shape[-1] or tf.shape(probabilities)[-1]
         packed = sorted_reference.prepare(
             tf.reshape(embedding, [-1, embedding.shape[-1]]),
             confident_labels(probabilities, memory, tf.stack([0, steps])),
-            probabilities.shape[-1] or tf.shape(probabilities)[-1],
+            num_channels,
         )
+        if clustered:
+            packed = clusters.clustered(packed, num_channels)
         columns = state.objects.shape[1] or tf.shape(state.objects)[1]
         keys = tf.reshape(packed.keys, [SLOTS, -1, packed.keys.shape[-1]])
         place = [[(steps // memory.every - 1) % memory.frames]]

@@ -15,10 +15,11 @@ from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
+from feelvos_tf.ops import matching, resize, sorted_reference
 from feelvos_tf.streaming import given
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.kernel_cache import bound_kernel_cache
+from feelvos_tf.streaming.known_pixels import KnownPixels
 from feelvos_tf.streaming.memory import MemoryState
 
 
@@ -52,7 +53,8 @@ class StreamingSteps:
     """The functions of streaming for one network. N counts background, the first channel.
 
     Where the shapes of frame and ids are static and there is no max_side, so are the shapes of
-    the results of `begin` and all in `advance`, which then compiles with jit_compile=True.
+    the results of `begin` and all in `advance`, which then compiles with jit_compile=True (not
+    with probes).
 
     Args:
       model: the network.
@@ -62,11 +64,14 @@ class StreamingSteps:
         None for all.
       max_given_pixels: keep at most this many pixels of all given frames, see `given.limit`; None
         for those of `given.WHOLE_FRAMES` whole frames.
+      probes: search so many columns of the reference for each object, the likeliest ones, see
+        `probed_search`, and as many of the memory; None searches all, which is exact.
       local_matching: implementation, see `matching.local_matching`.
       memory: what joins the reference on the way; None for nothing, as published.
 
     Raises:
-      InputError: an argument is out of range, or a memory for a network without global matching.
+      InputError: an argument is out of range, or a memory or probes for a network without global
+        matching, or probes for one with several nearest neighbors.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class StreamingSteps:
         max_side: int | None = None,
         max_reference_pixels: int | None = None,
         max_given_pixels: int | None = None,
+        probes: int | None = None,
         local_matching: str = "auto",
         memory: Memory | None = None,
     ) -> None:
@@ -90,10 +96,7 @@ class StreamingSteps:
             raise InputError(f"local_matching is {local_matching!r}, expected one of {expected}")
         if memory is not None and not isinstance(memory, Memory):
             raise InputError(f"memory is {shown(memory)}, expected a Memory or None")
-        if memory is not None and not model.config.first_frame_matching:
-            raise InputError(
-                "a memory needs a network with first_frame_matching, which it would join"
-            )
+        self.known = KnownPixels(model.config, memory, probes)
         bound_kernel_cache()
         self.model = model
         self.memory = memory
@@ -173,6 +176,7 @@ class StreamingSteps:
         reference = sorted_reference.prepare(
             tf.reshape(embedding, [-1, embedding.shape[-1]]), labels, num_channels
         )
+        reference = self.known.arranged(reference, num_channels)
         memory: MemoryState | tuple[()] = ()
         if self.memory is not None:
             memory = memories.empty(self.memory, size_of(small), num_channels, embedding.shape[-1])
@@ -194,7 +198,7 @@ class StreamingSteps:
         features, embedding = self._embed_one(frame)
         details = {}
         if self.model.config.first_frame_matching:
-            details = self._match_reference(embedding, state, num_channels)
+            details = self.known.match(embedding, state.reference, state.memory, num_channels)
         logits, previous_distance = self.model.segment_next(
             features,
             embedding,
@@ -211,30 +215,13 @@ class StreamingSteps:
         memory = state.memory
         if self.memory is not None:
             memory = memories.remember(
-                memory_of(state), self.memory, embedding, details["probabilities"]
+                memory_of(state),
+                self.memory,
+                embedding,
+                details["probabilities"],
+                clustered=self.known.probes is not None,
             )
         return Advance(VideoState(state.reference, following, memory), channels, full, details)
-
-    def _match_reference(
-        self, embedding: tf.Tensor, state: VideoState, num_channels: int | tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """Distances to the given frames and the memory, and where the nearest pixel is from."""
-        k = self.model.config.k_nearest_neighbors
-        query = tf.reshape(embedding, [-1, embedding.shape[-1]])
-        shape = [*tf.unstack(tf.shape(embedding)[:2]), num_channels]
-        distances = reference_search.nearest(query, state.reference, num_channels, k)
-        found = {}
-        if self.memory is not None:
-            memory = memory_of(state)
-            remembered = memories.distances(query, memory, num_channels, k)
-            nearest = tf.argmin(remembered, axis=1, output_type=tf.int32)
-            least = tf.reduce_min(remembered, axis=1)
-            found["reference_frame"] = tf.reshape(
-                tf.where(least < distances, tf.gather(memory.frames, nearest), 0), shape
-            )
-            distances = tf.minimum(distances, least)
-        found["global_distance"] = tf.reshape(matching.squash(distances), shape)
-        return found
 
     def look(
         self, frame: tf.Tensor, labels: tf.Tensor, state: VideoState, ids: tf.Tensor

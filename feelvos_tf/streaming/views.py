@@ -22,6 +22,7 @@ from feelvos_tf.ops import resize
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.edit_steps import EditSteps
 from feelvos_tf.streaming.editing import Editing, Video, compiled
+from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.steps import StreamingSteps, VideoState
 
 SMALLEST, LARGEST = 0.25, 2.0
@@ -52,6 +53,7 @@ class AveragedSegmenter(Editing):
       scales: factors on the frames' size, each from SMALLEST to LARGEST.
       flip: look at each scale mirrored as well.
       max_reference_pixels: see `VideoSegmenter`.
+      probes: see `VideoSegmenter`.
       memory: see `VideoSegmenter`.
 
     Raises:
@@ -65,6 +67,7 @@ class AveragedSegmenter(Editing):
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         max_reference_pixels: int | None = None,
+        probes: int | None | str = "auto",
         memory: Memory | None | str = "auto",
     ) -> None:
         self.model = model
@@ -73,6 +76,7 @@ class AveragedSegmenter(Editing):
         self._steps = StreamingSteps(
             model,
             max_reference_pixels=max_reference_pixels,
+            probes=resolve_probes(probes, model),
             memory=memories.resolve(memory, model),
         )
         self._least_scale = min(view.scale for view in self.views)

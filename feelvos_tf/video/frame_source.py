@@ -54,6 +54,7 @@ class FrameSource(abc.ABC):
       time_base: seconds of which the frames' times are whole multiples.
       pixel_aspect: width of a pixel over its height, as players show it.
       sound: file whose sound belongs to the frames, or None.
+      live: whether frames come as they happen, once, and nobody knows how many.
     """
 
     path: pathlib.Path
@@ -63,6 +64,7 @@ class FrameSource(abc.ABC):
     time_base: fractions.Fraction
     pixel_aspect: fractions.Fraction = fractions.Fraction(1)
     sound: pathlib.Path | None = None
+    live: bool = False
 
     @property
     @abc.abstractmethod
@@ -76,6 +78,16 @@ class FrameSource(abc.ABC):
     @abc.abstractmethod
     def iterate(self, start: int = 0) -> Iterator[Frame]:
         """Yields the frames from index `start` on; earlier ones cost little or nothing."""
+
+    def first_frame(self) -> Frame:
+        """The first frame that can be read.
+
+        Raises:
+          InputError: there is none.
+        """
+        for frame in self.iterate():
+            return frame
+        raise InputError(f"{self.path}: holds no frame from there on")
 
     def exact_length(self) -> int:
         """Number of frames that `iterate` comes to; may have to read the video once."""

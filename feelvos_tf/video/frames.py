@@ -127,15 +127,21 @@ def as_fraction(frame_rate: float) -> fractions.Fraction:
 
 
 def open_frames(
-    path: str | os.PathLike[str], *, on_error: str = "stop", frame_rate: float | None = None
+    path: str | os.PathLike[str],
+    *,
+    on_error: str = "stop",
+    frame_rate: float | None = None,
+    stop: threading.Event | None = None,
 ) -> FrameSource:
-    """Opens a folder of JPEG/PNG images or a video file.
+    """Opens a folder of JPEG/PNG images, a video file, or something live.
 
     Args:
-      path: folder (any file names, natural order) or video file (anything FFmpeg decodes).
+      path: folder (any file names, natural order) or video file (anything FFmpeg decodes); or
+        "camera:..." or "growing:...", see `live.py`.
       on_error: what an unreadable or truncated frame does. "stop" raises, "skip" notes it by
         name in the log and goes on with the next one.
       frame_rate: of a folder, frames per second, 24 by default; a video file knows its own.
+      stop: ends a live video once it is set.
 
     Returns:
       a FrameSource; nothing but the first frame is read before it is iterated.
@@ -150,6 +156,14 @@ def open_frames(
         raise InputError(f"on_error is {on_error!r}, expected 'stop' or 'skip'")
     if frame_rate is not None and not 0 < frame_rate < 1000:
         raise InputError(f"{frame_rate} frames per second, expected more than 0 and below 1000")
+    # Imported here because these modules build on this one.
+    from feelvos_tf.video.live import LiveFrames, is_live
+    from feelvos_tf.video.video_file import VideoFileFrames
+
+    if is_live(path):
+        if frame_rate is not None:
+            raise InputError(f"{path}: a live video says its frame rate itself")
+        return LiveFrames(str(path), on_error, stop)
     path = pathlib.Path(path)
     if path.is_dir():
         return FolderFrames(path, on_error, frame_rate or FOLDER_RATE)
@@ -157,9 +171,6 @@ def open_frames(
         raise InputError(f"{path}: no such folder or video file")
     if not path.is_file():
         raise InputError(f"{path}: is neither a folder of images nor a video file")
-    # Imported here because that module builds on this one.
-    from feelvos_tf.video.video_file import VideoFileFrames
-
     if frame_rate is not None:
         raise InputError(
             f"{path}: a video file says its frame rate itself; only a folder of "

@@ -62,6 +62,7 @@ class GivenMasks:
         snap: bool = False,
         first_only: bool = False,
         unused: Collection[str] = (),
+        drawn: np.ndarray | None = None,
     ) -> None:
         """Reads and checks every mask.
 
@@ -74,6 +75,7 @@ class GivenMasks:
           snap: see `read_mask`.
           first_only: whether a mask counts only for objects whose ids no earlier mask has.
           unused: names of frames that are left out, whose masks are left out too.
+          drawn: uint8 [H, W], the first frame's mask, where it is yet to be written to `path`.
 
         Raises:
           InputError: a mask cannot be read, has another size, or fits no frame; or there is no
@@ -88,6 +90,7 @@ class GivenMasks:
         self.notes: list[str] = []
         self.entries: list[GivenMask] = []
         self._unused = unused
+        self._drawn = drawn
         seen: set[int] = set()
         redundant = 0
         for index, file in self._files(names):
@@ -134,15 +137,20 @@ class GivenMasks:
         return mask.astype(np.uint8)
 
     def _read(self, file: pathlib.Path, keep_ignored: bool = False) -> np.ndarray:
-        mask = read_mask(file, self._size, self._colors, threshold=self._threshold, snap=self._snap)
+        if self._drawn is not None:
+            mask = self._drawn
+        else:
+            mask = read_mask(
+                file, self._size, self._colors, threshold=self._threshold, snap=self._snap
+            )
         if self._ignore_label is not None and not keep_ignored:
             mask = np.where(mask == self._ignore_label, 0, mask)
         return mask
 
     def _files(self, names: Sequence[str]) -> list[tuple[int, pathlib.Path]]:
         """(index of the frame, file), by frame."""
-        if not self._path.is_dir():
-            if self._path.stem in names[1:]:
+        if self._drawn is not None or not self._path.is_dir():
+            if self._drawn is None and self._path.stem in names[1:]:
                 self.notes.append(
                     f"{self._path} is taken as the mask of the first frame, {names[0]}; give a "
                     f"folder with this mask alone to start at frame {self._path.stem}"

@@ -32,6 +32,7 @@ from feelvos_tf.video.frame_source import FrameSource
 from feelvos_tf.video.frames import FolderFrames
 from feelvos_tf.video.label_video import LABEL_VIDEO, LabelVideo
 from feelvos_tf.video.labeled_frame import KnownIds, LabeledFrame
+from feelvos_tf.video.marked_frame import MARKED
 from feelvos_tf.video.mattes import MATTES, Mattes
 from feelvos_tf.video.video_file import import_av
 from feelvos_tf.video.youtube_vos import ANNOTATIONS, META, YoutubeVosList, YoutubeVosMasks
@@ -46,7 +47,7 @@ _NAMES = {
     "video": [LABEL_VIDEO],
 }
 # Folders of pictures named like the masks, those of runs with other kinds included.
-FOLDERS = (CUTOUTS, MATTES, ANNOTATIONS, CONFIDENCE_MAPS)
+FOLDERS = (CUTOUTS, MATTES, ANNOTATIONS, CONFIDENCE_MAPS, MARKED)
 _PENDING = 4  # frames that may wait to be written; bounds memory
 
 _logger = logging.getLogger(__name__)

@@ -17,7 +17,10 @@ _SECONDS_BETWEEN_LINES = 30.0  # of progress, where there is no terminal to draw
 
 
 def progress_shown(
-    frames: Iterator[Frame], total: int, is_warm: Callable[[], bool], say: Callable[[str], None]
+    frames: Iterator[Frame],
+    total: int | None,
+    is_warm: Callable[[], bool],
+    say: Callable[[str], None],
 ) -> Iterator[Frame]:
     """Passes frames on and shows how fast they come and when the last is due.
 

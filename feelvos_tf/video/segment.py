@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from feelvos_tf.video.frames import FolderFrames, natural_key, open_frames
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.images import describe_size
 from feelvos_tf.video.labeled_frame import KnownIds
+from feelvos_tf.video.marked_frame import MARKED_FILES, MarkedFrame
+from feelvos_tf.video.marks import Marks
 from feelvos_tf.video.outputs import Outputs, checked_kinds, output_names
 from feelvos_tf.video.pass_tracker import PassTracker
 from feelvos_tf.video.passes import FramesInPasses, names_in_order, planned
@@ -30,11 +33,12 @@ __all__ = ["Summary", "segment_video"]
 
 def segment_video(
     video: str | os.PathLike[str],
-    mask: str | os.PathLike[str],
+    mask: str | os.PathLike[str] | Marks,
     output: str | os.PathLike[str],
     make_segmenter: Callable[[], Segmenter],
     *,
     settings: Mapping[str, Any] | None = None,
+    computed_side: int | None = None,
     overlay: bool = False,
     contact_sheet: bool = True,
     write: Iterable[str] = (),
@@ -51,6 +55,7 @@ def segment_video(
     end: str | int | None = None,
     direction: str | None = None,
     inputs: Iterable[str | os.PathLike[str]] = (),
+    stop: threading.Event | None = None,
     go_on: str = "the same command with --resume goes on after them",
     progress: bool = False,
     say: Callable[[str], None] = print,
@@ -61,12 +66,16 @@ def segment_video(
     given are copied into the output; frames before the first one get empty masks.
 
     Args:
-      video: folder of JPEG/PNG images, or a video file.
-      mask: the first frame's mask, or a folder of masks, see `GivenMasks`.
+      video: folder of JPEG/PNG images, or a video file; or something live, see `live.py`, of which
+        only the masks of the first frame can be given.
+      mask: the first frame's mask, or a folder of masks, see `GivenMasks`; or marks around the
+        objects of the first frame, whose mask is written into the output's folder marked/.
       output: folder for masks and pictures, made where absent.
       make_segmenter: returns the method; called once the input has been checked.
       settings: plain values, as JSON has them, that tell this method from others: masks made with
         other ones are not resumed.
+      computed_side: the method computes frames whose longer side is above it at that size, which
+        a line says; None for one that computes at full size.
       overlay: also write overlay.mp4, the frames with their labels drawn in.
       contact_sheet: also write contact_sheet.jpg, frames from all over the video.
       write: what else to write, some of `outputs.KINDS`; "overlay" is as `overlay`.
@@ -88,6 +97,7 @@ def segment_video(
       direction: "forward", "backward" or "both", see `passes`; None for "both" where frames come
         before the first mask, else "forward".
       inputs: further files that the method reads and that must not be written over.
+      stop: ends a live video once it is set, as if it had come to its end.
       go_on: what a user can do after a run that was stopped.
       progress: show frames/s and time left, as a bar on stderr where that is a terminal, else as
         a line to `say` now and then.
@@ -103,13 +113,30 @@ def segment_video(
     kinds = checked_kinds(write)
     overlay = overlay or "overlay" in kinds
     with warnings_to(say):
-        whole = open_frames(video, on_error=on_error, frame_rate=frame_rate)
+        whole = open_frames(video, on_error=on_error, frame_rate=frame_rate, stop=stop)
+        if whole.live:
+            if resume or start is not None or end is not None or direction not in (None, "forward"):
+                raise InputError(
+                    f"{video}: comes as it happens, so resume, start, end and other directions "
+                    "than forward do not go with it"
+                )
+            contact_sheet = False  # which shows frames from all over a video of known length
         size = whole.size
         # A video file's names are known beforehand, its exact length is not.
         all_names = whole.names or [f"{index:05d}" for index in range(len(whole))]
         source = frame_range(whole, all_names, start, end)
         names = all_names if source is whole else source.names or []
-        say(f"video {source.path}: {len(names)} frames of {describe_size(size)}")
+        count = "live" if whole.live else f"{len(names)}"
+        say(f"video {source.path}: {count} frames of {describe_size(size)}")
+        if computed_side is not None and max(size) > computed_side:
+            say(
+                f"frames are computed with a longer side of {computed_side} pixels, and masks "
+                "enlarged; --max_side=none computes at full size, which is slower"
+            )
+        marked = None
+        if isinstance(mask, Marks):
+            marked = MarkedFrame(mask, source, output)
+            mask = marked.path
         given = GivenMasks(
             mask,
             names,
@@ -119,6 +146,7 @@ def segment_video(
             snap=snap_mask,
             first_only=first_masks_only,
             unused=set(all_names) - set(names),
+            drawn=None if marked is None else marked.mask,
         )
         for line in given.notes:
             say(line)
@@ -145,6 +173,7 @@ def segment_video(
                 pictures=[
                     *picture_names(overlay, contact_sheet),
                     *output_names(kinds, save_confidence, names),
+                    *(() if marked is None else MARKED_FILES),
                 ],
                 inputs=_files_read(whole, given, mask, inputs),
             ) as folder:
@@ -174,8 +203,11 @@ def segment_video(
                         "start": start,
                         "end": end,
                         "direction": direction,
+                        "marks": None if marked is None else marked.texts,
                     },
                 )
+                if marked is not None:
+                    marked.write(say)
                 with (
                     Pictures(
                         folder.folder,
@@ -200,9 +232,10 @@ def segment_video(
                     )
                     if resume:
                         run.resume(names, say)
-                    done = run.frames(frames)
+                    done = run.frames(frames, whole.live)
                     if progress:
-                        done = progress_shown(done, len(names), lambda: run.is_warm, say)
+                        total = None if whole.live else len(names)
+                        done = progress_shown(done, total, lambda: run.is_warm, say)
                     for _ in done:
                         pass
                     if passes is not None:

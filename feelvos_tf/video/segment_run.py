@@ -92,9 +92,14 @@ class SegmentRun:
         ids = self._known.up_to(frame.index)
         self._outputs.add(LabeledFrame(frame, labels, ids, kept, scores))
 
-    def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
-        """Yields every frame when its mask is on the way to its file."""
-        frames = prefetch(source)
+    def frames(self, source: Iterable[Frame], live: bool = False) -> Iterator[Frame]:
+        """Yields every frame when its mask is on the way to its file.
+
+        Args:
+          source: the frames.
+          live: whether they come as they happen; else they are read ahead.
+        """
+        frames = (frame for frame in source) if live else prefetch(source)
         with contextlib.closing(frames):
             for frame in frames:
                 labels = self._output.stored(frame.name) if self._resume else None

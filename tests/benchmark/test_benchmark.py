@@ -4,11 +4,22 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from feelvos_tf import build_model, process_memory
-from feelvos_tf.benchmark import matching, matching_cases, matching_memory, networks, report, step
+from feelvos_tf.benchmark import (
+    matching,
+    matching_cases,
+    matching_memory,
+    networks,
+    report,
+    search_on_frames,
+    step,
+)
 from feelvos_tf.config import ModelConfig
+from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
+from feelvos_tf.video.masks import write_mask
 
 SMALL = matching_cases.Case(size=(11, 17), window=2, objects=3)
 
@@ -137,3 +148,27 @@ def test_report_writes_table_json_and_plot(tmp_path):
         guides={"local: linear": 1},
     )
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_search_on_real_frames(tmp_path, monkeypatch):
+    """A drawn clip as a user's video; enough probes change nothing."""
+    monkeypatch.setitem(search_on_frames.SIZES, "tiny", (33, 47))
+    monkeypatch.setattr(search_on_frames, "PROBES", (10_000,))
+    clip = synthetic_clip(seed=1, num_frames=3, height=40, width=56, num_objects=2)
+    for name, frame in enumerate(clip.frames):
+        Image.fromarray(frame).save(tmp_path / f"{name:05d}.png")
+    (tmp_path / "mask").mkdir()
+    write_mask(tmp_path / "mask" / "0.png", clip.masks[0])
+    search_on_frames.measure(
+        tmp_path / "out", tmp_path, tmp_path / "mask" / "0.png", ["tiny"], repetitions=1
+    )
+    rows = json.loads((tmp_path / "out" / "search.json").read_text())["results"]
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["exact"]["changed"] == by_name["10000 probes"]["changed"] == 0
+    assert by_name["10000 probes"]["error"] < 1e-5
+    assert (tmp_path / "out" / "search.png").exists()
+    with pytest.raises(InputError, match="'9p' is unknown, expected one of 240p, "):
+        search_on_frames.measure(tmp_path, tmp_path, tmp_path / "mask" / "0.png", ["9p"])
+    write_mask(tmp_path / "mask" / "other.png", clip.masks[0][:-1])
+    with pytest.raises(InputError, match="other.png: 56x39, and .* is 56x40; expected the"):
+        search_on_frames.measure(tmp_path, tmp_path, tmp_path / "mask" / "other.png", ["tiny"])

@@ -41,6 +41,7 @@ DEFAULTS = {
     "max_side": None,
     "ignore_label": None,
     "max_reference_pixels": None,
+    "probes": "auto",
     "mixed_precision": None,
     "fixed": None,
     "memory": RECOMMENDED,
@@ -57,6 +58,7 @@ DEFAULTS = {
                 "max_side": 480,
                 "ignore_label": 255,
                 "max_reference_pixels": 64,
+                "probes": "8",
                 "mixed_precision": "mixed_float16",
             },
             {
@@ -64,6 +66,7 @@ DEFAULTS = {
                 "max_side": 480,
                 "ignore_label": 255,
                 "max_reference_pixels": 64,
+                "probes": 8,
                 "mixed_precision": "mixed_float16",
             },
         ),

@@ -171,7 +171,7 @@ def test_initializer_is_its_config():
 def model():
     model = build_model(TINY)
     randomize(model)
-    model.recommended_memory = MEMORY
+    model.recommended_memory, model.recommended_probes = MEMORY, 7
     return model
 
 
@@ -188,6 +188,7 @@ def assert_same_network(found, expected):
     assert type(found) is Feelvos
     assert found.config == expected.config
     assert found.recommended_memory == expected.recommended_memory
+    assert found.recommended_probes == expected.recommended_probes
     assert [v.name for v in found.variables] == [v.name for v in expected.variables]
     assert list(named_variables(found)) == list(named_variables(expected))
     np.testing.assert_array_equal(found(triplet()), expected(triplet()))
@@ -244,5 +245,5 @@ def test_weights_go_into_a_fresh_network(model, tmp_path):
     model.save_weights(tmp_path / "w.weights.h5")
     fresh = build_model(TINY)
     fresh.load_weights(tmp_path / "w.weights.h5")
-    fresh.recommended_memory = MEMORY
+    fresh.recommended_memory, fresh.recommended_probes = MEMORY, 7
     assert_same_network(fresh, model)

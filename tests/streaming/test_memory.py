@@ -11,6 +11,7 @@ from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
+from feelvos_tf.ops import reference_search
 from feelvos_tf.streaming import memory as memories
 
 ALL = Memory(every=1, frames=3, max_pixels=4096, min_confidence=0.0)
@@ -70,7 +71,14 @@ def test_memory_against_its_naive_twin(frames, steps):
         assert sorted((c, *e) for e, c in found) == sorted((c, *e) for e, c in wanted)
     query = rng.rand(11, dim).astype(np.float32)
     np.testing.assert_allclose(
-        memories.distances(tf.constant(query), state, channels),
+        memories.distances(
+            lambda reference, groups: reference_search.nearest(
+                tf.constant(query), reference, groups
+            ),
+            len(query),
+            state,
+            channels,
+        ),
         naive_distances(query, expected, channels),
         atol=1e-5,
     )

@@ -393,3 +393,10 @@ def test_run_file_says_what_the_masks_are_from(frames, several, tmp_path):
         "frame8": [3, 9],
         "frame9": [7],
     }
+
+
+@pytest.mark.parametrize("side,told", [(31, True), (32, False), (None, False)])
+def test_a_smaller_size_to_compute_at_is_told(frames, first, tmp_path, side, told):
+    """The frames are 32x24."""
+    _, lines = run(frames, first, tmp_path / "out", computed_side=side)
+    assert any("longer side of 31 pixels" in line for line in lines) == told
