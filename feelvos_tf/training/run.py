@@ -219,8 +219,8 @@ def _run_until_stopped(
                 # None where this step's checkpoint is there already.
                 path = manager.save(checkpoint_number=step, check_interval=False)
             say(
-                f"stopped after step {step}, all of it kept in {path or manager.latest_checkpoint}: "
-                "the same command goes on from there"
+                f"stopped after step {step}, all of it kept in "
+                f"{path or manager.latest_checkpoint}: the same command goes on from there"
             )
             signals.deliver()
             raise KeyboardInterrupt from None  # whatever the signal does, the run is over

@@ -57,6 +57,7 @@ class ScoresOfVideos:
         if self._tested is None:
             self._tested = build_model(config, dtype=model.dtype_policy)
             self._tested.recommended_memory = model.recommended_memory
+            self._tested.recommended_probes = model.recommended_probes
         self._tested.set_weights(model.get_weights())
         return self._tested
 
