@@ -50,8 +50,8 @@ BASE = [
 ]
 VIDEO = ["av>=14"]
 COCO = ["pycocotools>=2.0.6"]
-# The first releases that take the protobuf and NumPy of either stack.
-BEAM = ["apache-beam>=2.69"]
+# Goes with the pins of the classic stack alone.
+BEAM = ["apache-beam>=2.69" + CLASSIC]
 GRABCUT = ["opencv-python-headless>=4.5"]
 EVAL = ["matplotlib>=3.5"]
 ANNOTATE = ["starlette>=0.37", "uvicorn>=0.25"]
