@@ -191,8 +191,11 @@ class VideoFileWriter:
     def _open(self, size: tuple[int, int]) -> _Opened:
         temporary = self._open_file.enter_context(replaced_when_done(self.path))
         kind = self._form.containers[self.path.suffix.lower()]
-        # An index at the front lets players start before the whole file is there.
-        options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
+        # The same frames give the same bytes: Matroska would draw an id and name the library.
+        options = {"fflags": "+bitexact"}
+        if kind in ("mp4", "mov"):
+            # An index at the front lets players start before the whole file is there.
+            options["movflags"] = "+faststart"
         container = self._av.open(f"file:{temporary}", "w", format=kind, options=options)
         try:
             stream = self._add_stream(container, size)

@@ -170,6 +170,50 @@ def test_bad_input_is_one_line(change, message, clip, tmp_path):
     assert message in done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("direction,last", [("forward", 40), ("backward", 10), ("both", 10)])
+def test_killed_in_every_direction_and_resumed_to_the_same_bytes(direction, last, clip, tmp_path):
+    given = tmp_path / "given"
+    given.mkdir()
+    for index in (20, 50):
+        # One that tells all of its frame, in the middle of the video and late.
+        mask = np.zeros((45, 62), np.uint8)
+        mask[8:20, 10 : 20 + index // 10], mask[25:38, 34:50] = 1, 7
+        write_mask(given / f"{index:05d}.png", mask)
+    arguments = [*flags({**clip, "mask": given}), f"--direction={direction}", "--write=coco,video"]
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert segment(*arguments, f"--output={whole}").returncode == 0
+    code = kill_after(out / f"{last:05d}.png", *arguments, f"--output={out}")
+    assert code == -signal.SIGKILL
+    done = segment(*arguments, f"--output={out}", "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    # What a killed run knew of confidence in its last seconds is lost, as the guide says.
+    told = {"run.json", "confidence.csv", "confidence.png"}
+    names = {path.name for path in whole.iterdir()} - told
+    assert len(names) > NUM_FRAMES and names == {path.name for path in out.iterdir()} - told
+    for name in sorted(names):
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_several_videos_by_the_command(clip, tmp_path):
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "clip.png", read_mask(clip["mask"] / "00000.png"))
+    write_mask(tmp_path / "masks" / "none.png", np.ones((45, 62), np.uint8))
+    (tmp_path / "none").mkdir()
+    done = segment(
+        f"--video={clip['video']}",
+        f"--video={tmp_path}/none",
+        f"--mask={tmp_path}/masks",
+        f"--checkpoint={clip['checkpoint']}",
+        f"--output={tmp_path}/out",
+        "--end=2",
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: none: ") and done.stderr.count("\n") == 1
+    assert (tmp_path / "out" / "clip" / "00002.png").is_file()
+    assert f"wrote {tmp_path}/out/summary.csv" in done.stdout
+
+
 def terminate_after(mask, *arguments):
     """Starts the command, sends SIGTERM when a mask is there; returns exit code, stdout, stderr."""
     process = subprocess.Popen(

@@ -139,6 +139,16 @@ def test_videos_come_back(tmp_path, size, extension):
     assert names(path.parent) == [path.name]
 
 
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_the_same_frames_give_the_same_bytes(tmp_path, extension):
+    paths = [tmp_path / f"{name}.{extension}" for name in "ab"]
+    for path in paths:
+        with VideoFileWriter(path, 10) as writer:
+            for i in range(3):
+                writer.write(np.full((24, 32, 3), 40 * i, np.uint8))
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
 def test_video_without_the_h264_encoder(tmp_path, monkeypatch):
     import av
 
