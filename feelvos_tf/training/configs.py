@@ -280,7 +280,7 @@ def model_config(network: Network) -> ModelConfig:
     return ModelConfig.from_dict(network.as_dict())
 
 
-def tested_config(task: FeelvosTask) -> ModelConfig:
+def validation_config(task: FeelvosTask) -> ModelConfig:
     """The checked ModelConfig to validate with.
 
     Raises:

@@ -39,7 +39,7 @@ def check(params: cfg.ExperimentConfig) -> None:
     task, trainer = params.task, params.trainer
     devices.check_runtime(params.runtime)
     network = configs.model_config(task.model)
-    configs.tested_config(task)
+    configs.validation_config(task)
     task.train_data.triplets()
     for key, memory in (
         ("task", task.memory.memory()),

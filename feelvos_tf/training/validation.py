@@ -51,7 +51,7 @@ class ScoresOfVideos:
 
         The copy is made once; each call gives it the weights that the model has now.
         """
-        config = configs.tested_config(self.task_config)
+        config = configs.validation_config(self.task_config)
         if config == model.config:
             return model
         if self._tested is None:

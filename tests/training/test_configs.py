@@ -7,7 +7,7 @@ import tensorflow as tf
 from feelvos_tf.config import ModelConfig
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import devices, experiments, run, schedules
-from feelvos_tf.training.configs import Network, TrainData, model_config, tested_config
+from feelvos_tf.training.configs import Network, TrainData, model_config, validation_config
 from feelvos_tf.triplets.triplet_config import TripletConfig
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments"
@@ -108,7 +108,7 @@ def test_idle_gpus_are_named(monkeypatch):
 
 def test_the_paper_to_the_letter():
     params = schedules.resolved(run.read_params("feelvos_paper_davis17"))
-    tested = tested_config(params.task)
+    tested = validation_config(params.task)
     assert (tested.output_stride, tested.atrous_rates) == (8, (12, 24, 36))
     task, data = params.task, params.task.train_data
     assert model_config(task.model).backbone == "xception_65"
