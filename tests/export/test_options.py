@@ -79,7 +79,7 @@ def test_fixed_shape_is_compiled(mobilenet, tmp_path):
 )
 def test_options_out_of_range(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
-        export_model(None, tmp_path / "export", weights="none", **options)
+        export_model(None, tmp_path / "export", weights="none", probes=None, **options)
 
 
 def test_folder_must_be_new(tmp_path):
