@@ -181,6 +181,9 @@ def test_with_the_keyboard_alone(video, project, page):
         page.saved()
         page.keys("r")
         page.wait("page.model.run === null && page.model.statuses.every((s) => s)")
+        # The page has followed the run.
+        page.keys(Keys.HOME)
+        page.wait("page.model.page.frame === 0")
         page.keys(".", ".", ",")
         page.wait("page.model.page.frame === 1")
         page.keys(Keys.END)
