@@ -140,7 +140,7 @@ def check_command(line):
         return
     if path is not None:
         assert path.is_file(), line
-        if path.parent.name != "serving":  # these use argparse
+        if path.parent.name not in ("serving", "beam"):  # these use argparse
             known = flags_of(path)
             for flag in re.findall(r"(?:^| )--(\w+)", line):
                 assert flag in known or flag.removeprefix("no") in known, (
