@@ -22,7 +22,7 @@ from __future__ import annotations
 from absl import flags
 
 from feelvos_tf.annotate.serving import LOOPBACK, serve
-from feelvos_tf.cli import app, checkpoint_flag, max_side_flag, memory_flag, probes_flag
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, streaming_flags
 from feelvos_tf.cli.method import Method
 
 _VIDEO = flags.DEFINE_string(
@@ -40,16 +40,9 @@ _HOST = flags.DEFINE_string(
 _NO_BROWSER = flags.DEFINE_bool(
     "no_browser", False, "Print the address of the page, and open no browser."
 )
-_MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
-    "max_reference_pixels",
-    None,
-    "Compare with at most so many pixels of each object in a painted frame; faster, less exact.",
-    lower_bound=1,
-)
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
-flags.declare_key_flag(max_side_flag.MAX_SIDE.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
-flags.declare_key_flag(probes_flag.PROBES.name)
+streaming_flags.declare()
 
 
 def main(argv: list[str]) -> None:
@@ -59,9 +52,9 @@ def main(argv: list[str]) -> None:
     method = Method(
         checkpoint,
         memory_flag.chosen(checkpoint),
-        max_side=max_side_flag.chosen(),
-        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes_flag.chosen(checkpoint),
+        max_side=streaming_flags.max_side("auto"),
+        max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
+        probes=streaming_flags.probes(checkpoint),
     )
     serve(
         _VIDEO.value,

@@ -42,7 +42,7 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, probes_flag
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, streaming_flags
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import datasets, protocols
 
@@ -73,7 +73,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder for reports and masks.", r
 _CHECKPOINT = checkpoint_flag.CHECKPOINT
 flags.declare_key_flag(_CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
-flags.declare_key_flag(probes_flag.PROBES.name)
+streaming_flags.declare()
 network_flags.declare()
 _RESULTS = flags.DEFINE_string(
     "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything."
@@ -99,19 +99,6 @@ _ABLATION_CHECKPOINTS = flags.DEFINE_list(
     "ROW=FILE,... (or names, as --checkpoint): networks trained for rows of the ablation: full, "
     "previous_global, no_previous_matching, first_frame_only, no_previous_mask, "
     "no_first_frame_matching.",
-)
-_MAX_SIDE = flags.DEFINE_integer(
-    "max_side",
-    None,
-    "Compute frames whose longer side is above this at reduced size; masks keep the frames' size.",
-    lower_bound=1,
-)
-_MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
-    "max_reference_pixels",
-    None,
-    "Compare with at most so many pixels of each object (and of "
-    "background) in the first frame, which is faster; the draw is the same every time.",
-    lower_bound=1,
 )
 _SCALES = flags.DEFINE_list(
     "scales",
@@ -215,9 +202,9 @@ def _check_flags() -> None:
     if _ABLATION.value and (_RESULTS.value or _BASELINE.value or _ZIP.value):
         raise absl_app.UsageError("--ablation goes with none of --results, --baseline, --zip")
     options = (
-        _MAX_SIDE.value,
-        _MAX_REFERENCE_PIXELS.value,
-        probes_flag.PROBES.present,
+        streaming_flags.MAX_SIDE.present,
+        streaming_flags.MAX_REFERENCE_PIXELS.value,
+        streaming_flags.PROBES.present,
         memory_flag.MEMORY.present,
         _SCALES.present,
         _FLIP.value,
@@ -229,7 +216,9 @@ def _check_flags() -> None:
             "--save_embeddings go with the whole network only: with none of --results, --baseline, "
             "--ablation"
         )
-    if (_MAX_SIDE.value or _SAVE_EMBEDDINGS.value) and (_SCALES.present or _FLIP.value):
+    if (streaming_flags.MAX_SIDE.present or _SAVE_EMBEDDINGS.value) and (
+        _SCALES.present or _FLIP.value
+    ):
         raise absl_app.UsageError(
             "--max_side and --save_embeddings go with neither --scales nor --flip"
         )
@@ -260,9 +249,9 @@ def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
         return method, lambda: _nearest_neighbor(path, network)
     memory = memory_flag.chosen(path)
     options = {
-        "max_side": _MAX_SIDE.value,
-        "max_reference_pixels": _MAX_REFERENCE_PIXELS.value,
-        "probes": probes_flag.chosen(path),
+        "max_side": streaming_flags.max_side("none"),
+        "max_reference_pixels": streaming_flags.MAX_REFERENCE_PIXELS.value,
+        "probes": streaming_flags.probes(path),
     }
     given = {name: value for name, value in options.items() if value is not None}
     method = {**identity, **given, **views, "memory": memory_flag.described(memory)}

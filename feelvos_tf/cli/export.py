@@ -17,12 +17,12 @@ from __future__ import annotations
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, probes_flag
+from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, streaming_flags
 from feelvos_tf.files import check_new_folder
 
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
-flags.declare_key_flag(probes_flag.PROBES.name)
+streaming_flags.declare()
 network_flags.declare()
 _OUTPUT = flags.DEFINE_string(
     "output", None, "New folder for the SavedModel; its parents are made.", required=True
@@ -32,25 +32,12 @@ _WEIGHTS_NAME = flags.DEFINE_string(
     None,
     "Name of the weights in the export's description; by default the checkpoint's file name.",
 )
-_MAX_SIDE = flags.DEFINE_integer(
-    "max_side",
-    None,
-    "Compute frames whose longer side is above this at reduced size.",
-    lower_bound=1,
-)
 _IGNORE_LABEL = flags.DEFINE_integer(
     "ignore_label",
     None,
     "Id in masks that means unknown: such pixels are neither an object nor background.",
     lower_bound=1,
     upper_bound=255,
-)
-_MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
-    "max_reference_pixels",
-    None,
-    "Match against at most this many random pixels of each object, "
-    "which bounds the state too; by default against all.",
-    lower_bound=1,
 )
 _MIXED_PRECISION = flags.DEFINE_enum(
     "mixed_precision",
@@ -94,11 +81,13 @@ def main(argv: list[str]) -> None:
         load_model(checkpoint, **network),
         _OUTPUT.value,
         weights=_WEIGHTS_NAME.value or checkpoint.name,
-        max_side=_MAX_SIDE.value,
+        max_side=streaming_flags.max_side("none"),
         ignore_label=_IGNORE_LABEL.value,
-        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
+        max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
         # Left to the export, which takes no recommended ones where it compiles by XLA.
-        probes="auto" if probes_flag.PROBES.value == "auto" else probes_flag.chosen(checkpoint),
+        probes="auto"
+        if streaming_flags.PROBES.value == "auto"
+        else streaming_flags.probes(checkpoint),
         memory=memory_flag.chosen(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
         fixed=fixed,

@@ -103,10 +103,9 @@ from feelvos_tf.cli import (
     checkpoint_flag,
     demo,
     input_flags,
-    max_side_flag,
     memory_flag,
     network_flags,
-    probes_flag,
+    streaming_flags,
 )
 from feelvos_tf.cli.method import Method
 from feelvos_tf.video.live import is_live
@@ -191,13 +190,6 @@ _DIRECTION = flags.DEFINE_enum(
     "after them. both: from the nearest mask, and all masks are known; the default where the "
     "first mask is not in the first frame, else forward.",
 )
-_MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
-    "max_reference_pixels",
-    None,
-    "Compare with at most so many pixels of each object (and of "
-    "background) in the first frame; the draw is the same every time.",
-    lower_bound=1,
-)
 _MIXED_PRECISION = flags.DEFINE_enum(
     "mixed_precision",
     None,
@@ -207,9 +199,8 @@ _MIXED_PRECISION = flags.DEFINE_enum(
 for _flag in input_flags.FLAGS:
     flags.declare_key_flag(_flag.name)
 flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
-flags.declare_key_flag(max_side_flag.MAX_SIDE.name)
 flags.declare_key_flag(memory_flag.MEMORY.name)
-flags.declare_key_flag(probes_flag.PROBES.name)
+streaming_flags.declare()
 network_flags.declare()
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
@@ -232,10 +223,10 @@ def main(argv: list[str]) -> int | None:
         checkpoint,
         memory,
         network_flags.chosen(),
-        max_side=max_side_flag.chosen(),
+        max_side=streaming_flags.max_side("auto"),
         ignore_label=_IGNORE_LABEL.value,
-        max_reference_pixels=_MAX_REFERENCE_PIXELS.value,
-        probes=probes_flag.chosen(checkpoint),
+        max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
+        probes=streaming_flags.probes(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
     )
     if _DEMO.value:

@@ -55,7 +55,7 @@ DEFAULTS = {
         ({"weights_name": "tuned"}, {"weights": "tuned"}),
         (
             {
-                "max_side": 480,
+                "max_side": "480",
                 "ignore_label": 255,
                 "max_reference_pixels": 64,
                 "probes": "8",

@@ -1,0 +1,76 @@
+"""The flags --max_side, --max_reference_pixels and --probes of all commands that run a network.
+
+Not a command. What stays in a memory has a module of its own, `memory_flag`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from absl import flags
+
+from feelvos_tf import checkpoint_file
+from feelvos_tf.errors import InputError
+
+# The weights that ship were trained for objects as large as they are at 854x480.
+AUTO_SIDE = 960
+
+MAX_SIDE = flags.DEFINE_string(
+    "max_side",
+    None,
+    "Compute frames whose longer side is above so many pixels at that size; masks keep the "
+    f"frames' size. auto is {AUTO_SIDE}, the default of feelvos-segment and feelvos-annotate; "
+    "none, that of the others, computes all frames at full size.",
+)
+MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
+    "max_reference_pixels",
+    None,
+    "Compare with at most so many pixels of each object (and of background) of a given frame, by "
+    "default with all; the draw is the same every time. --probes does better in the same time.",
+    lower_bound=1,
+)
+PROBES = flags.DEFINE_string(
+    "probes",
+    "auto",
+    "Compare each pixel with so many clusters (of 32 pixels) of every object, the likeliest ones, "
+    "which is faster: auto for what the checkpoint recommends (none, for one of the release), none "
+    "for all pixels, as published, or a number. 8 is nearly exact; fewer are faster.",
+)
+
+
+def declare() -> None:
+    """Shows the flags in the calling command's --help."""
+    for flag in (MAX_SIDE, MAX_REFERENCE_PIXELS, PROBES):
+        flags.declare_key_flag(flag.name)
+
+
+def max_side(default: str) -> int | None:
+    """What --max_side stands for, in pixels; None for full size.
+
+    Args:
+      default: "auto" or "none", what the command does without the flag.
+
+    Raises:
+      InputError: it is no number from 1.
+    """
+    value = default if MAX_SIDE.value is None else MAX_SIDE.value
+    return AUTO_SIDE if value == "auto" else _number("max_side", value)
+
+
+def probes(checkpoint: str | os.PathLike[str]) -> int | None:
+    """What --probes stands for with a checkpoint; None for all pixels.
+
+    Raises:
+      InputError: the flag is no number from 1, or what the file recommends cannot be used.
+    """
+    if PROBES.value == "auto":
+        return checkpoint_file.recommended_probes(checkpoint)
+    return _number("probes", PROBES.value)
+
+
+def _number(name: str, value: str) -> int | None:
+    if value == "none":
+        return None
+    if not (value.isascii() and value.isdecimal()) or int(value) < 1:
+        raise InputError(f"--{name} is {value}, expected auto, none or a number from 1")
+    return int(value)

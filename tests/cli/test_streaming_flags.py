@@ -1,0 +1,48 @@
+"""The flags --probes and --max_side: a word, or a number."""
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from feelvos_tf import checkpoint_file
+from feelvos_tf.cli import streaming_flags
+from feelvos_tf.errors import InputError
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """Holds the recommendation alone."""
+    # Not parsed: other commands that the tests load have flags that must be given.
+    flags.FLAGS.mark_as_parsed()
+    path = tmp_path / "model.npz"
+    np.savez(path, **{checkpoint_file.STREAMING_KEY: checkpoint_file.pack_streaming(None, 5)})
+    return path
+
+
+@pytest.mark.parametrize("value,expected", [("auto", 5), ("none", None), ("1", 1), ("12", 12)])
+def test_probes_are_a_word_or_a_number(checkpoint, value, expected):
+    with flagsaver.flagsaver(probes=value):
+        assert streaming_flags.probes(checkpoint) == expected
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "few", "", "2.5", "٣x"])
+def test_other_probes_are_named(checkpoint, value):
+    message = f"--probes is {value}, expected auto, none or a number from 1"
+    with flagsaver.flagsaver(probes=value), pytest.raises(InputError, match=message):
+        streaming_flags.probes(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "value,expected", [("auto", 960), ("none", None), ("640", 640), (None, 960)]
+)
+def test_the_longer_side_is_a_word_or_a_number(checkpoint, value, expected):
+    with flagsaver.flagsaver(max_side=value):
+        assert streaming_flags.max_side("auto") == expected
+
+
+@pytest.mark.parametrize("value", ["0", "-640", "half", ""])
+def test_another_side_is_named(checkpoint, value):
+    message = f"--max_side is {value}, expected auto, none or a number from 1"
+    with flagsaver.flagsaver(max_side=value), pytest.raises(InputError, match=message):
+        streaming_flags.max_side("none")
