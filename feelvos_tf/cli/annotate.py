@@ -40,9 +40,8 @@ _HOST = flags.DEFINE_string(
 _NO_BROWSER = flags.DEFINE_bool(
     "no_browser", False, "Print the address of the page, and open no browser."
 )
-flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
-flags.declare_key_flag(memory_flag.MEMORY.name)
-streaming_flags.declare()
+for _module in (checkpoint_flag, memory_flag, streaming_flags):
+    flags.adopt_module_key_flags(_module)
 
 
 def main(argv: list[str]) -> None:

@@ -71,10 +71,8 @@ _SPLIT = flags.DEFINE_string(
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for reports and masks.", required=True)
 _CHECKPOINT = checkpoint_flag.CHECKPOINT
-flags.declare_key_flag(_CHECKPOINT.name)
-flags.declare_key_flag(memory_flag.MEMORY.name)
-streaming_flags.declare()
-network_flags.declare()
+for _module in (checkpoint_flag, memory_flag, streaming_flags, network_flags):
+    flags.adopt_module_key_flags(_module)
 _RESULTS = flags.DEFINE_string(
     "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything."
 )

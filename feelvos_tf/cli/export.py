@@ -20,10 +20,8 @@ from absl import flags
 from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, streaming_flags
 from feelvos_tf.files import check_new_folder
 
-flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
-flags.declare_key_flag(memory_flag.MEMORY.name)
-streaming_flags.declare()
-network_flags.declare()
+for _module in (checkpoint_flag, memory_flag, streaming_flags, network_flags):
+    flags.adopt_module_key_flags(_module)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "New folder for the SavedModel; its parents are made.", required=True
 )

@@ -58,7 +58,7 @@ _BACKBONE = flags.DEFINE_enum("backbone", None, BACKBONES, "Default: mobilenet_v
 _DEPTH_MULTIPLIER = flags.DEFINE_float(
     "depth_multiplier", None, "Of MobileNetV2. Default: 1.", lower_bound=0
 )
-network_flags.declare()
+flags.adopt_module_key_flags(network_flags)
 _EMBEDDING_DIM = flags.DEFINE_integer("embedding_dim", None, "Default: 100.", lower_bound=1)
 _WINDOW = flags.DEFINE_integer("window", None, "Of local matching. Default: 15.", lower_bound=1)
 _DTYPE = flags.DEFINE_enum(

@@ -41,7 +41,6 @@ _GRABCUT = flags.DEFINE_bool(
     True,
     "Find the object inside of boxes and polygons by color; with --nograbcut all inside is object.",
 )
-FLAGS = (_VIDEO, _VIDEOS, _MASK, _BOX, _POLYGON, _GRABCUT)
 
 
 def given() -> bool:

@@ -25,12 +25,6 @@ ATROUS_RATES = flags.DEFINE_list(
 )
 
 
-def declare() -> None:
-    """Shows the flags in the calling command's --help."""
-    for flag in (OUTPUT_STRIDE, ATROUS_RATES):
-        flags.declare_key_flag(flag.name)
-
-
 def chosen() -> dict[str, Any]:
     """What was given of output_stride and atrous_rates, as `checkpoints.load_model` takes them.
 

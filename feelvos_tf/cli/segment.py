@@ -196,12 +196,8 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     ["mixed_float16", "mixed_bfloat16"],
     "Compute the network in 16 bits; faster on a GPU that has them.",
 )
-for _flag in input_flags.FLAGS:
-    flags.declare_key_flag(_flag.name)
-flags.declare_key_flag(checkpoint_flag.CHECKPOINT.name)
-flags.declare_key_flag(memory_flag.MEMORY.name)
-streaming_flags.declare()
-network_flags.declare()
+for _module in (input_flags, checkpoint_flag, memory_flag, streaming_flags, network_flags):
+    flags.adopt_module_key_flags(_module)
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
 )

@@ -38,12 +38,6 @@ PROBES = flags.DEFINE_string(
 )
 
 
-def declare() -> None:
-    """Shows the flags in the calling command's --help."""
-    for flag in (MAX_SIDE, MAX_REFERENCE_PIXELS, PROBES):
-        flags.declare_key_flag(flag.name)
-
-
 def max_side(default: str) -> int | None:
     """What --max_side stands for, in pixels; None for full size.
 
