@@ -35,20 +35,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, streaming_flags
+from feelvos_tf.cli import (
+    adapt_flags,
+    app,
+    checkpoint_flag,
+    memory_flag,
+    method_flags,
+    network_flags,
+    streaming_flags,
+)
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import datasets, protocols
-
-if TYPE_CHECKING:
-    from feelvos_tf.evaluation.baselines import NearestNeighbor
-    from feelvos_tf.evaluation.video_runs import Method
 
 MAX_WORKERS = 6
 
@@ -71,17 +73,17 @@ _SPLIT = flags.DEFINE_string(
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for reports and masks.", required=True)
 _CHECKPOINT = checkpoint_flag.CHECKPOINT
-for _module in (checkpoint_flag, memory_flag, streaming_flags, network_flags):
+for _module in (
+    checkpoint_flag,
+    memory_flag,
+    streaming_flags,
+    network_flags,
+    adapt_flags,
+    method_flags,
+):
     flags.adopt_module_key_flags(_module)
 _RESULTS = flags.DEFINE_string(
     "results", None, "Score these results, FOLDER/VIDEO/FRAME.png, instead of running anything."
-)
-_BASELINE = flags.DEFINE_enum(
-    "baseline",
-    None,
-    ["first_mask", "nearest_neighbor"],
-    "Run this instead of the whole network: the given masks unmoved, or the label of the most "
-    "similar given pixel in the embedding of --checkpoint.",
 )
 _ABLATION = flags.DEFINE_bool(
     "ablation",
@@ -98,13 +100,6 @@ _ABLATION_CHECKPOINTS = flags.DEFINE_list(
     "previous_global, no_previous_matching, first_frame_only, no_previous_mask, "
     "no_first_frame_matching.",
 )
-_SCALES = flags.DEFINE_list(
-    "scales",
-    None,
-    "Look at every frame in these sizes, such as 0.75,1,1.25 (factors), and average the "
-    "probabilities; takes the time of all of them.",
-)
-_FLIP = flags.DEFINE_bool("flip", False, "Look at every frame mirrored as well, see --scales.")
 _SAVE_EMBEDDINGS = flags.DEFINE_bool(
     "save_embeddings",
     False,
@@ -155,7 +150,7 @@ def main(argv: list[str]) -> int:
 
         outcomes = ablation.run_ablation(
             task,
-            _checkpoint(),
+            str(checkpoint_flag.chosen()),
             _trained_rows(),
             _OUTPUT.value,
             network=network_flags.chosen(),
@@ -177,7 +172,7 @@ def main(argv: list[str]) -> int:
             say=_say,
         )
     else:
-        method, make_segmenter = _method()
+        method, make_segmenter = method_flags.chosen(_say)
         outcome = datasets.evaluate_method(
             task,
             make_segmenter,
@@ -193,99 +188,39 @@ def main(argv: list[str]) -> int:
 
 
 def _check_flags() -> None:
-    if _RESULTS.value and (_CHECKPOINT.value or _BASELINE.value):
+    if _RESULTS.value and (_CHECKPOINT.value or method_flags.BASELINE.value):
         raise absl_app.UsageError(
             "--results scores files; it goes with neither --checkpoint nor --baseline"
         )
-    if _ABLATION.value and (_RESULTS.value or _BASELINE.value or _ZIP.value):
+    if _ABLATION.value and (_RESULTS.value or method_flags.BASELINE.value or _ZIP.value):
         raise absl_app.UsageError("--ablation goes with none of --results, --baseline, --zip")
     options = (
         streaming_flags.MAX_SIDE.present,
         streaming_flags.MAX_REFERENCE_PIXELS.value,
         streaming_flags.PROBES.present,
         memory_flag.MEMORY.present,
-        _SCALES.present,
-        _FLIP.value,
+        adapt_flags.ADAPT.value,
+        method_flags.SCALES.present,
+        method_flags.FLIP.value,
         _SAVE_EMBEDDINGS.value,
     )
-    if any(options) and (_RESULTS.value or _BASELINE.value or _ABLATION.value):
+    if any(options) and (_RESULTS.value or method_flags.BASELINE.value or _ABLATION.value):
         raise absl_app.UsageError(
-            "--max_side, --max_reference_pixels, --probes, --memory, --scales, --flip and "
+            "--max_side, --max_reference_pixels, --probes, --memory, --adapt, --scales, --flip and "
             "--save_embeddings go with the whole network only: with none of --results, --baseline, "
             "--ablation"
         )
-    if (streaming_flags.MAX_SIDE.present or _SAVE_EMBEDDINGS.value) and (
-        _SCALES.present or _FLIP.value
-    ):
+    whole = (streaming_flags.MAX_SIDE.present, _SAVE_EMBEDDINGS.value, adapt_flags.ADAPT.value)
+    if any(whole) and (method_flags.SCALES.present or method_flags.FLIP.value):
         raise absl_app.UsageError(
-            "--max_side and --save_embeddings go with neither --scales nor --flip"
+            "--max_side, --save_embeddings and --adapt go with neither --scales nor --flip"
         )
-    if network_flags.chosen() and (_RESULTS.value or _BASELINE.value == "first_mask"):
+    if network_flags.chosen() and (_RESULTS.value or method_flags.BASELINE.value == "first_mask"):
         raise absl_app.UsageError("--output_stride and --atrous_rates need a network to run")
     if _ABLATION_CHECKPOINTS.value and not _ABLATION.value:
         raise absl_app.UsageError("--ablation_checkpoints needs --ablation")
-    if _BASELINE.value == "first_mask" and _CHECKPOINT.value:
+    if method_flags.BASELINE.value == "first_mask" and _CHECKPOINT.value:
         raise absl_app.UsageError("--baseline=first_mask needs no --checkpoint")
-
-
-def _checkpoint() -> str:
-    return str(checkpoint_flag.chosen())
-
-
-def _method() -> tuple[dict[str, Any], Callable[[], Method]]:
-    """What tells the method from others, and a function that makes it (and loads TensorFlow)."""
-    if _BASELINE.value == "first_mask":
-        from feelvos_tf.evaluation.baselines import FirstMask
-
-        return {"baseline": "first_mask"}, FirstMask
-    views = _views()
-    network = network_flags.chosen()
-    path = _checkpoint()
-    identity = {**checkpoint_file.identity(path), **network}
-    if _BASELINE.value == "nearest_neighbor":
-        method = {"baseline": "nearest_neighbor", **identity}
-        return method, lambda: _nearest_neighbor(path, network)
-    memory = memory_flag.chosen(path)
-    options = {
-        "max_side": streaming_flags.max_side("none"),
-        "max_reference_pixels": streaming_flags.MAX_REFERENCE_PIXELS.value,
-        "probes": streaming_flags.probes(path),
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    method = {**identity, **given, **views, "memory": memory_flag.described(memory)}
-    if views:
-        del options["max_side"]  # not given, see _check_flags
-    return method, lambda: _segmenter(path, network, {**options, **views, "memory": memory})
-
-
-def _views() -> dict[str, Any]:
-    """What --scales and --flip say, where they say something."""
-    if not _SCALES.present and not _FLIP.value:
-        return {}
-    given = _SCALES.value or ["1"]
-    try:
-        scales = [float(scale) for scale in given]
-    except ValueError as error:
-        raise InputError(
-            f"--scales has {','.join(given)!r}, expected numbers with commas between them"
-        ) from error
-    return {"scales": scales, "flip": _FLIP.value}
-
-
-def _nearest_neighbor(path: str, network: Mapping[str, Any]) -> NearestNeighbor:
-    from feelvos_tf.checkpoints import load_model
-    from feelvos_tf.evaluation.baselines import NearestNeighbor
-
-    return NearestNeighbor(load_model(path, **network))
-
-
-def _segmenter(path: str, network: Mapping[str, Any], options: Mapping[str, Any]) -> Method:
-    from feelvos_tf.checkpoints import load_model
-    from feelvos_tf.streaming.segmenter import VideoSegmenter
-    from feelvos_tf.streaming.views import AveragedSegmenter
-
-    kind = AveragedSegmenter if "scales" in options else VideoSegmenter
-    return kind(load_model(path, **network), **options)
 
 
 def _trained_rows() -> dict[str, str]:

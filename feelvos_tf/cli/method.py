@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from feelvos_tf import checkpoint_file
-from feelvos_tf.cli import memory_flag
+from feelvos_tf.adapting.adaptation import Adaptation
+from feelvos_tf.cli import adapt_flags, memory_flag
 from feelvos_tf.config import Memory
 
 if TYPE_CHECKING:
@@ -27,21 +28,26 @@ class Method:
     max_reference_pixels: int | None = None
     probes: int | None = None
     mixed_precision: str | None = None
+    adaptation: Adaptation | None = None
+    say: Callable[[str], None] = print  # takes lines on how far an adaptation is
 
     def __call__(self) -> VideoSegmenter:
         """Loads TensorFlow, which takes seconds, and the network."""
         from feelvos_tf.checkpoints import load_model
         from feelvos_tf.streaming.segmenter import VideoSegmenter
 
-        return VideoSegmenter(
-            load_model(self.checkpoint, **self.network),
-            max_side=self.max_side,
-            ignore_label=self.ignore_label,
-            max_reference_pixels=self.max_reference_pixels,
-            probes=self.probes,
-            memory=self.memory,
-            mixed_precision=self.mixed_precision,
-        )
+        model = load_model(self.checkpoint, **self.network)
+        options: dict[str, Any] = {
+            "max_side": self.max_side,
+            "ignore_label": self.ignore_label,
+            "max_reference_pixels": self.max_reference_pixels,
+            "probes": self.probes,
+            "memory": self.memory,
+            "mixed_precision": self.mixed_precision,
+        }
+        if self.adaptation is None:
+            return VideoSegmenter(model, **options)
+        return adapt_flags.segmenter(model, self.adaptation, self.say, **options)
 
     def settings(self) -> dict[str, Any]:
         """What tells its masks from others', plain values as JSON has them."""
@@ -54,6 +60,7 @@ class Method:
             "max_reference_pixels": self.max_reference_pixels,
             "probes": self.probes,
             "memory": memory_flag.described(self.memory),
+            **adapt_flags.described(self.adaptation),
         }
         del settings["checkpoint"]  # a file that was moved is still the same
         return settings

@@ -69,6 +69,10 @@ points. --probes=2 left 79.2, --probes=none 79.3 (feelvos_tf/weights/MODEL_CARD.
 Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
 6,12,18 as the paper tests it.
 
+A minute to spare for an important clip: --adapt fine-tunes the network on the given frames first.
+OUT/adapted.npz keeps what comes of it, which --resume and, for a clip of the same objects,
+--checkpoint take. Ctrl-C while it adapts goes on with what there is.
+
 Many videos: repeat --video, or name a folder of videos, or a text file with lines VIDEO,MASK; each
 video's results lie in OUT/NAME, and the weights are read once. --mask is then a folder with
 NAME.png, or a folder NAME of masks, for each:
@@ -99,6 +103,7 @@ from absl import app as absl_app
 from absl import flags
 
 from feelvos_tf.cli import (
+    adapt_flags,
     app,
     checkpoint_flag,
     demo,
@@ -196,7 +201,14 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     ["mixed_float16", "mixed_bfloat16"],
     "Compute the network in 16 bits; faster on a GPU that has them.",
 )
-for _module in (input_flags, checkpoint_flag, memory_flag, streaming_flags, network_flags):
+for _module in (
+    input_flags,
+    checkpoint_flag,
+    memory_flag,
+    streaming_flags,
+    network_flags,
+    adapt_flags,
+):
     flags.adopt_module_key_flags(_module)
 _DEMO = flags.DEFINE_bool(
     "demo", False, "Draw a synthetic clip into OUTPUT/clip and segment that, with all pictures."
@@ -206,13 +218,21 @@ _DEMO = flags.DEFINE_bool(
 def main(argv: list[str]) -> int | None:
     """Segments as the flags say; returns 1 where one of several videos failed."""
     del argv
-    if _DEMO.value and (input_flags.given() or _RESUME.value or _FPS.value or _WRITE.value):
+    if _DEMO.value and (
+        input_flags.given()
+        or _RESUME.value
+        or _FPS.value
+        or _WRITE.value
+        or adapt_flags.ADAPT.value
+    ):
         raise absl_app.UsageError(
-            "--demo goes with none of --video, --mask, --box, --polygon, --resume, --fps, --write"
+            "--demo goes with none of --video, --mask, --box, --polygon, --resume, --fps, --write, "
+            "--adapt"
         )
     videos = None if _DEMO.value else input_flags.videos()
     if not _DEMO.value and videos is None:
         video, mask = input_flags.video_and_mask()
+    adaptation = adapt_flags.chosen()
     checkpoint = checkpoint_flag.chosen()  # may be a download
     memory = memory_flag.chosen(checkpoint)
     method = Method(
@@ -224,6 +244,8 @@ def main(argv: list[str]) -> int | None:
         max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
         probes=streaming_flags.probes(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
+        adaptation=adaptation,
+        say=_say,
     )
     if _DEMO.value:
         _conclude(demo.run_demo(_OUTPUT.value, method, progress=not app.QUIET.value, say=_say))
@@ -250,6 +272,7 @@ def main(argv: list[str]) -> int | None:
         "start": _START.value,
         "end": _END.value,
         "direction": _DIRECTION.value,
+        "adapt": adaptation is not None,
         "inputs": [checkpoint],
         "stop": stop,
         "progress": not app.QUIET.value,

@@ -37,6 +37,7 @@ class PassTracker:
         self._entries = {entry.index: entry for entry in given.entries}
         self._known = {0}.union(*(entry.ids for entry in given.entries))
         self._begun: Pass | None = None
+        self._tracked: set[int] = set()  # ids that the segmenter tracks
         # A frame with its stored mask that the segmenter has not been told of.
         self._last: tuple[Frame, np.ndarray] | None = None
 
@@ -51,7 +52,7 @@ class PassTracker:
             return np.where(np.isin(mask, one.anchor.ids), mask, 0).astype(np.uint8)
         labels = self._segmenter.step(frame.image)
         entry = self._entries.get(frame.index)
-        return labels if entry is None else self._tell(entry)
+        return labels if entry is None else self._tell(entry, labels)
 
     @property
     def labels_hold_all(self) -> bool:
@@ -69,7 +70,11 @@ class PassTracker:
     def skip(self, frame: Frame, labels: np.ndarray) -> None:
         """Passes the next frame with the labels that `segment` once returned for it."""
         check_known(frame, labels, self._known)
-        self._begun = self._pass_of(frame)
+        one = self._pass_of(frame)
+        if one is not self._begun:
+            self._begun, self._tracked = one, self._tracked_at_first(one)
+        if frame.index in self._entries:
+            self._tracked.update(self._entries[frame.index].ids)
 
     def restore(self, frame: Frame, labels: np.ndarray) -> None:
         """Takes the next frame with the labels that `segment` once returned for it."""
@@ -80,7 +85,7 @@ class PassTracker:
         if entry is not None and entry is not one.anchor:
             self._catch_up(one)
             self._segmenter.resume(frame.image, labels)
-            self._tell(entry)
+            self._tell(entry, labels)
         else:
             self._last = frame, labels
 
@@ -112,12 +117,29 @@ class PassTracker:
                 self._segmenter.add_reference(
                     self._image(entry), self._given.read(entry), objects_only=not entry.whole
                 )
-        self._begun = one
+        self._begun, self._tracked = one, self._tracked_at_first(one)
 
-    def _tell(self, entry: GivenMask) -> np.ndarray:
-        tell = self._segmenter.correct if entry.whole else self._segmenter.add_objects
+    def _tracked_at_first(self, one: Pass) -> set[int]:
+        """Ids that the segmenter tracks where a pass begins."""
+        return {
+            object_id
+            for entry in self._given.entries
+            if entry is one.anchor or entry.index not in one.frames
+            for object_id in entry.ids
+        }
+
+    def _tell(self, entry: GivenMask, labels: np.ndarray) -> np.ndarray:
+        """Tells what a mask met on the way says of the frame just stepped, uint8 [H, W] labels."""
+        mask = self._given.read(entry)
+        new = self._tracked.isdisjoint(entry.ids)
+        self._tracked.update(entry.ids)
         with named(entry):
-            return tell(self._given.read(entry))
+            if entry.whole:
+                return self._segmenter.correct(mask)
+            if new:
+                return self._segmenter.add_objects(mask)
+            # Its objects are known already, from a given frame that comes after it.
+            return self._segmenter.correct(np.where(np.isin(mask, entry.ids), mask, labels))
 
     def _image(self, entry: GivenMask) -> np.ndarray:
         frames = self._source.chunk(entry.index, entry.index)

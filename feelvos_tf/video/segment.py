@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from feelvos_tf.errors import InputError
+from feelvos_tf.video.adapted import ADAPTED, adapt_to_given
 from feelvos_tf.video.frame_range import frame_range
 from feelvos_tf.video.frame_source import Frame, FrameSource
 from feelvos_tf.video.frames import FolderFrames, natural_key, open_frames
@@ -54,6 +55,7 @@ def segment_video(
     start: str | int | None = None,
     end: str | int | None = None,
     direction: str | None = None,
+    adapt: bool = False,
     inputs: Iterable[str | os.PathLike[str]] = (),
     stop: threading.Event | None = None,
     go_on: str = "the same command with --resume goes on after them",
@@ -96,6 +98,8 @@ def segment_video(
       end: last frame, likewise; None for the last there is.
       direction: "forward", "backward" or "both", see `passes`; None for "both" where frames come
         before the first mask, else "forward".
+      adapt: fine-tune the network on the given frames before the first one is computed, see
+        `adapt_to_given`; the method must be able to.
       inputs: further files that the method reads and that must not be written over.
       stop: ends a live video once it is set, as if it had come to its end.
       go_on: what a user can do after a run that was stopped.
@@ -119,6 +123,11 @@ def segment_video(
                 raise InputError(
                     f"{video}: comes as it happens, so resume, start, end and other directions "
                     "than forward do not go with it"
+                )
+            if adapt:
+                raise InputError(
+                    f"{video}: does not wait while the network adapts to its first frame, so "
+                    "adapt does not go with it"
                 )
             contact_sheet = False  # which shows frames from all over a video of known length
         size = whole.size
@@ -173,11 +182,13 @@ def segment_video(
                 pictures=[
                     *picture_names(overlay, contact_sheet),
                     *output_names(kinds, save_confidence, names),
+                    *([ADAPTED] if adapt else []),
                     *(() if marked is None else MARKED_FILES),
                 ],
                 inputs=_files_read(whole, given, mask, inputs),
             ) as folder:
-                segmenter, scores = with_scores(make_segmenter(), needed=soft)
+                method = make_segmenter()
+                segmenter, scores = with_scores(method, needed=soft)
                 tracker: Tracker | PassTracker
                 frames: Iterable[Frame] = source
                 if passes is None:
@@ -203,11 +214,14 @@ def segment_video(
                         "start": start,
                         "end": end,
                         "direction": direction,
+                        "adapt": adapt,
                         "marks": None if marked is None else marked.texts,
                     },
                 )
                 if marked is not None:
                     marked.write(say)
+                if adapt:
+                    adapt_to_given(method, given, source, folder, say=say)
                 with (
                     Pictures(
                         folder.folder,

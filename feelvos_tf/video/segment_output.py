@@ -33,6 +33,7 @@ from feelvos_tf.video.outputs import FOLDERS
 from feelvos_tf.video.picture_files import tidy_folder
 
 PROGRAM = "feelvos-segment"
+_ADAPTATION = "adaptation"
 
 
 class SegmentOutput:
@@ -143,6 +144,8 @@ class SegmentOutput:
         self._output.values.pop("objects", None)
         self._output.values.pop("num_masks", None)
         self._output.values.pop("confidence", None)
+        if self._overwrite:
+            self._output.values.pop(_ADAPTATION, None)
         self._output.record(
             [*self._masks, *self._pictures],
             version=__version__,
@@ -150,6 +153,20 @@ class SegmentOutput:
             **told,
             made_from=self._made_from,
         )
+
+    @property
+    def adaptation(self) -> dict[str, Any]:
+        """What `record_adaptation` was told by this run or one that it resumes, else empty."""
+        found = self._output.values.get(_ADAPTATION)
+        return dict(found) if isinstance(found, dict) else {}
+
+    def record_adaptation(self, facts: Mapping[str, Any]) -> None:
+        """Keeps facts about the network's adaptation in run.json, plain values as JSON has them.
+
+        Raises:
+          InputError: it cannot be written.
+        """
+        self._output.record(**{_ADAPTATION: dict(facts)})
 
     def stored(self, name: str) -> np.ndarray | None:
         """The mask of a finished frame, uint8 [H, W]; None where there is none that is valid."""

@@ -56,6 +56,24 @@ def test_every_frame_follows_from_a_given_one(direction, frames, given, tmp_path
     assert any(f"direction {direction}" in line for line in lines)
 
 
+@pytest.mark.parametrize("segmenter", [Noisy, Remembering])
+def test_an_object_that_a_later_mask_tells_of_too(segmenter, frames, tmp_path):
+    """Mask 5 brings in object 40, which mask 8, known from the beginning, has already."""
+    given = tmp_path / "given"
+    given.mkdir()
+    for index, ids in ((3, (3,)), (5, (40,)), (8, (3, 40))):
+        write_mask(given / f"frame{index}.png", square(*ids))
+    run(frames, given, tmp_path / "whole", segmenter(), direction="both")
+    found = masks(tmp_path / "whole")
+    assert (found["frame5"][square(40) > 0] == 40).all() and (found["frame5"] == 3).any()
+    for stop_at in range(1, 9):
+        out = tmp_path / f"{stop_at}"
+        with pytest.raises(KeyboardInterrupt):
+            run(frames, given, out, segmenter(stop_at=stop_at), direction="both")
+        run(frames, given, out, segmenter(), direction="both", resume=True)
+        assert contents(out) == contents(tmp_path / "whole")
+
+
 def test_the_default_is_both_where_frames_come_before_the_first_mask(frames, given, tmp_path):
     run(frames, given, tmp_path / "default", direction=None)
     run(frames, given, tmp_path / "both", direction="both")
