@@ -55,7 +55,7 @@ demo: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.segment --demo --output=outputs/demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist=loadfile --cov --cov-report=term $(TESTS) || \
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist=loadfile --no-loadscope-reorder --cov --cov-report=term $(TESTS) || \
 		{ code=$$?; [ $$code != 5 ] || echo "error: no test matches $(TESTS)" >&2; exit $$code; }
 
 lint: $(READY)

@@ -126,6 +126,7 @@ class Adapter:
         self._model.set_weights(self._start)
         for variable, value in self._slots:
             variable.assign(value)
+        self._average = _Average(self._variables)
         timed = steps is None and settings.seconds > 0
         total = settings.steps if steps is None else steps
         if not timed:
@@ -155,6 +156,8 @@ class Adapter:
                 note = f"ended after {step} of {total} steps: the loss is {loss}"
                 break
             seen.append(loss)
+            if step >= total // 2:
+                self._average.add()
             left = None
             if step >= _WARM_UP:
                 taken = step + 1 - _WARM_UP
@@ -163,7 +166,7 @@ class Adapter:
             if _is_flat(seen):
                 note = f"ended after {step + 1} of {total} steps: the loss falls no more"
                 break
-        weights = {name: variable.numpy() for name, variable in self._variables.items()}
+        weights = self._average.weights()
         mean = float(np.mean(seen[-_SPAN:])) if seen else math.nan
         return Adapted(weights, len(seen), mean, note)
 
@@ -214,6 +217,27 @@ class Adapter:
                 return tf.identity(loss)
 
         return tf.cond(tf.math.is_finite(loss), apply, lambda: loss)
+
+
+class _Average:
+    """The mean of weights over the second half of the steps, which wander less than they do."""
+
+    def __init__(self, variables: Mapping[str, tf.Variable]) -> None:
+        self._variables = variables
+        self._sums = {name: np.zeros(v.shape, np.float64) for name, v in variables.items()}
+        self._count = 0
+
+    def add(self) -> None:
+        """Takes the weights as they are into the mean."""
+        self._count += 1
+        for name, variable in self._variables.items():
+            self._sums[name] += variable.numpy()
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The mean, float32; the weights as they are where none were taken."""
+        if not self._count:
+            return {name: variable.numpy() for name, variable in self._variables.items()}
+        return {name: (s / self._count).astype(np.float32) for name, s in self._sums.items()}
 
 
 def adapt(
