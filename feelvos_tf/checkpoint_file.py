@@ -37,11 +37,7 @@ def read_headers(path: str | os.PathLike[str]) -> dict[str, npz.Header]:
     Raises:
       InputError: there is no such file, or it is no .npz file.
     """
-    if not pathlib.Path(path).is_file():
-        hint = ""
-        if pathlib.Path(f"{path}.index").is_file():
-            hint = "; it is a TensorFlow checkpoint: convert it with feelvos-import-checkpoint"
-        raise InputError(f"{path}: no such checkpoint file{hint}")
+    _check_is_there(path)
     return npz.read_headers(path, KIND)
 
 
@@ -133,6 +129,15 @@ def identity(path: str | os.PathLike[str]) -> dict[str, str]:
     """A checkpoint's name and SHA-256, which tell it from another one of the same name.
 
     Raises:
-      InputError: the file cannot be read.
+      InputError: there is no such file, or it cannot be read.
     """
+    _check_is_there(path)
     return {"checkpoint": str(path), "sha256": sha256(path)}
+
+
+def _check_is_there(path: str | os.PathLike[str]) -> None:
+    if not pathlib.Path(path).is_file():
+        hint = ""
+        if pathlib.Path(f"{path}.index").is_file():
+            hint = "; it is a TensorFlow checkpoint: convert it with feelvos-import-checkpoint"
+        raise InputError(f"{path}: no such checkpoint file{hint}")

@@ -24,6 +24,7 @@ from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.modeling.layers import ConvUnit
 
 PARTS = ("all", "deeplab", "backbone")
+# Of the backbones, in the order of config.BACKBONES.
 _BACKBONE_SCOPES = ("MobilenetV2/", "xception_65/")
 _HEAD_SCOPES = ("embedding/", "embedding_seg/", "logits/")
 # What optimizers and the training loop of TensorFlow 1 keep beside the weights.
@@ -141,17 +142,17 @@ def load_tf1_checkpoint(
         raise InputError(f"parts is {parts!r}, expected one of {', '.join(PARTS)}")
     prefix = os.fspath(prefix)
     values = read_tf1_checkpoint(prefix)
-    names = list(named_variables(model))
-    if parts != "all":
-        scopes = _BACKBONE_SCOPES if parts == "backbone" else ()
-        names = [name for name in names if _is_wanted(name, scopes)]
-        values = {name: value for name, value in values.items() if _is_wanted(name, scopes)}
+    names = [name for name in named_variables(model) if is_part(name, parts)]
+    values = {name: value for name, value in values.items() if is_part(name, parts)}
     assign(model, values, prefix, names)
     return names
 
 
-def _is_wanted(name: str, scopes: tuple[str, ...]) -> bool:
-    return name.startswith(scopes) if scopes else not name.startswith(_HEAD_SCOPES)
+def is_part(name: str, parts: str) -> bool:
+    """Whether a variable of this name belongs to one of PARTS."""
+    if parts == "backbone":
+        return name.startswith(_BACKBONE_SCOPES)
+    return parts == "all" or not name.startswith(_HEAD_SCOPES)
 
 
 def read_tf1_checkpoint(prefix: str) -> dict[str, np.ndarray]:
@@ -190,12 +191,20 @@ def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float
       dtype: "float32", or "float16" for half the size.
 
     Raises:
-      InputError: the file cannot be written.
+      InputError: the file cannot be written, or float16 cannot hold the weights.
     """
     path = pathlib.Path(path)
-    arrays = {
-        name: variable.numpy().astype(dtype) for name, variable in named_variables(model).items()
-    }
+    values = {name: variable.numpy() for name, variable in named_variables(model).items()}
+    with np.errstate(over="ignore"):  # told below
+        arrays = {name: value.astype(dtype) for name, value in values.items()}
+    lost = [
+        name for name, array in arrays.items() if (np.isinf(array) & ~np.isinf(values[name])).any()
+    ]
+    if lost:
+        raise InputError(
+            f"{path}: {dtype} ends at {np.finfo(dtype).max:g}, and there are larger values in "
+            f"{_listed(lost)}; expected smaller ones, or float32"
+        )
     arrays[CONFIG_KEY] = checkpoint_file.pack(model.config.to_dict())
     streaming = checkpoint_file.pack_streaming(model.recommended_memory, model.recommended_probes)
     if streaming is not None:

@@ -55,9 +55,13 @@ class ModelConfig:
       previous_frame_matching: "local", "global" (whole previous frame) or "none".
       previous_mask: how the head sees the previous frame's result: "labels" (one-hot, as in the
         released code), "probabilities" (the softmax, as the paper words it) or "none".
+      normalized_distances: whether the head sees distances squashed to 0..1, as published. Without
+        it the global distance is squared as it is, at most `ops.matching.FARTHEST`; the previous
+        frame is then not matched, as in the released code.
 
     Raises:
-      InputError: a value is outside its range.
+      InputError: a value is outside its range, or the previous frame is to be matched by distances
+        that are not normalized.
     """
 
     backbone: str = "mobilenet_v2"
@@ -76,6 +80,7 @@ class ModelConfig:
     first_frame_matching: bool = True
     previous_frame_matching: str = "local"
     previous_mask: str = "labels"
+    normalized_distances: bool = True
 
     def __post_init__(self) -> None:
         self._check_choice("backbone", BACKBONES)
@@ -100,10 +105,13 @@ class ModelConfig:
                 f"head_atrous_rates has {len(self.head_atrous_rates)} rates, expected none or one "
                 f"for each of the {self.head_layers} layers of the head"
             )
-        if not isinstance(self.first_frame_matching, bool):
+        for name in ("first_frame_matching", "normalized_distances"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is {shown(getattr(self, name))}, expected true or false")
+        if not self.normalized_distances and self.previous_frame_matching != "none":
             raise InputError(
-                f"first_frame_matching is {shown(self.first_frame_matching)}, "
-                "expected true or false"
+                "normalized_distances is false and previous_frame_matching "
+                f"{self.previous_frame_matching!r}, expected 'none' with it"
             )
         if self.head_kernel_size % 2 == 0:
             raise InputError(f"head_kernel_size is {self.head_kernel_size}, expected an odd number")

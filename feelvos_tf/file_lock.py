@@ -10,6 +10,8 @@ import shlex
 import socket
 import stat
 import sys
+import time
+from collections.abc import Callable, Iterator
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import open_file
@@ -23,6 +25,7 @@ except ImportError:  # Windows: two processes at once go unnoticed there
 
 # What a file system answers that has no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_SECONDS_BETWEEN_LOOKS = 0.2
 _LONGEST_HOLDER = 1000  # characters of the line in the lock
 
 
@@ -53,6 +56,42 @@ def try_lock(path: pathlib.Path) -> int | None:
         raise
     os.close(lock)
     return None
+
+
+@contextlib.contextmanager
+def waited_for(path: pathlib.Path, tell: Callable[[str], None] | None = None) -> Iterator[bool]:
+    """Holds a lock, waiting for it; where there are no locks it does not.
+
+    Args:
+      path: the lock's file.
+      tell: takes who holds it, once, where another process has to be waited for.
+
+    Yields:
+      whether the lock is held.
+
+    Raises:
+      InputError: the file cannot be opened or locked.
+    """
+    lock, waits = None, False
+    while HAS_LOCKS and lock is None:
+        try:
+            lock = try_lock(path)
+        except BlockingIOError:
+            if not waits and tell is not None:
+                tell(holder(path))
+            waits = True
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                break
+            raise InputError(
+                f"{path}: cannot be used as a lock ({error.strerror or error})"
+            ) from error
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            release(path, lock)
 
 
 def release(path: pathlib.Path, lock: int) -> None:

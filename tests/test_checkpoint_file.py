@@ -5,23 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+from small_networks import TINY
 
-from feelvos_tf import Memory, ModelConfig, build_model, checkpoint_file, load_model
+from feelvos_tf import Memory, build_model, checkpoint_file, load_model
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import with_precision
-
-TINY = ModelConfig(
-    depth_multiplier=0.25,
-    atrous_rates=(),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=6,
-    head_filters=8,
-    head_layers=1,
-    head_kernel_size=3,
-    window=2,
-)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +79,8 @@ def test_what_is_no_recommendation_is_named(model, tmp_path, content, message):
 def test_what_is_no_checkpoint_is_named(tmp_path):
     with pytest.raises(InputError, match="none.npz: no such checkpoint file"):
         checkpoint_file.recommended_memory(tmp_path / "none.npz")
+    with pytest.raises(InputError, match="none.npz: no such checkpoint file"):
+        checkpoint_file.identity(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("text")
     with pytest.raises(InputError, match="text.npz: not a checkpoint of feelvos_tf"):
         checkpoint_file.recommended_memory(tmp_path / "text.npz")

@@ -1,3 +1,5 @@
+"""Weights to files and back, and files that are none."""
+
 import io
 import json
 import zipfile
@@ -5,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 from original_weights import write_checkpoint
+from small_networks import TINY
 
 from feelvos_tf import ModelConfig, build_model, load_tf1_checkpoint
 from feelvos_tf.checkpoints import (
@@ -15,18 +18,6 @@ from feelvos_tf.checkpoints import (
     save_model,
 )
 from feelvos_tf.errors import InputError
-
-TINY = ModelConfig(
-    depth_multiplier=0.25,
-    atrous_rates=(2,),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=6,
-    head_filters=8,
-    head_layers=2,
-    head_kernel_size=3,
-    window=2,
-)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +140,23 @@ def test_own_format_round_trip(model, tmp_path):
     kernel = model.head.logits.kernel.numpy()
     np.testing.assert_allclose(
         load_model(tmp_path / "half.npz").head.logits.kernel, kernel, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
+    model = build_model(TINY)
+    bias = model.embedding.pointwise.conv.bias
+    bias.assign(np.linspace(0, 65504, bias.shape[0]))
+    save_model(model, tmp_path / "half.npz", dtype="float16")
+    bias.assign(np.linspace(-7e4, 0, bias.shape[0]))
+    before = (tmp_path / "half.npz").read_bytes()
+    name = "embedding/split_separable_conv2d_pointwise/biases"
+    with pytest.raises(InputError, match=f"half.npz: float16 ends at 65504, .* larger .* {name};"):
+        save_model(model, tmp_path / "half.npz", dtype="float16")
+    assert (tmp_path / "half.npz").read_bytes() == before
+    save_model(model, tmp_path / "whole.npz")
+    np.testing.assert_array_equal(
+        load_model(tmp_path / "whole.npz").embedding.pointwise.conv.bias, bias
     )
 
 

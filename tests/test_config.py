@@ -11,11 +11,16 @@ def test_round_trips():
         atrous_rates=[12, 24, 36],
         previous_mask="none",
         first_frame_matching=False,
+        previous_frame_matching="none",
+        normalized_distances=False,
         head_atrous_rates=[1, 2, 4, 1],
     )
     assert ModelConfig.from_dict(config.to_dict()) == config
     assert ModelConfig.from_yaml(config.to_yaml()) == config
     assert ModelConfig.from_yaml("") == ModelConfig()
+    older = ModelConfig().to_dict()
+    del older["normalized_distances"]
+    assert ModelConfig.from_dict(older).normalized_distances
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,11 @@ def test_round_trips():
         ({"backbone": "xception_65", "depth_multiplier": 0.5}, "xception_65 has none"),
         ({"previous_mask": "soft"}, "previous_mask is 'soft'"),
         ({"first_frame_matching": "no"}, "first_frame_matching is 'no'"),
+        ({"normalized_distances": 0}, "normalized_distances is 0, expected true or false"),
+        (
+            {"normalized_distances": False},
+            "normalized_distances is false and previous_frame_matching 'local', expected 'none'",
+        ),
         ({"windw": 3}, "unknown key 'windw'.*did you mean 'window'"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_networks import TINY
 
 from feelvos_tf import ModelConfig, build_model
 from feelvos_tf.checkpoints import CONFIG_KEY, load_model, named_variables, save_model
@@ -23,17 +24,6 @@ CAMPAIGN = settings(
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
-)
-TINY = ModelConfig(
-    depth_multiplier=0.1,
-    atrous_rates=(2,),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=6,
-    head_filters=8,
-    head_layers=1,
-    head_kernel_size=3,
-    window=2,
 )
 TEXT = st.characters(codec="utf-8")
 PLAIN = st.one_of(

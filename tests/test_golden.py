@@ -150,6 +150,8 @@ def test_global_matching(case):
                 actual = matching.global_distances(query.reshape(flat.shape), flat, labels, n, k)
                 expected = tensors[name].reshape(actual.shape)
                 np.testing.assert_allclose(actual, expected, atol=MATCHING_TOLERANCE)
+                seen = matching.global_matching(query, reference, labels, n, k, normalized=False)
+                np.testing.assert_array_equal(tf.reshape(seen, actual.shape), actual)
 
 
 @pytest.mark.parametrize("implementation", ["tiled", "shifted", "correlation"])

@@ -7,25 +7,14 @@ import numpy as np
 import pytest
 from original_weights import weights, write_checkpoint
 from release_server import archive
+from small_networks import RELEASED
 
-from feelvos_tf import ModelConfig, build_model, load_model, named_weights, presets
+from feelvos_tf import build_model, load_model, named_weights, presets
 from feelvos_tf.checkpoints import import_release, named_variables
 from feelvos_tf.errors import InputError
 
 GOLDEN = pathlib.Path(__file__).resolve().parent / "golden"
 NAME, START = "feelvos_davis17", "xception_65_coco"
-TINY = ModelConfig(
-    depth_multiplier=0.1,
-    output_stride=8,
-    atrous_rates=(12,),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=4,
-    head_filters=4,
-    head_layers=1,
-    head_kernel_size=3,
-    window=2,
-)
 
 
 @pytest.fixture
@@ -34,7 +23,7 @@ def cache(tmp_path, monkeypatch, server):
     monkeypatch.setenv("FEELVOS_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("FEELVOS_DOWNLOAD_URL", server.url)
     monkeypatch.delenv("FEELVOS_OFFLINE", raising=False)
-    small = dataclasses.replace(presets.PRESETS[NAME], config=TINY)
+    small = dataclasses.replace(presets.PRESETS[NAME], config=RELEASED)
     monkeypatch.setitem(presets.PRESETS, NAME, small)
     return tmp_path / "cache"
 
@@ -51,16 +40,18 @@ def test_a_name_is_the_releases_network_at_its_settings(cache, server, tmp_path)
     rng = np.random.default_rng(0)
     values = {
         name: rng.standard_normal(variable.shape).astype(np.float32)
-        for name, variable in named_variables(build_model(TINY)).items()
+        for name, variable in named_variables(build_model(RELEASED)).items()
     }
     server.files = {presets.get(NAME).archive: archive(files_of(values, tmp_path))}
     said = []
     model = load_model(NAME, say=said.append)
-    assert model.config == TINY and model.recommended_memory is None
+    assert model.config == RELEASED and model.recommended_memory is None
     for name, variable in named_variables(model).items():
         np.testing.assert_array_equal(variable, values[name], name)
-    assert said[-1].startswith(f"{NAME}: mobilenet_v2 at output stride 8, atrous rates 12, as the")
-    assert load_model(NAME, offline=True, say=None).config == TINY
+    assert said[-1].startswith(
+        f"{NAME}: mobilenet_v2 at output stride 8, atrous rates 12, 24, as the"
+    )
+    assert load_model(NAME, offline=True, say=None).config == RELEASED
 
 
 @pytest.mark.compat

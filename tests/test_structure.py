@@ -79,7 +79,9 @@ def test_there_is_no_circle():
     assert not graph, f"circle among {sorted(graph)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: module(path))
+@pytest.mark.parametrize(
+    "path", [*FILES, *sorted((ROOT / "tests").rglob("*.py"))], ids=lambda path: module(path)
+)
 def test_files_are_short_enough_to_read(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from feelvos_tf.benchmark import networks, report
 from feelvos_tf.benchmark.bare_product import bare_product
+from feelvos_tf.benchmark.resolutions import RESOLUTIONS, check_resolutions
 from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos
@@ -31,15 +32,6 @@ from feelvos_tf.video.frames import list_images
 from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import read_mask
 
-# Height and width.
-SIZES = {
-    "240p": (240, 427),
-    "360p": (360, 640),
-    "480p": (480, 854),
-    "720p": (720, 1280),
-    "1080p": (1080, 1920),
-    "2160p": (2160, 3840),
-}
 PROBES = (2, 4, 8, 16)
 # Of the released code's training, of each object.
 RANDOM_PIXELS = 1024
@@ -52,7 +44,7 @@ class Row:
     """One form of the search at one size.
 
     Attributes:
-      size: key of SIZES.
+      size: key of RESOLUTIONS.
       name: of the form.
       milliseconds: the fastest of the repetitions.
       share: of the time of the bare product of the same size.
@@ -84,14 +76,14 @@ def run(
       first: uint8 [H, W, 3], the reference frame.
       mask: integers [H, W], its objects.
       later: uint8 [H, W, 3], the query frame.
-      size: key of SIZES, to which frames are resized.
+      size: key of RESOLUTIONS, to which frames are resized.
       repetitions: timed runs; the fastest counts.
     """
     embed = tf.function(model.embed, autograph=False)
     known, query = (
-        embed(tf.image.resize(frame[np.newaxis].astype(np.float32), SIZES[size], antialias=True))[
-            1
-        ][0]
+        embed(
+            tf.image.resize(frame[np.newaxis].astype(np.float32), RESOLUTIONS[size], antialias=True)
+        )[1][0]
         for frame in (first, later)
     )
     ids = [0, *(int(n) for n in np.unique(mask) if n)]
@@ -142,15 +134,13 @@ def measure(
       folder: where to; made where it is missing.
       frames: folder of frames.
       mask: file of the first frame's mask.
-      sizes: keys of SIZES.
+      sizes: keys of RESOLUTIONS.
       repetitions: timed runs at least.
 
     Raises:
-      InputError: an unknown size, or frames or a mask that cannot be read or do not fit.
+      InputError: an unknown resolution, or frames or a mask that cannot be read or do not fit.
     """
-    for size in sizes:
-        if size not in SIZES:
-            raise InputError(f"size {size!r} is unknown, expected one of {', '.join(SIZES)}")
+    check_resolutions(sizes)
     paths = list_images(pathlib.Path(frames))
     first = read_image(paths[0])
     objects = read_mask(mask)
@@ -188,7 +178,7 @@ def measure(
     report.write(folder, "search", [dataclasses.asdict(row) for row in rows], table)
     curves: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        height, width = SIZES[row.size]
+        height, width = RESOLUTIONS[row.size]
         curves.setdefault(row.name, []).append((height * width / 1e6, row.milliseconds))
     report.plot(
         folder / "search.png",

@@ -15,10 +15,10 @@ from PIL import Image
 
 from feelvos_tf import process_memory
 from feelvos_tf.benchmark import networks, report
+from feelvos_tf.benchmark.resolutions import RESOLUTIONS, check_resolutions
 from feelvos_tf.benchmark.timing import fastest
 from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
-from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
@@ -26,7 +26,6 @@ from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import write_mask
 
-RESOLUTIONS = {"240p": (240, 427), "480p": (480, 854), "720p": (720, 1280)}
 # Columns that the fast mode searches, as the weights that ship recommend.
 FAST_PROBES = 4
 
@@ -160,11 +159,7 @@ def measure(
       InputError: an unknown name, told before anything is measured.
     """
     networks.check(names)
-    for resolution in resolutions:
-        if resolution not in RESOLUTIONS:
-            raise InputError(
-                f"resolution {resolution!r} is unknown, expected one of {', '.join(RESOLUTIONS)}"
-            )
+    check_resolutions(resolutions)
     stages = []
     for network in names:
         for resolution in resolutions:

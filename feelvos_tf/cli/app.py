@@ -17,6 +17,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from feelvos_tf import signals
 from feelvos_tf.errors import errors_of_input
 from feelvos_tf.fetching import cache_folder
 from feelvos_tf.version import __version__
@@ -29,9 +30,6 @@ OFFLINE = flags.DEFINE_bool(
     "FEELVOS_OFFLINE=1 in the environment.",
 )
 flags.DEFINE_bool("version", False, "Print the versions of feelvos_tf, TensorFlow and Python.")
-
-# Who stops a command may send the signal to it and once more to its group, as `timeout` does.
-_SECONDS_OF_ONE_SIGTERM = 5.0
 
 
 class Terminated(KeyboardInterrupt):
@@ -116,7 +114,7 @@ def run(
 
 def let_finish(stop: threading.Event) -> None:
     """Makes the first Ctrl-C or SIGTERM set an event; the one after it ends the command."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.ENDING:
         before = signal.getsignal(number)
 
         def handle(number: int, frame: FrameType | None, before: Any = before) -> None:
@@ -159,7 +157,7 @@ def _prepare_process() -> None:
     def terminate(number: int, frame: FrameType | None) -> None:
         nonlocal last
         now = time.monotonic()
-        again, last = now - last < _SECONDS_OF_ONE_SIGTERM, now
+        again, last = now - last < signals.SECONDS_OF_ONE, now
         if not again:  # else files that are being put in order would stay half done
             raise Terminated
 

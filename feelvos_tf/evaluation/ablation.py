@@ -34,6 +34,7 @@ from feelvos_tf.evaluation.results_folder import PROGRAM
 from feelvos_tf.files import replaced_when_done, write_json
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.modeling.layers import register
+from feelvos_tf.ops import matching
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 
@@ -108,7 +109,8 @@ class NeutralInputs(Feelvos):
         """As `Feelvos.segment`, with "no match" and empty masks for what the row leaves out."""
         shape = tf.concat([tf.shape(features)[:2], [num_objects]], axis=0)
         if not self.config.first_frame_matching:
-            global_distance = tf.ones(shape)
+            no_match = matching.as_features(float("inf"), self.config.normalized_distances)
+            global_distance = tf.fill(shape, no_match)
         if self.config.previous_mask == "none":
             previous_mask = tf.zeros(shape)
         if self.config.previous_frame_matching == "none":

@@ -10,16 +10,14 @@ import contextlib
 import os
 import pathlib
 import shutil
-import time
 from collections.abc import Callable, Iterator
 
 from feelvos_tf.errors import InputError, shown
-from feelvos_tf.file_lock import HAS_LOCKS, NO_LOCKS, holder, release, try_lock
+from feelvos_tf.file_lock import waited_for
 from feelvos_tf.files import PART_FILES, make_folder
 
 HOME, OFFLINE = "FEELVOS_HOME", "FEELVOS_OFFLINE"
 _LOCK = ".feelvos.lock"
-_SECONDS_BETWEEN_LOOKS = 0.2
 
 Say = Callable[[str], None]
 
@@ -65,26 +63,10 @@ def locked(home: pathlib.Path, say: Say | None) -> Iterator[None]:
       InputError: the folder cannot be written.
     """
     make_folder(home)
-    path, lock, waits = home / _LOCK, None, False
-    while HAS_LOCKS and lock is None:
-        try:
-            lock = try_lock(path)
-        except BlockingIOError:
-            if not waits and say is not None:
-                say(f"waiting for {holder(path)}, which uses {home}")
-            waits = True
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                break  # two processes would fetch into one file, whose checksum would tell
-            raise InputError(
-                f"{path}: cannot be used as a lock ({error.strerror or error})"
-            ) from error
-    try:
-        if lock is not None:
+    tell = None if say is None else lambda who: say(f"waiting for {who}, which uses {home}")
+    # Without locks two processes would fetch into one file, whose checksum would tell.
+    with waited_for(home / _LOCK, tell) as held:
+        if held:
             for left in home.glob(PART_FILES):
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
         yield
-    finally:
-        if lock is not None:
-            release(path, lock)

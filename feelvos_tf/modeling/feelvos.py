@@ -107,6 +107,30 @@ class Feelvos(tf.keras.Model):
         features = self.deeplab(images, training=training, dropout=dropout)
         return features, self.embedding(features)
 
+    def match_reference(
+        self,
+        query: tf.Tensor,
+        reference: tf.Tensor,
+        reference_labels: tf.Tensor,
+        num_objects: int | tf.Tensor,
+    ) -> tf.Tensor | None:
+        """Distances to reference pixels as the config wants them, or None.
+
+        Args and returns: those of `matching.global_matching`; None where the config has no such
+        matching.
+        """
+        config = self.config
+        if not config.first_frame_matching:
+            return None
+        return matching.global_matching(
+            query,
+            reference,
+            reference_labels,
+            num_objects,
+            config.k_nearest_neighbors,
+            config.normalized_distances,
+        )
+
     def match_previous(
         self,
         query: tf.Tensor,
@@ -149,7 +173,7 @@ class Feelvos(tf.keras.Model):
 
         Args:
           features: floats [h, w, decoder_filters].
-          global_distance: float32 [h, w, N] in 0..1, to the first frame.
+          global_distance: float32 [h, w, N], to the first frame, from `match_reference`.
           previous_mask: float32 [h, w, N] in 0..1, one-hot labels or probabilities.
           previous_distance: float32 [h, w, N] in 0..1, from `match_previous`.
           num_objects: N, integer or int32 scalar.
@@ -187,7 +211,7 @@ class Feelvos(tf.keras.Model):
         Args:
           features: floats [h, w, decoder_filters].
           embedding: floats [h, w, C].
-          global_distance: float32 [h, w, N] in 0..1, to the reference; None where switched off.
+          global_distance: float32 [h, w, N], to the reference; None where switched off.
           previous: the frame before.
           num_channels: N, integer or int32 scalar.
           implementation: of local matching.
@@ -256,11 +280,7 @@ class Feelvos(tf.keras.Model):
 
         def segment(triplet: tuple[tf.Tensor, ...]) -> tf.Tensor:
             features, reference, previous, query, reference_labels, previous_labels = triplet
-            global_distance = None
-            if self.config.first_frame_matching:
-                global_distance = matching.global_matching(
-                    query, reference, reference_labels, num_objects, self.config.k_nearest_neighbors
-                )
+            global_distance = self.match_reference(query, reference, reference_labels, num_objects)
             mask = label_ops.one_hot_mask(previous_labels, num_objects)
             logits, _ = self.segment_next(
                 features,

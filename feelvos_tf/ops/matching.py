@@ -1,9 +1,10 @@
 """Matching: for every pixel and object, how far is the nearest pixel of that object?
 
 Distances are squared Euclidean in the embedding space and leave the public functions squashed to
-0..1 by 2 * sigmoid(d) - 1 (paper, equation 1). Both functions are differentiable in both
-embeddings: a minimum passes its gradient to the winning pixel alone, so the backward pass looks
-the winners up again instead of keeping the volume of all distances, which would be gigabytes.
+0..1 by 2 * sigmoid(d) - 1 (paper, equation 1), unless the global ones are asked for as they are.
+Both functions are differentiable in both embeddings: a minimum passes its gradient to the winning
+pixel alone, so the backward pass looks the winners up again instead of keeping the volume of all
+distances, which would be gigabytes.
 
 Everything is computed in float32 whatever the type of the embeddings, and compiles with
 jit_compile=True where shapes and `num_objects` are static.
@@ -30,11 +31,20 @@ _LOCAL_SEARCHES = {
     "correlation": local_correlation.search,
 }
 LOCAL_IMPLEMENTATIONS = ("auto", *_LOCAL_SEARCHES)
+# The largest distance that is not squashed, and that to an object without a pixel. The released
+# code has 1e20 there, which float16 cannot hold, and never comes to it: its objects are those that
+# the reference shows.
+FARTHEST = 1e4
 
 
 def squash(distances: tf.Tensor) -> tf.Tensor:
     """Maps squared distances 0..inf to 0..1 by 2 * sigmoid(d) - 1, which is tanh(d / 2)."""
     return tf.tanh(0.5 * distances)
+
+
+def as_features(distances: tf.Tensor, normalized: bool) -> tf.Tensor:
+    """Maps squared distances 0..inf to what a network sees: squashed, or at most FARTHEST."""
+    return squash(distances) if normalized else tf.minimum(distances, FARTHEST)
 
 
 def global_matching(
@@ -43,6 +53,7 @@ def global_matching(
     reference_labels: tf.Tensor,
     num_objects: int | tf.Tensor,
     k: int = 1,
+    normalized: bool = True,
 ) -> tf.Tensor:
     """Distance of every query pixel to the nearest reference pixel of each object.
 
@@ -53,9 +64,11 @@ def global_matching(
       num_objects: integer or int32 scalar, channels of the result (objects and background).
       k: average the distances to the k nearest pixels; an object with fewer pixels has its
         farthest one counted repeatedly, as in the released code.
+      normalized: whether distances are squashed.
 
     Returns:
-      float32 [H, W, num_objects] in 0..1, exactly 1 where an object has no pixel.
+      float32 [H, W, num_objects] in 0..1, exactly 1 where an object has no pixel; not normalized in
+      0..FARTHEST, exactly FARTHEST there.
 
     Raises:
       InputError: k is below 1.
@@ -69,7 +82,7 @@ def global_matching(
         k,
     )
     shape = tf.concat([tf.shape(query)[:-1], tf.shape(flat)[-1:]], axis=0)
-    result = tf.reshape(squash(flat), shape)
+    result = tf.reshape(as_features(flat, normalized), shape)
     return tf.ensure_shape(result, [*query.shape[:-1], flat.shape[-1]])
 
 

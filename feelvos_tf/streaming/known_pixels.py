@@ -101,7 +101,8 @@ class KnownPixels:
                 tf.where(least < distances, tf.gather(memory.frames, nearest), 0), shape
             )
             distances = tf.minimum(distances, least)
-        found["global_distance"] = tf.reshape(matching.squash(distances), shape)
+        distances = matching.as_features(distances, self._config.normalized_distances)
+        found["global_distance"] = tf.reshape(distances, shape)
         return found
 
     def _searched(

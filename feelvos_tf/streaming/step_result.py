@@ -17,7 +17,8 @@ class StepResult:
       logits: float32 [h, w, N].
       probabilities: float32 [h, w, N], softmax of the logits.
       embeddings: float32 [h, w, C] of the frame.
-      global_distance: float32 [h, w, N] in 0..1, to the reference; None where switched off.
+      global_distance: float32 [h, w, N] in 0..1, to the reference; up to `matching.FARTHEST` with
+        normalized_distances off, None where switched off.
       previous_distance: float32 [h, w, N] in 0..1, to the previous frame; None where switched off.
       previous_labels: int32 [h, w], channels of the previous frame, -1 for none.
       reference_frame: int32 [h, w, N], where the nearest reference pixel comes from: 0 for a given

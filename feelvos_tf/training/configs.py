@@ -40,6 +40,7 @@ class Network(hyperparams.Config):
     window: int = 15
     k_nearest_neighbors: int = 1
     first_frame_matching: bool = True
+    normalized_distances: bool = True
     previous_frame_matching: str = "local"
     previous_mask: str = "labels"
 

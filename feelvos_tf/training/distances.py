@@ -49,9 +49,14 @@ def median_distance(embeddings: tf.Tensor, labels: tf.Tensor, valid: tf.Tensor) 
     return tf.reduce_mean(medians)
 
 
-def warning(median: float) -> str:
-    """What to say of the first batch's median; empty where the distances are alive."""
-    if LOWEST <= median <= HIGHEST:
+def warning(median: float, normalized: bool = True) -> str:
+    """What to say of the first batch's median; empty where the distances are alive.
+
+    Args:
+      median: from `median_distance`.
+      normalized: whether the network sees squashed distances; others teach from afar as well.
+    """
+    if LOWEST <= median and (median <= HIGHEST or not normalized):
         return ""
     side, remedy = "to 1", "a smaller task.embedding_gain, or task.embedding_start release"
     if median < LOWEST:

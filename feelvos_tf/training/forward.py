@@ -7,7 +7,7 @@ import tensorflow as tf
 from feelvos_tf.config import Memory
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import matching, random_numbers, resize, sorted_reference
+from feelvos_tf.ops import random_numbers, resize, sorted_reference
 from feelvos_tf.streaming.memory import confident_labels
 from feelvos_tf.training.losses import ABSENT_LOGIT
 
@@ -77,11 +77,12 @@ def segment_clips(
         streaming; frame 2 is the first step. None for nothing.
       static: compute all N channels of every clip, so that shapes are static (XLA); otherwise
         only those that are valid.
-      with_distances: return the distances of frame 2 as well.
+      with_distances: return the distances of frame 2 as well, as the head sees them.
 
     Returns:
       float32 [B, T - 2, h, w, N], ABSENT_LOGIT where a channel is not valid. With distances: also
-      the global and the previous one, float32 [B, h, w, N], 1 where not valid or switched off.
+      the global and the previous one, float32 [B, h, w, N], 1 where switched off. Channels that
+      are not valid say nothing.
     """
     config = model.config
     size, full_size = embeddings.shape[2:4], labels.shape[2:4]
@@ -104,18 +105,13 @@ def segment_clips(
         previous = FrameState(embeddings[1], small[1], label_ops.one_hot_mask(small[1], count))
         outputs, distances = [], []
         for t in range(2, num_frames):
-            from_first = None
-            if config.first_frame_matching:
-                from_first = matching.global_matching(
-                    embeddings[t], embeddings[0], reference, count, config.k_nearest_neighbors
-                )
-                for frame, pixels in remembered:
-                    from_first = tf.minimum(
-                        from_first,
-                        matching.global_matching(
-                            embeddings[t], frame, pixels, count, config.k_nearest_neighbors
-                        ),
-                    )
+            from_first = model.match_reference(embeddings[t], embeddings[0], reference, count)
+            for frame, pixels in remembered:
+                again = model.match_reference(embeddings[t], frame, pixels, count)
+                from_first = tf.minimum(from_first, again)
+            if from_first is not None and not config.normalized_distances:
+                # What has no object is not to overflow in half precision.
+                from_first = tf.where(is_valid[:count], from_first, 0.0)
             compared = previous
             if config.previous_frame_matching == "global" and max_reference_pixels is not None:
                 pixels = sorted_reference.subsample(

@@ -15,9 +15,6 @@ from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.training.configs import FeelvosTask
 from feelvos_tf.training.tflite import read_tflite
 
-_HEADS = ("embedding/", "embedding_seg/", "logits/")
-_BACKBONES = ("MobilenetV2/", "xception_65/")
-
 
 def require_weights(config: FeelvosTask) -> None:
     """Refuses random weights under a batch norm that is frozen.
@@ -71,16 +68,12 @@ def initialize(model: Feelvos, path: str | os.PathLike[str], parts: str = "all")
         if not _is_object_based(prefix):
             return _line(model, prefix, checkpoints.load_tf1_checkpoint(model, prefix, parts))
         values = _read_run(model, prefix)
-    names = [name for name in checkpoints.named_variables(model) if _wanted(name, parts)]
-    wanted = {name: value for name, value in values.items() if _wanted(name, parts)}
+    names = [
+        name for name in checkpoints.named_variables(model) if checkpoints.is_part(name, parts)
+    ]
+    wanted = {name: value for name, value in values.items() if checkpoints.is_part(name, parts)}
     checkpoints.assign(model, wanted, path, names)
     return _line(model, path, names)
-
-
-def _wanted(name: str, parts: str) -> bool:
-    if parts == "backbone":
-        return name.startswith(_BACKBONES)
-    return parts == "all" or not name.startswith(_HEADS)
 
 
 def _line(model: Feelvos, path: str, names: Collection[str]) -> str:

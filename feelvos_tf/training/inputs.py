@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pathlib
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from feelvos_tf.data import synthetic
 from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.data.videos import Video
 from feelvos_tf.errors import InputError
+from feelvos_tf.file_lock import waited_for
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.training.configs import SYNTHETIC, Source, SyntheticClips, TrainData, ValidationData
 from feelvos_tf.triplets.clip_sources import ClipSource, FrameSize, RecordSource, TreeSource
@@ -63,9 +63,8 @@ def _draw_clips(source: Source, root: pathlib.Path) -> None:
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with open(root / ".lock", "w", encoding="utf-8") as lock:
-            # Workers may share the folder: the second one waits and finds the clips drawn.
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Workers may share the folder: the second one waits and finds the clips drawn.
+        with waited_for(root / ".lock"):
             if not are_drawn():
                 _write_clips(source.synthetic, names, root, listed)
     except OSError as error:

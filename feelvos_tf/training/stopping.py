@@ -9,9 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Who stops a program may send the signal to it and once more to its group, as `timeout` does.
-_SECONDS_OF_ONE_SIGNAL = 5.0
+from feelvos_tf import signals
 
 
 class Stopped(Exception):
@@ -41,7 +39,7 @@ class StopSignals:
             # One that the process ignores, as in the background of a script, stays ignored.
             self._before = {
                 number: signal.signal(number, self._take)
-                for number in SIGNALS
+                for number in signals.ENDING
                 if signal.getsignal(number) not in (signal.SIG_IGN, None)
             }
         return self
@@ -54,7 +52,7 @@ class StopSignals:
         now = time.monotonic()
         if self.received is None:
             self.received, self._when = number, now
-        elif now - self._when > _SECONDS_OF_ONE_SIGNAL:
+        elif now - self._when > signals.SECONDS_OF_ONE:
             self.received = number
             self.deliver()
 

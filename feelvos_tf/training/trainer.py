@@ -155,7 +155,9 @@ class Trainer(base_trainer.Trainer):
             raise InputError(self._explain_bad_step())
         if not self._told_of_distances:
             self._told_of_distances = True
-            warning = distances.warning(float(self._first_distance.numpy()))
+            warning = distances.warning(
+                float(self._first_distance.numpy()), self.model.config.normalized_distances
+            )
             if warning:
                 logging.warning("%s", warning)
         logs = super().train_loop_end()

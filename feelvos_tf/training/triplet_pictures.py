@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from feelvos_tf.modeling.feelvos import Feelvos
-from feelvos_tf.ops import resize
+from feelvos_tf.ops import matching, resize
 from feelvos_tf.training import forward, inputs
 from feelvos_tf.training.task import FeelvosTrainingTask
 from feelvos_tf.training.trainer import Trainer
@@ -66,6 +66,8 @@ def picture(model: Feelvos, clip: Mapping[str, tf.Tensor]) -> np.ndarray:
     logits, from_first, from_previous = forward.segment_clips(
         model, features, embeddings, clip["labels"], clip["valid"], seeds, with_distances=True
     )
+    if not model.config.normalized_distances:
+        from_first = matching.squash(from_first)  # as a shade of gray
     images = np.clip(clip["images"][0].numpy(), 0, 255).astype(np.uint8)
     labels = clip["labels"][0].numpy()
     full = resize.resize_bilinear(logits[:, 0], labels.shape[1:])

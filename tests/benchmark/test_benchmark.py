@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from small_networks import TINY
 
 from feelvos_tf import build_model, process_memory
 from feelvos_tf.benchmark import (
@@ -13,10 +14,10 @@ from feelvos_tf.benchmark import (
     matching_memory,
     networks,
     report,
+    resolutions,
     search_on_frames,
     step,
 )
-from feelvos_tf.config import ModelConfig
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.masks import write_mask
@@ -67,18 +68,8 @@ def test_peak_memory_sees_what_is_freed_again():
 
 
 def test_stages_of_a_step(monkeypatch):
-    monkeypatch.setitem(step.RESOLUTIONS, "tiny", (32, 45))
-    tiny = ModelConfig(
-        depth_multiplier=0.25,
-        aspp_filters=8,
-        decoder_filters=8,
-        embedding_dim=6,
-        head_filters=8,
-        head_layers=2,
-        head_kernel_size=3,
-        window=3,
-    )
-    monkeypatch.setattr(networks, "build_model", lambda config: build_model(tiny))
+    monkeypatch.setitem(resolutions.RESOLUTIONS, "tiny", (32, 45))
+    monkeypatch.setattr(networks, "build_model", lambda config: build_model(TINY))
     stages = list(step.run("mobilenet_v2", "tiny", repetitions=1))
     assert [s.stage for s in stages] == [
         "decode",
@@ -152,7 +143,7 @@ def test_report_writes_table_json_and_plot(tmp_path):
 
 def test_the_search_on_real_frames(tmp_path, monkeypatch):
     """A drawn clip as a user's video; enough probes change nothing."""
-    monkeypatch.setitem(search_on_frames.SIZES, "tiny", (33, 47))
+    monkeypatch.setitem(resolutions.RESOLUTIONS, "tiny", (33, 47))
     monkeypatch.setattr(search_on_frames, "PROBES", (10_000,))
     clip = synthetic_clip(seed=1, num_frames=3, height=40, width=56, num_objects=2)
     for name, frame in enumerate(clip.frames):
@@ -167,7 +158,7 @@ def test_the_search_on_real_frames(tmp_path, monkeypatch):
     assert by_name["exact"]["changed"] == by_name["10000 probes"]["changed"] == 0
     assert by_name["10000 probes"]["error"] < 1e-5
     assert (tmp_path / "out" / "search.png").exists()
-    with pytest.raises(InputError, match="'9p' is unknown, expected one of 240p, "):
+    with pytest.raises(InputError, match="resolution '9p' is unknown, expected one of 240p, "):
         search_on_frames.measure(tmp_path, tmp_path, tmp_path / "mask" / "0.png", ["9p"])
     write_mask(tmp_path / "mask" / "other.png", clip.masks[0][:-1])
     with pytest.raises(InputError, match="other.png: 56x39, and .* is 56x40; expected the"):

@@ -1,18 +1,11 @@
 """`feelvos-annotate` from the outside; tests/annotate has what it does."""
 
-import subprocess
-import sys
-
+import commands
 import pytest
 
 
 def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "feelvos_tf.cli.annotate", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return commands.run("annotate", *arguments)
 
 
 def test_help_teaches():

@@ -1,27 +1,19 @@
 """`feelvos-benchmark` from the outside: files, and wrong input told before anything is measured."""
 
 import json
-import os
 import pathlib
 import re
 import subprocess
 import sys
 
+import commands
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def benchmark(folder, *arguments):
-    """Runs the command; absl keeps one set of flags a process, so it gets one of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "feelvos_tf.cli.benchmark", f"--output={folder}", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    return commands.run("benchmark", f"--output={folder}", *arguments)
 
 
 def test_step_leaves_table_json_and_plot(tmp_path):
@@ -54,7 +46,7 @@ def test_help_names_what_runs_and_what_runs_without_a_name(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=commands.ENVIRONMENT,
     )
     shown = benchmark(tmp_path, "--help").stdout
     names = re.findall(r"^feelvos-benchmark (\w+)", shown, re.MULTILINE)

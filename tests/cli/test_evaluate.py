@@ -1,11 +1,9 @@
 """`feelvos-evaluate` from the outside: flags, files, exit codes, no TensorFlow without need."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
+import commands
 import pytest
 
 from feelvos_tf.data import synthetic
@@ -23,15 +21,7 @@ def data(tmp_path_factory):
 
 
 def evaluate(*arguments):
-    """Runs the command; absl keeps one set of flags a process, so it gets one of its own."""
-    return subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "feelvos_tf.cli.evaluate", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return commands.run("evaluate", *arguments, python=("-X", "importtime"))
 
 
 def errors(done):
@@ -86,7 +76,7 @@ def test_a_failing_sequence_sets_the_exit_code(data, tmp_path):
     [
         (["--baseline=first_mask", "--max_side=64"], "go with the whole network only"),
         (["--results=a", "--checkpoint=b"], "--results scores files"),
-        (["--checkpoint=absent.npz"], "absent.npz: cannot be read"),
+        (["--checkpoint=absent.npz"], "absent.npz: no such checkpoint file"),
         (["--ablation", "--results=a"], "--ablation goes with none of"),
     ],
 )

@@ -8,23 +8,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_networks import TINY
 
 from feelvos_tf.checkpoints import load_model, named_variables
-from feelvos_tf.config import ModelConfig
 from feelvos_tf.modeling.feelvos import build_model
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CONFIG = ModelConfig(
-    depth_multiplier=0.35,
-    atrous_rates=(2,),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=4,
-    head_filters=4,
-    head_layers=1,
-    head_kernel_size=3,
-)
-YAML = CONFIG.to_yaml()
+YAML = TINY.to_yaml()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +23,7 @@ def values():
     rng = np.random.default_rng(0)
     return {
         name: rng.standard_normal(variable.shape).astype(np.float32)
-        for name, variable in named_variables(build_model(CONFIG)).items()
+        for name, variable in named_variables(build_model(TINY)).items()
     }
 
 
@@ -75,7 +65,7 @@ def test_whole_checkpoint(values, tmp_path):
     assert f"wrote {out}" in done.stdout
     assert [path.name for path in out.parent.iterdir()] == ["net.npz"]
     model = load_model(out)
-    assert model.config == CONFIG
+    assert model.config == TINY
     for name, variable in named_variables(model).items():
         np.testing.assert_array_equal(variable, values[name], name)
 

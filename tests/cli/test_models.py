@@ -1,35 +1,23 @@
 """`feelvos-models` and --checkpoint=NAME from the outside: lists, one-line errors, a whole run."""
 
-import os
 import pathlib
 import subprocess
 import sys
 
+import commands
 import numpy as np
 import pytest
 from original_weights import write_checkpoint
 from release_server import archive
+from small_networks import RELEASED
 
 from feelvos_tf import presets
 from feelvos_tf.checkpoints import named_variables
-from feelvos_tf.config import ModelConfig
 from feelvos_tf.data.synthetic import synthetic_clip, write_clip
 from feelvos_tf.modeling.feelvos import build_model
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME, ARCHIVE = "feelvos_davis17", "feelvos_davis17_trained.tar.gz"
-TINY = ModelConfig(
-    depth_multiplier=0.1,
-    output_stride=8,
-    atrous_rates=(2, 4),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=4,
-    head_filters=4,
-    head_layers=1,
-    head_kernel_size=3,
-    window=2,
-)
 # Runs a command with a small network in place of the release's.
 SMALL = """
 import dataclasses, importlib, sys
@@ -46,26 +34,16 @@ importlib.import_module(f"feelvos_tf.cli.{sys.argv[0]}").main_cli()
 @pytest.fixture
 def environment(tmp_path, server):
     found = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
+        **commands.ENVIRONMENT,
         "FEELVOS_HOME": str(tmp_path / "cache"),
         "FEELVOS_DOWNLOAD_URL": server.url,
     }
-    # The suite's own log level is not to hide what a command does about TensorFlow's messages.
-    for name in ("FEELVOS_OFFLINE", "TF_CPP_MIN_LOG_LEVEL"):
-        found.pop(name, None)
+    found.pop("FEELVOS_OFFLINE", None)
     return found
 
 
 def run(environment, program, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", f"feelvos_tf.cli.{program}", *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return commands.run(program, *arguments, environment=environment)
 
 
 def fails(done, *parts):
@@ -131,7 +109,7 @@ def test_help_teaches(environment):
     assert "init_checkpoint: xception_65_coco" in run(environment, "train", "--help").stdout
 
 
-def commands(tmp_path, checkpoint):
+def lines_of(tmp_path, checkpoint):
     """Commands with --checkpoint, up to where the weights are wanted."""
     return [
         ("segment", "--video=a", "--mask=b", f"--output={tmp_path / 'out'}", checkpoint),
@@ -142,13 +120,13 @@ def commands(tmp_path, checkpoint):
 def test_without_a_network(environment, server, tmp_path):
     server.shutdown()
     server.server_close()
-    for arguments in commands(tmp_path, f"--checkpoint={NAME}"):
+    for arguments in lines_of(tmp_path, f"--checkpoint={NAME}"):
         fails(
             run(environment, *arguments),
             f"{NAME}: {server.url}/{ARCHIVE} cannot be fetched (no connection: connection refused)",
             f"put {ARCHIVE} into {tmp_path / 'cache'} by hand, or give its path",
         )
-    for arguments in commands(tmp_path, "--checkpoint=feelvos_davis"):
+    for arguments in lines_of(tmp_path, "--checkpoint=feelvos_davis"):
         fails(run(environment, *arguments), f"expected one of {presets.NAME}, ")
     # What is wrong with the command line is said before anything is fetched.
     fails(run(environment, "segment", "--output=x", f"--checkpoint={NAME}"), "give --video")
@@ -159,7 +137,7 @@ def test_a_video_by_the_name_of_the_network(environment, server, tmp_path):
     rng = np.random.default_rng(0)
     values = {
         name: rng.standard_normal(variable.shape).astype(np.float32)
-        for name, variable in named_variables(build_model(TINY)).items()
+        for name, variable in named_variables(build_model(RELEASED)).items()
     }
     write_checkpoint(values, tmp_path / "model.ckpt-200004")
     files = {path.name: path.read_bytes() for path in tmp_path.glob("model.ckpt*")}
@@ -167,7 +145,7 @@ def test_a_video_by_the_name_of_the_network(environment, server, tmp_path):
     write_clip(synthetic_clip(5, 2, 45, 62, num_objects=2), tmp_path / "clip")
     done = subprocess.run(
         [
-            *(sys.executable, "-c", SMALL, TINY.to_yaml(), "segment"),
+            *(sys.executable, "-c", SMALL, RELEASED.to_yaml(), "segment"),
             f"--video={tmp_path / 'clip' / 'JPEGImages' / '480p' / 'clip'}",
             f"--mask={tmp_path / 'clip' / 'Annotations' / '480p' / 'clip' / '00000.png'}",
             f"--output={tmp_path / 'out'}",
@@ -182,7 +160,7 @@ def test_a_video_by_the_name_of_the_network(environment, server, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{NAME}: fetching {server.url}/{ARCHIVE} into {tmp_path / 'cache'}" in done.stdout
     assert (
-        f"{NAME}: mobilenet_v2 at output stride 8, atrous rates 2, 4, as the release tests it"
+        f"{NAME}: mobilenet_v2 at output stride 8, atrous rates 12, 24, as the release tests it"
         in done.stdout
     )
     assert (tmp_path / "out" / "00001.png").is_file()

@@ -1,6 +1,5 @@
 """`feelvos-segment` from the outside: SIGKILL, resuming, one-line errors, the demo."""
 
-import os
 import pathlib
 import re
 import signal
@@ -8,16 +7,15 @@ import subprocess
 import sys
 import time
 
+import commands
 import numpy as np
 import pytest
-import tensorflow as tf
+from small_networks import segmenting_model
 
 from feelvos_tf.checkpoints import load_model, save_model
 from feelvos_tf.cli import demo
-from feelvos_tf.config import ModelConfig
 from feelvos_tf.data.synthetic import synthetic_clip, write_clip
 from feelvos_tf.errors import InputError
-from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask, write_mask
@@ -27,24 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 NUM_FRAMES = 60
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "feelvos_tf.cli.segment", *map(str, arguments)]
-
-
-# The suite's own log level is not to hide what the command does about TensorFlow's messages.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-ENVIRONMENT.pop("TF_CPP_MIN_LOG_LEVEL", None)
-
-
 def segment(*arguments):
-    return subprocess.run(
-        command(*arguments),
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return commands.run("segment", *arguments)
 
 
 def test_help_says_of_lower_quality_what_the_model_card_says():
@@ -58,22 +40,6 @@ def test_help_says_of_lower_quality_what_the_model_card_says():
     assert f"--max_side={side} took {points} points" in text
 
 
-def small_model():
-    tf.keras.utils.set_random_seed(2)
-    return build_model(
-        ModelConfig(
-            depth_multiplier=0.35,
-            aspp_filters=16,
-            decoder_filters=16,
-            embedding_dim=8,
-            head_filters=8,
-            head_layers=1,
-            head_kernel_size=3,
-            window=3,
-        )
-    )
-
-
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """Options of the command: frames, a folder of masks (one late), a checkpoint."""
@@ -85,7 +51,7 @@ def clip(tmp_path_factory):
     late = np.zeros((45, 62), np.uint8)
     late[20:26, 30:36] = 255
     write_mask(folder / "given" / "00012.png", late)
-    save_model(small_model(), folder / "model.npz")
+    save_model(segmenting_model(), folder / "model.npz")
     return {
         "video": folder / "JPEGImages" / "480p" / "clip",
         "mask": folder / "given",
@@ -100,7 +66,10 @@ def flags(options):
 def kill_after(mask, *arguments):
     """Starts the command and kills it when a mask is there; returns the exit code."""
     process = subprocess.Popen(
-        command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        commands.command("segment", *arguments),
+        env=commands.ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 300
     while not mask.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -217,8 +186,8 @@ def test_several_videos_by_the_command(clip, tmp_path):
 def terminate_after(mask, *arguments):
     """Starts the command, sends SIGTERM when a mask is there; returns exit code, stdout, stderr."""
     process = subprocess.Popen(
-        command(*arguments),
-        env=ENVIRONMENT,
+        commands.command("segment", *arguments),
+        env=commands.ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -247,14 +216,7 @@ def test_terminated_is_told_and_leaves_whole_files_only(clip, tmp_path):
 
 
 def test_help_teaches_without_tensorflow():
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", *command("--help")[1:]],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = commands.run("segment", "--help", python=("-X", "importtime"))
     assert done.returncode == 0
     assert "tensorflow.python" not in done.stderr
     for text in (

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_networks import TINY
 
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.config import ABLATION_ROWS, ModelConfig
@@ -13,18 +14,6 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import ablation, baselines, datasets
 from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.streaming.segmenter import VideoSegmenter
-
-TINY = ModelConfig(
-    depth_multiplier=0.125,
-    atrous_rates=(),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=4,
-    head_filters=6,
-    head_layers=1,
-    head_kernel_size=3,
-    window=2,
-)
 
 
 @pytest.fixture(scope="module")

@@ -155,5 +155,5 @@ def test_missing_matplotlib_is_told_before_the_run(tree, monkeypatch):
 def test_unknown_dataset_and_checkpoint_are_input_errors(tmp_path):
     with pytest.raises(InputError, match="dataset is 'stills'"):
         datasets.read_task("stills", tmp_path, "")
-    with pytest.raises(InputError, match=r"absent\.npz: cannot be read"):
+    with pytest.raises(InputError, match=r"absent\.npz: no such checkpoint file"):
         checkpoint_file.identity(tmp_path / "absent.npz")

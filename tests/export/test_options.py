@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from exported import state_of, stream
+from streaming_models import build as build_small
 
 from feelvos_tf import ModelConfig, VideoSegmenter, build_model
+from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import FixedShape, export_model, saving
 
@@ -50,6 +52,22 @@ def test_options_are_the_segmenters(mobilenet, tmp_path):
     expected, _ = stream(VideoSegmenter(mobilenet.model, **options), clip)
     expected[0] = np.where(clip["first"] == 255, 0, clip["first"])
     np.testing.assert_array_equal(np.array(labels), expected)
+
+
+def test_distances_as_they_are(tmp_path):
+    """The exported step is the segmenter's; squashed, its distances would be others."""
+    model = build_small(previous_frame_matching="none", normalized_distances=False)
+    clip = synthetic_clip(seed=3, num_frames=3, height=45, width=66, num_objects=2)
+    export_model(model, tmp_path / "export", weights="random")
+    run = tf.saved_model.load(tmp_path / "export").signatures
+    segmenter = VideoSegmenter(model)
+    segmenter.reset(clip.frames[0], clip.masks[0])
+    outputs = run["initialize"](image=tf.constant(clip.frames[0]), mask=tf.constant(clip.masks[0]))
+    for frame in clip.frames[1:]:
+        outputs = run["step"](image=tf.constant(frame), **state_of(outputs))
+        result = segmenter.step(frame, return_details=True)
+        np.testing.assert_array_equal(outputs["labels"], result.labels)
+    assert result.global_distance.max() > 1
 
 
 def test_fixed_shape_is_compiled(mobilenet, tmp_path):

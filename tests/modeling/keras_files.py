@@ -11,8 +11,9 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_networks import TINY
 
-from feelvos_tf import Memory, ModelConfig, build_model, modeling
+from feelvos_tf import Memory, build_model, modeling
 from feelvos_tf.checkpoints import named_variables
 from feelvos_tf.modeling.deeplab import ASPP, Decoder, DeepLab
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
@@ -24,17 +25,6 @@ from feelvos_tf.modeling.xception import Xception65, XceptionModule
 pytestmark = pytest.mark.compat
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TINY = ModelConfig(
-    depth_multiplier=0.1,
-    atrous_rates=(2,),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=6,
-    head_filters=8,
-    head_layers=2,
-    head_kernel_size=3,
-    window=2,
-)
 MEMORY = Memory(every=3, frames=2, max_pixels=77, min_confidence=0.5)
 IMAGE = [2, 17, 21, 3]
 # A layer, and the shapes of its inputs; what is no shape is handed on as it is.

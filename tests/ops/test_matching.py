@@ -23,7 +23,7 @@ def squash(d):
     return 2 / (1 + np.exp(-d)) - 1
 
 
-def naive_global(query, reference, labels, num_objects, k=1):
+def naive_global(query, reference, labels, num_objects, k=1, normalized=True):
     """All distances, sorted."""
     h, w, _ = query.shape
     result = np.full((h, w, num_objects), np.inf)
@@ -34,7 +34,7 @@ def naive_global(query, reference, labels, num_objects, k=1):
             d = np.sort(d, axis=-1)[:, :, :k]
             pad = np.repeat(d[:, :, -1:], k - d.shape[-1], axis=-1)
             result[:, :, n] = np.concatenate([d, pad], axis=-1).mean(-1)
-    return squash(result)
+    return squash(result) if normalized else np.minimum(result, matching.FARTHEST)
 
 
 def naive_local(query, previous, labels, num_objects, window):
@@ -70,6 +70,20 @@ def test_global_equals_naive(size, k):
     actual = matching.global_matching(query, reference, labels, 3, k)
     np.testing.assert_allclose(actual, expected, atol=1e-5)
     assert np.all(actual[..., 1].numpy() == 1.0)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (1, 13), (9, 11)])
+def test_global_as_it_is_equals_naive(size, k):
+    """At distances of some hundred, which squashed are all 1, and at some beyond the farthest."""
+    query, reference, labels = frames(1, *size, scale=4)
+    query[0, 0] += 100.0
+    labels[labels == 1] = 2  # an object without pixels
+    expected = naive_global(query, reference.reshape(-1, 5), labels.ravel(), 3, k, False)
+    actual = matching.global_matching(query, reference, labels, 3, k, normalized=False)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+    assert np.all(actual[..., 1].numpy() == matching.FARTHEST)
+    assert actual[0, 0, 2] == matching.FARTHEST and np.isfinite(actual).all()
 
 
 @pytest.mark.parametrize("implementation", LOCAL)

@@ -157,3 +157,25 @@ def test_xla_computes_the_same_forward_and_backward(function):
     arguments = [tf.constant(query), tf.constant(other), tf.constant(labels)]
     for compiled, plain in zip(tf.function(both, jit_compile=True)(*arguments), both(*arguments)):
         np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=2e-5)
+
+
+def test_global_gradients_as_they_are_equal_those_of_a_naive_form():
+    """At distances that squashed would give none; an object without a pixel gives none either."""
+    query, other, labels, upstream = inputs(7, 5, 9)
+    query, other = (tf.constant(10 * x) for x in (query, other))
+    found = []
+    for form in ("ours", "naive"):
+        with tf.GradientTape() as tape:
+            tape.watch([query, other])
+            if form == "ours":
+                result = matching.global_matching(query, other, labels, 4, normalized=False)
+            else:
+                apart = tf.reduce_sum((query[:, :, None, None] - other[None, None]) ** 2, -1)
+                own = [tf.where(labels == n, apart, np.inf) for n in range(3)]
+                result = tf.stack([tf.reduce_min(d, axis=[2, 3]) for d in own], -1)
+                result = tf.pad(result, [[0, 0], [0, 0], [0, 1]])
+            loss = tf.reduce_sum(result * upstream)
+        found.append(tape.gradient(loss, [query, other]))
+    for ours, naive_one in zip(*found):
+        assert np.abs(naive_one).max() > 1
+        np.testing.assert_allclose(ours, naive_one, rtol=1e-4, atol=1e-4)

@@ -1,21 +1,14 @@
-"""Small networks that stream in no time."""
+"""Small networks that stream in no time, and what a stream of theirs holds."""
 
 import numpy as np
 import tensorflow as tf
+from small_networks import TINY
 
 from feelvos_tf import ModelConfig, build_model
+from feelvos_tf.ops import labels as label_ops
 
-TINY = ModelConfig(
-    depth_multiplier=0.25,
-    atrous_rates=(2,),
-    aspp_filters=8,
-    decoder_filters=8,
-    embedding_dim=6,
-    head_filters=8,
-    head_layers=2,
-    head_kernel_size=3,
-    window=3,
-)
+# Of the embeddings of 45x66 pixels.
+SMALL = (12, 17)
 
 
 def build(**changes):
@@ -32,3 +25,16 @@ def build(**changes):
 def run(segmenter, frames, mask):
     segmenter.reset(frames[0], mask)
     return [segmenter.step(frame) for frame in frames[1:]]
+
+
+def shrunk(mask, channels=4):
+    """A mask of 45x66 pixels as channels at stride 4."""
+    return label_ops.shrink(tf.constant(mask.astype(np.int32)), SMALL, channels).numpy()
+
+
+def pixels_of(state):
+    """(channel, embedding) of every given pixel, sorted."""
+    real = state["reference_pixels"] >= 0
+    channels = np.tile(state["reference_objects"], len(real) // len(state["reference_objects"]))
+    keys = state["reference_keys"][real][:, :-1]
+    return sorted((int(c), *k) for c, k in zip(channels[real], keys.tolist()))

@@ -2,42 +2,12 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from streaming_models import build, run
+from streaming_models import build, pixels_of, run, shrunk
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
-from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
-from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching
-
-MEMORY = Memory(every=1, frames=3, max_pixels=50, min_confidence=0.3)
-SMALL = (12, 17)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return build()
-
-
-@pytest.fixture(scope="module")
-def segmenter(model):
-    return VideoSegmenter(model)
-
-
-@pytest.fixture(scope="module")
-def remembering(model):
-    return VideoSegmenter(model, memory=MEMORY, ignore_label=255)
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return synthetic_clip(seed=3, num_frames=8, height=45, width=66, num_objects=3)
-
-
-def shrunk(mask, channels=4):
-    return label_ops.shrink(tf.constant(mask.astype(np.int32)), SMALL, channels).numpy()
 
 
 def assert_same_state(first, second):
@@ -46,14 +16,6 @@ def assert_same_state(first, second):
     for name in first.keys() - {"reference_keys", "reference_pixels", "reference_objects"}:
         np.testing.assert_array_equal(first[name], second[name], name)
     assert pixels_of(first) == pixels_of(second)
-
-
-def pixels_of(state):
-    """(channel, embedding) of every given pixel, sorted."""
-    real = state["reference_pixels"] >= 0
-    channels = np.tile(state["reference_objects"], len(real) // len(state["reference_objects"]))
-    keys = state["reference_keys"][real][:, :-1]
-    return sorted((int(c), *k) for c, k in zip(channels[real], keys.tolist()))
 
 
 @pytest.mark.compat
@@ -145,53 +107,6 @@ def test_one_pixel_and_id_255(segmenter, clip):
     assert (result.previous_labels == 4).sum() == 1
 
 
-@pytest.mark.compat
-def test_a_further_reference_leaves_the_frame_before_alone(model, segmenter, clip):
-    first = np.where(clip.masks[0] == 3, 0, clip.masks[0])
-    run(segmenter, clip.frames[:2], first)
-    before = segmenter.state()
-    segmenter.add_reference(clip.frames[5], clip.masks[5])
-    after = segmenter.state()
-    assert segmenter.object_ids == [1, 2, 3]
-    for name in ("labels", "previous_embedding", "previous_labels"):
-        np.testing.assert_array_equal(before[name], after[name])
-    np.testing.assert_array_equal(after["previous_mask"][..., :3], before["previous_mask"])
-    assert not after["previous_mask"][..., 3].any()
-    result = segmenter.step(clip.frames[2], return_details=True)
-    _, embeddings = model.embed(clip.frames[[0, 5]].astype(np.float32))
-    expected = matching.global_matching(
-        result.embeddings,
-        np.concatenate([e.numpy().reshape(-1, 6) for e in embeddings]),
-        np.concatenate([shrunk(first).ravel(), shrunk(clip.masks[5]).ravel()]),
-        4,
-    )
-    np.testing.assert_allclose(result.global_distance, expected, atol=1e-5)
-
-
-def test_a_reference_of_objects_alone_says_nothing_of_background(segmenter, clip):
-    run(segmenter, clip.frames[:2], clip.masks[0])
-    before = pixels_of(segmenter.state())
-    segmenter.add_reference(clip.frames[5], clip.masks[5], objects_only=True)
-    after = pixels_of(segmenter.state())
-    assert sum(c == 0 for c, *_ in after) == sum(c == 0 for c, *_ in before)
-    assert len(after) - len(before) == (shrunk(clip.masks[5]) > 0).sum()
-    with pytest.raises(InputError, match="tells nothing: all 2970 pixels are background"):
-        segmenter.add_reference(clip.frames[5], clip.masks[5] * 0, objects_only=True)
-    segmenter.add_reference(clip.frames[5], clip.masks[5] * 0)  # here is none of them
-
-
-def test_new_objects_of_a_reference_make_the_memory_forget_background(remembering, clip):
-    run(remembering, clip.frames[:4], np.where(clip.masks[0] == 3, 0, clip.masks[0]))
-    assert (remembering.state()["memory_objects"] == 0).any()
-    remembering.add_reference(clip.frames[5], np.where(clip.masks[5] == 3, 0, clip.masks[5]))
-    known = remembering.state()["memory_objects"]
-    assert (known == 0).any()
-    remembering.add_reference(clip.frames[6], clip.masks[6])
-    memory = remembering.state()["memory_objects"]
-    assert not (memory == 0).any() and (memory > 0).sum() == (known > 0).sum()
-    remembering.step(clip.frames[4])
-
-
 @pytest.mark.parametrize("gone", [1, 2, 3])
 def test_a_removed_object_was_never_marked(remembering, clip, gone):
     remembering.reset(clip.frames[0], clip.masks[0])
@@ -222,28 +137,6 @@ def test_the_memory_forgets_a_removed_object_and_keeps_the_others(remembering, c
     assert set(np.unique(remembering.step(clip.frames[5]))) <= {0, 1, 3}
     remembering.correct(clip.masks[5])  # the id may come again
     assert remembering.object_ids == [1, 3, 2]
-
-
-def test_given_frames_are_bounded(model, clip):
-    segmenter = VideoSegmenter(model, max_given_pixels=150)
-    segmenter.reset(clip.frames[0], clip.masks[0])
-    for t in range(1, 8):
-        segmenter.step(clip.frames[t])
-        segmenter.correct(clip.masks[t])
-        pixels = segmenter.state()["reference_pixels"]
-        real = pixels[pixels >= 0]
-        assert len(real) <= 150
-        assert set(real // (12 * 17)) == set(range(t + 1))  # no frame is forgotten
-
-
-def test_four_frames_are_exact_by_default(segmenter, clip):
-    segmenter.reset(clip.frames[0], clip.masks[0])
-    for t in range(1, 8):
-        segmenter.add_reference(clip.frames[t], clip.masks[t])
-        pixels = segmenter.state()["reference_pixels"]
-        found, whole = (pixels >= 0).sum(), 12 * 17
-        # Shares are whole numbers, so a few places may stay empty, less than one a group.
-        assert found == (t + 1) * whole if t < 4 else 0 <= 4 * whole - found < 4 * (t + 1)
 
 
 def test_nothing_is_traced_again(remembering, clip):
@@ -285,7 +178,7 @@ def test_resumed_streams_are_corrected_alike(segmenter, clip):
     )
 
 
-@pytest.mark.parametrize("options", [{"max_side": 20}, {"memory": MEMORY}])
+@pytest.mark.parametrize("options", [{"max_side": 20}, {"memory": Memory(every=1)}])
 def test_frames_of_any_size(model, options):
     segmenter = VideoSegmenter(model, **options)
     rng = np.random.RandomState(0)

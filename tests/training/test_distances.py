@@ -93,6 +93,8 @@ def test_identity_in_every_channel_of_a_whole_deeplab_teaches_nothing(
     median, _ = start(small_params, settings, noise)
     assert median > distances.HIGHEST
     assert "next to 1" in distances.warning(median)
+    assert not distances.warning(median, normalized=False)
+    assert "next to 0" in distances.warning(0.0, normalized=False)
 
 
 def test_the_released_kernel_is_identity_in_the_first_channel_alone():

@@ -8,23 +8,29 @@ from streaming_models import build
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
+from feelvos_tf.modeling.feelvos import with_precision
 
 pytest.importorskip("official", reason="needs the extra train")
 
 
+# Distances as they are, which the previous frame is not matched by.
+PLAIN = {"normalized_distances": False, "previous_frame_matching": "none"}
+
+
 @pytest.mark.parametrize(
-    "memory",
+    "memory,changes",
     [
-        None,
-        Memory(every=1, frames=2, max_pixels=9999, min_confidence=0.4),
-        Memory(every=2, frames=1, max_pixels=9999, min_confidence=0.0),
+        (None, {}),
+        (Memory(every=1, frames=2, max_pixels=9999, min_confidence=0.4), {}),
+        (Memory(every=2, frames=1, max_pixels=9999, min_confidence=0.0), {}),
+        (Memory(every=1, frames=2, max_pixels=9999, min_confidence=0.4), PLAIN),
     ],
-    ids=["none", "every frame", "every second frame"],
+    ids=["none", "every frame", "every second frame", "not normalized"],
 )
-def test_a_clip_equals_a_stream(memory):
+def test_a_clip_equals_a_stream(memory, changes):
     from feelvos_tf.training import forward
 
-    model = build()
+    model = build(**changes)
     clip = synthetic_clip(seed=3, num_frames=6, height=45, width=66, num_objects=3)
     # A stream begins with the frame before its first step as reference.
     order = [0, 0, 1, 2, 3, 4, 5]
@@ -41,6 +47,27 @@ def test_a_clip_equals_a_stream(memory):
     for t in range(1, 6):
         result = segmenter.step(clip.frames[t], return_details=True)
         np.testing.assert_allclose(result.logits, logits[t - 1], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_what_has_no_object_overflows_nothing(precision):
+    """All channels are computed, and two of four hold no object: far away in every respect."""
+    from feelvos_tf.training import forward
+
+    model = with_precision(build(**PLAIN), precision)
+    rng = np.random.RandomState(0)
+    embeddings = tf.constant(rng.rand(1, 3, 7, 9, 6), tf.float32)
+    features = tf.constant(rng.rand(1, 3, 7, 9, 8), model.compute_dtype)
+    labels = tf.constant(rng.randint(0, 2, [1, 3, 25, 33]), tf.int32)
+    valid = tf.constant([[True, True, False, False]])
+    with tf.GradientTape() as tape:
+        logits = forward.segment_clips(
+            model, features, embeddings, labels, valid, tf.constant([[1, 2]]), static=True
+        )
+        loss = tf.reduce_mean(tf.nn.softmax(logits)[..., 1])
+    gradients = tape.gradient(loss, model.head.trainable_variables)
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    assert any(gradient.numpy().any() for gradient in gradients)
 
 
 def test_gradients_reach_what_is_remembered():

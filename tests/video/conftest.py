@@ -6,6 +6,7 @@ from PIL import Image
 from segment_runs import SIZE, square
 
 from feelvos_tf import files
+from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.video.masks import write_mask
 
 
@@ -58,3 +59,9 @@ def several(tmp_path):
     for index, ids in ((1, ()), (2, (3, 9)), (5, (9, 40)), (8, (3, 9)), (9, (7,))):
         write_mask(folder / f"frame{index}.png", square(*ids))
     return folder
+
+
+@pytest.fixture(scope="module")
+def labels():
+    """Real-looking objects with ids 1..3, uint8 [60, 80]."""
+    return synthetic_clip(3, 1, 60, 80, num_objects=3).masks[0]

@@ -1,14 +1,13 @@
 """Masks in and out: every way to store ids, and masks that must be refused."""
 
-import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from mask_files import FORMS, save
+from PIL import Image
 
-from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.masks import (
     DAVIS_PALETTE,
@@ -17,19 +16,6 @@ from feelvos_tf.video.masks import (
     read_mask,
     write_mask,
 )
-
-
-@pytest.fixture(scope="module")
-def labels():
-    """Real-looking objects with ids 1..3, uint8 [60, 80]."""
-    return synthetic_clip(3, 1, 60, 80, num_objects=3).masks[0]
-
-
-def save(tmp_path, pixels, **options):
-    path = tmp_path / "mask.png"
-    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-    image.save(path, **options)
-    return path
 
 
 def test_palette_is_that_of_davis():
@@ -199,40 +185,6 @@ def test_transparent_pixels_are_background(tmp_path, labels):
     assert np.array_equal(read_mask(save(tmp_path, grey)), np.where(labels == 1, 0, labels))
 
 
-FORMS = {
-    "binary grey": lambda labels: Image.fromarray(np.where(labels > 0, 255, 0).astype(np.uint8)),
-    "grey": lambda labels: Image.fromarray(labels * 60),
-    "palette colors": lambda labels: Image.fromarray(DAVIS_PALETTE[labels]),
-    "bright colors": lambda labels: Image.fromarray(
-        np.uint8([[0, 0, 0], [255, 40, 0], [20, 255, 60], [90, 30, 250]])[labels]
-    ),
-}
-SMOOTHINGS = {
-    "half": lambda image: image.resize((40, 30), Image.Resampling.BILINEAR),
-    "box": lambda image: image.resize((40, 30), Image.Resampling.BOX),
-    "cubic": lambda image: image.resize((57, 43), Image.Resampling.BICUBIC),
-    "up": lambda image: image.resize((400, 300), Image.Resampling.BILINEAR),
-    "blur": lambda image: image.filter(ImageFilter.GaussianBlur(2)),
-    "slight blur": lambda image: image.filter(ImageFilter.GaussianBlur(0.5)),
-    "jpeg": lambda image: through_jpeg(image),
-}
-
-
-def through_jpeg(image):
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=90)
-    return Image.open(buffer)
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("smoothing", SMOOTHINGS)
-def test_smoothed_masks_are_refused(tmp_path, labels, form, smoothing):
-    image = FORMS[form](labels)
-    assert len(np.unique(read_mask(save(tmp_path, image)))) == (2 if form == "binary grey" else 4)
-    with pytest.raises(InputError, match=r"mask\.png: \d+ (gray levels|colors) \(most frequent: "):
-        read_mask(save(tmp_path, SMOOTHINGS[smoothing](image)))
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_objects_of_one_pixel_are_objects(tmp_path, labels, form):
     labels = np.where(labels == 1, 1, 0).astype(np.uint8)
@@ -299,51 +251,6 @@ def test_real_masks(shared):
     assert paths
     for path in paths[:5]:
         assert set(np.unique(read_mask(path, (480, 854)))) == {0, 1}
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("smoothing", ["blur", "slight blur", "jpeg"])
-def test_smoothed_masks_can_be_snapped(tmp_path, labels, form, smoothing):
-    exact = read_mask(save(tmp_path, FORMS[form](labels)))
-    path = save(tmp_path, SMOOTHINGS[smoothing](FORMS[form](labels)))
-    with pytest.raises(InputError, match="--snap_mask .* --mask_threshold"):
-        read_mask(path)
-    ids = read_mask(path, snap=True)
-    assert len(np.unique(ids)) == len(np.unique(exact))
-    assert ((ids > 0) == (exact > 0)).mean() > 0.95
-
-
-def test_snapping_leaves_sharp_masks_alone(tmp_path, labels):
-    for form in FORMS.values():
-        path = save(tmp_path, form(labels))
-        assert np.array_equal(read_mask(path, snap=True), read_mask(path))
-
-
-def test_threshold_makes_one_object(tmp_path, labels):
-    image = FORMS["binary grey"](labels)
-    ids = read_mask(save(tmp_path, image.filter(ImageFilter.GaussianBlur(1))), threshold=128)
-    assert set(np.unique(ids)) == {0, 1}
-    assert ((ids > 0) == (labels > 0)).mean() > 0.98
-    image.save(tmp_path / "a.jpg", quality=80)
-    with pytest.raises(InputError, match="is a JPEG.*--snap_mask"):
-        read_mask(tmp_path / "a.jpg")
-    assert np.array_equal(read_mask(tmp_path / "a.jpg", threshold=128), labels > 0)
-    assert np.array_equal(read_mask(tmp_path / "a.jpg", snap=True), 255 * (labels > 0))
-
-
-def test_black_on_transparent_ground_is_an_object(tmp_path, labels):
-    shape = (labels > 0).astype(np.uint8)
-    rgba = np.dstack([np.zeros_like(shape)] * 3 + [255 * shape])
-    assert np.array_equal(read_mask(save(tmp_path, rgba)), shape)
-    assert np.array_equal(read_mask(save(tmp_path, rgba[:, :, 2:])), shape)  # gray and alpha
-    rgba[0, :9, 3] = 90
-    path = save(tmp_path, rgba)
-    with pytest.raises(InputError, match="half-transparent.*--mask_threshold"):
-        read_mask(path)
-    assert np.array_equal(read_mask(path, threshold=128), shape)
-    assert np.array_equal(read_mask(path, snap=True), shape)
-    rgba[:, :, 3] = 255
-    assert not read_mask(save(tmp_path, rgba)).any()
 
 
 @pytest.mark.parametrize("extension", ["bmp", "tif"])

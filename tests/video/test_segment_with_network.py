@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from small_networks import segmenting_model
 
 from feelvos_tf.checkpoints import named_variables
-from feelvos_tf.config import ModelConfig
 from feelvos_tf.data.synthetic import synthetic_clip, write_clip
-from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.video.masks import read_mask, write_mask
 from feelvos_tf.video.segment import segment_video
@@ -17,19 +15,7 @@ NUM_FRAMES = 8
 
 @pytest.fixture(scope="module")
 def model():
-    tf.keras.utils.set_random_seed(1)
-    model = build_model(
-        ModelConfig(
-            depth_multiplier=0.35,
-            aspp_filters=16,
-            decoder_filters=16,
-            embedding_dim=8,
-            head_filters=8,
-            head_layers=2,
-            head_kernel_size=3,
-            window=3,
-        )
-    )
+    model = segmenting_model()
     # Initial weights barely tell objects apart; larger ones make labels that vary.
     for name, variable in named_variables(model).items():
         if name.startswith("embedding_seg/"):

@@ -1,0 +1,30 @@
+"""A video of three objects, and segmenters that are corrected on the way."""
+
+import pytest
+from streaming_models import build
+
+from feelvos_tf import VideoSegmenter
+from feelvos_tf.config import Memory
+from feelvos_tf.data.synthetic import synthetic_clip
+
+MEMORY = Memory(every=1, frames=3, max_pixels=50, min_confidence=0.3)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build()
+
+
+@pytest.fixture(scope="module")
+def segmenter(model):
+    return VideoSegmenter(model)
+
+
+@pytest.fixture(scope="module")
+def remembering(model):
+    return VideoSegmenter(model, memory=MEMORY, ignore_label=255)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return synthetic_clip(seed=3, num_frames=8, height=45, width=66, num_objects=3)
