@@ -95,7 +95,15 @@ def serve(
             )
             if browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-            uvicorn.Server(config).run(sockets=[listening])
+            server = uvicorn.Server(config)
+            end = server.handle_exit
+
+            def ended(signal: int, frame: Any) -> None:
+                session.events.close()  # pages listen for as long as they may
+                end(signal, frame)
+
+            server.handle_exit = ended  # type: ignore[method-assign]
+            server.run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:

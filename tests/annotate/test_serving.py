@@ -151,8 +151,13 @@ def test_a_second_server_on_one_project_says_who_has_it(video, tmp_path):
 def test_ctrl_c_ends_it_with_everything_kept(video, tmp_path):
     with running(video, tmp_path / "masks") as (process, client):
         paint(client, 3, projects.truth(3))
-        process.send_signal(signal.SIGINT)
+        with client.stream("GET", "events") as events:  # a page is open
+            lines = events.iter_lines()
+            assert next(lines) == "retry: 1000"
+            process.send_signal(signal.SIGINT)
+            assert list(lines) == [""]
         assert process.wait(60) is not None
+    assert "ASGI" not in (tmp_path / "errors.txt").read_text()
     assert (tmp_path / "masks" / "given" / "00003.png").exists()
     assert not (tmp_path / "masks" / ".feelvos.lock").exists()
     assert "made_from" in (tmp_path / "masks" / "run.json").read_text()
