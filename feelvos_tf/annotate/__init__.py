@@ -8,6 +8,9 @@ project.py            the project folder: every file in it
 frame_records.py      what is known of each frame, and which follow from what has changed
 planning.py           which frames a run computes, from which painted frames
 worker.py compute.py  the process that computes: its handle here, and what it does there
+keeping.py            how its files are written
+soft_masks.py         how sure the pixels of a computed mask are
+strokes.py            what can be undone and redone
 pictures.py           frames and thumbnails as JPEG
 events.py             what is pushed to the page
 exports.py            files for other programs

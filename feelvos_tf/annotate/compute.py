@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from feelvos_tf.annotate import soft_masks
 from feelvos_tf.annotate.planning import Stretch
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.confidence import mean_margins
@@ -60,12 +61,14 @@ class Computed:
       index: of the frame.
       png: the mask as a file has it.
       objects: object -> (area in pixels, mean margin 0..1).
+      soft: as of `soft_masks.packed`.
     """
 
     number: int
     index: int
     png: bytes
     objects: dict[int, tuple[int, float]]
+    soft: bytes | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,9 +159,11 @@ def _tracked(labels: np.ndarray, given: GivenMasks) -> np.ndarray:
 def _described(number: int, frame: Frame, labels: np.ndarray, scores: Scores | None) -> Computed:
     areas = np.bincount(labels.ravel(), minlength=256)
     ids = tuple(int(i) for i in np.flatnonzero(areas) if i)
-    sure = mean_margins(LabeledFrame(frame, labels, ids, False, scores)) if scores else {}
+    labeled = LabeledFrame(frame, labels, ids, False, scores)
+    sure = mean_margins(labeled) if scores else {}
     objects = {i: (int(areas[i]), float(sure.get(i, 1.0))) for i in ids}
-    return Computed(number, frame.index, encode_mask(labels), objects)
+    soft = soft_masks.packed(labeled)
+    return Computed(number, frame.index, encode_mask(labels), objects, soft)
 
 
 class _Forgetful:

@@ -15,7 +15,8 @@ class Events:
     """Takes events from any thread and hands them to every page, in their order."""
 
     def __init__(self) -> None:
-        self._queues: set[asyncio.Queue[str]] = set()
+        self._queues: set[asyncio.Queue[str | None]] = set()
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def send(self, kind: str, **values: Any) -> None:
@@ -24,25 +25,33 @@ class Events:
             text = json.dumps({"kind": kind, **values}, separators=(",", ":"))
             self._loop.call_soon_threadsafe(self._put, text)
 
+    def close(self) -> None:
+        """Ends all that listen, so that a server can end."""
+        self._closed = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._put, None)
+
     async def listen(self) -> AsyncIterator[str]:
         """Yields the events from now on as server-sent events, and signs of life between them."""
         self._loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[str] = asyncio.Queue()
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._queues.add(queue)
         try:
             yield "retry: 1000\n\n"
-            while True:
+            while not self._closed:
                 try:
                     text = await asyncio.wait_for(queue.get(), _SECONDS_BETWEEN_SIGNS)
+                    if text is None:
+                        return
                     yield f"data: {text}\n\n"
                 except asyncio.TimeoutError:
                     yield ": still here\n\n"
         finally:
             self._queues.discard(queue)
 
-    def _put(self, text: str) -> None:
+    def _put(self, text: str | None) -> None:
         for queue in self._queues:
-            if queue.qsize() >= _WAITING:
+            if text is not None and queue.qsize() >= _WAITING:
                 while not queue.empty():
                     queue.get_nowait()
                 text = json.dumps({"kind": "reload"})

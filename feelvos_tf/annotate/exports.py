@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from feelvos_tf.annotate.keeping import keep
 from feelvos_tf.annotate.project import Project
 from feelvos_tf.errors import InputError
-from feelvos_tf.files import replaced_when_done
 from feelvos_tf.video.confidence import CONFIDENCE, HEADER
 from feelvos_tf.video.frame_source import FrameSource
 from feelvos_tf.video.frames import prefetch
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.labeled_frame import KnownIds, LabeledFrame
+from feelvos_tf.video.mattes import Mattes
 from feelvos_tf.video.outputs import Outputs, checked_kinds, output_names
 from feelvos_tf.video.pictures import Pictures, picture_names
 
-_NEEDS = {"overlay": "av", "cutouts": "PIL", "coco": "pycocotools", "ytvos": "PIL", "video": "av"}
+_NEEDS = {
+    "overlay": "av",
+    "cutouts": "PIL",
+    "matte": "PIL",
+    "coco": "pycocotools",
+    "ytvos": "PIL",
+    "video": "av",
+}
 _TOLD_EVERY = 10  # frames
 
 
 def available() -> list[str]:
-    """The kinds that can be written here; mattes cannot, for masks do not hold them."""
+    """The kinds that can be written here."""
     return [kind for kind, module in _NEEDS.items() if importlib.util.find_spec(module)]
 
 
@@ -46,6 +55,8 @@ def write(
     tell: Callable[[int, int], None],
 ) -> list[str]:
     """Writes files of the masks that are there; frames without one count as background.
+
+    Mattes are soft where a mask was computed on the page, and 0 or 255 where a person painted it.
 
     Args:
       project: whose folder gets the files.
@@ -69,34 +80,39 @@ def write(
         _write_confidence(project)
     known = KnownIds(given.entries, everywhere=True)
     total = len(project.names)
+    mattes = Mattes(project.folder) if "matte" in kinds else None
+    others = [kind for kind in kinds if kind != "matte"]  # those that follow from masks alone
     with (
         Pictures(project.folder, source, total, overlay=overlay, contact_sheet=True) as pictures,
-        Outputs(project.folder, source, project.names, kinds, known, resume=True) as outputs,
+        Outputs(project.folder, source, project.names, others, known, resume=True) as outputs,
     ):
         for frame in prefetch(source):
             with lock:
                 labels = project.labels(frame.index) if frame.index < total else None
+                scores = (
+                    None if labels is None or not mattes else project.scores(frame.index, labels)
+                )
             if labels is None:
                 labels = np.zeros(project.size, np.uint8)
             pictures.add(frame, labels)
-            outputs.add(LabeledFrame(frame, labels, known.up_to(frame.index), True, None))
+            ids = known.up_to(frame.index)
+            outputs.add(LabeledFrame(frame, labels, ids, True, None))
+            if mattes is not None:
+                mattes.add(LabeledFrame(frame, labels, ids, False, scores))
             if frame.index % _TOLD_EVERY == 0:
                 tell(frame.index, total)
-    return [str(path) for path in (*pictures.files, *outputs.files)]
+    files = [*pictures.files, *outputs.files, *([] if mattes is None else [mattes.path])]
+    return [str(path) for path in files]
 
 
 def _write_confidence(project: Project) -> None:
     """Leaves confidence.csv as feelvos-segment does, which the outputs read."""
-    path = project.folder / CONFIDENCE
-    try:
-        with replaced_when_done(path) as temporary:
-            with open(temporary, "w", encoding="utf-8", newline="") as file:
-                rows = csv.writer(file, lineterminator="\n")
-                rows.writerow(HEADER)
-                for index, objects in sorted(project.records.margins.items()):
-                    if index in project.records.painted:
-                        objects = {i: (0, 1.0) for i in project.records.painted[index].ids}
-                    for object_id, (area, margin) in sorted(objects.items()):
-                        rows.writerow([project.names[index], object_id, area, f"{margin:.4f}"])
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(HEADER)
+    for index, objects in sorted(project.records.margins.items()):
+        if index in project.records.painted:
+            objects = {i: (0, 1.0) for i in project.records.painted[index].ids}
+        for object_id, (area, margin) in sorted(objects.items()):
+            rows.writerow([project.names[index], object_id, area, f"{margin:.4f}"])
+    keep(project.folder / CONFIDENCE, text.getvalue().encode())

@@ -2,8 +2,10 @@
 
     PROJECT/NAME.png        the mask of each frame, painted or computed, as of feelvos-segment
     PROJECT/given/NAME.png  the painted ones: what feelvos-segment takes as --mask
+    PROJECT/soft/NAME.npz   how sure the pixels of each computed one are
     PROJECT/computed.jsonl  what each computed mask follows from, and how sure its objects are
     PROJECT/project.json    objects and settings of the page
+    PROJECT/strokes.json    what can be undone and redone on the page
     PROJECT/run.json        as of feelvos-segment, which goes on here with --resume
 
 Every file is there whole or not at all but computed.jsonl, which grows by a line a frame: what a
@@ -23,11 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from feelvos_tf.annotate import descriptions
+from feelvos_tf.annotate import descriptions, soft_masks
 from feelvos_tf.annotate.frame_records import NOWHERE, FrameRecords, Painted
+from feelvos_tf.annotate.keeping import append, keep
+from feelvos_tf.annotate.soft_masks import SOFT
+from feelvos_tf.annotate.strokes import Strokes
 from feelvos_tf.errors import InputError
 from feelvos_tf.file_lock import command_line
-from feelvos_tf.files import read_text, replaced_when_done
+from feelvos_tf.files import read_text
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.version import __version__
 from feelvos_tf.video.frame_source import FrameSource
@@ -36,11 +41,12 @@ from feelvos_tf.video.mask_folder import mask_file
 from feelvos_tf.video.masks import encode_mask, read_mask
 from feelvos_tf.video.passes import planned
 from feelvos_tf.video.picture_files import own_folder, tidy_folder
+from feelvos_tf.video.scores import Scores
 from feelvos_tf.video.segment import made_from
 from feelvos_tf.video.segment_output import PROGRAM
 
 GIVEN = "given/"
-COMPUTED, PROJECT = "computed.jsonl", "project.json"
+COMPUTED, PROJECT, STROKES = "computed.jsonl", "project.json", "strokes.json"
 
 
 class Project:
@@ -52,6 +58,7 @@ class Project:
       records: what is known of each frame.
       objects: as of `descriptions.checked_objects`.
       page: settings of the page, as of `descriptions.checked_settings`.
+      strokes: what can be undone; from the beginning of the block on.
       files: names of further files that exports wrote.
     """
 
@@ -76,6 +83,7 @@ class Project:
         self.records = FrameRecords(len(names))
         self.objects: list[dict[str, Any]] = []
         self.page: dict[str, Any] = {}
+        self.strokes: Strokes
         self._source, self._settings = source, dict(settings)
         self._output = OutputFolder(folder, PROGRAM)
         self._unsettled = False
@@ -96,14 +104,16 @@ class Project:
         self._output.__enter__()
         try:
             masks = [mask_file(name, "video") for name in self.names]
-            own = [*masks, GIVEN, COMPUTED, PROJECT]
+            own = [*masks, GIVEN, SOFT, COMPUTED, PROJECT, STROKES]
             self._output.check(own, [self._source.path])
             self._output.remove_parts()
-            own_folder(self.given)
-            tidy_folder(self.given)
+            for place in (self.given, self.folder / SOFT):
+                own_folder(place)
+                tidy_folder(place)
             if not set(own) <= self._output.files:
                 self._output.record(own)
             self._load()
+            self.strokes = Strokes(self.folder / STROKES, len(self.names), self.size)
         except BaseException:
             self._output.__exit__(None, None, None)
             raise
@@ -130,10 +140,14 @@ class Project:
     def paint(self, index: int, labels: np.ndarray) -> None:
         """Keeps what a person painted; InputError where it cannot be written."""
         data = encode_mask(labels)
-        self._write(self.given / self._mask(index).name, data)
-        self._write(self._mask(index), data)
+        keep(self.given / self._mask(index).name, data)
+        keep(self._mask(index), data)
         self.records.paint(index, Painted.of(labels))
         self._unsettled = True
+
+    def scores(self, index: int, labels: np.ndarray) -> Scores | None:
+        """How sure the pixels of a frame's mask are; None where a person made it, or is unknown."""
+        return soft_masks.read(self._soft(index), labels)
 
     def take_back(self, index: int, labels: np.ndarray | None) -> None:
         """Makes a painted frame one that is not.
@@ -145,10 +159,10 @@ class Project:
         """
         painted = self.given / self._mask(index).name
         if labels is not None and self.records.has_mask(index):
-            self._write(self._mask(index), encode_mask(labels))
+            keep(self._mask(index), encode_mask(labels))
         elif labels is None:
             self.records.compute(index, NOWHERE, 0)
-            self._append(index, NOWHERE, 0, {})
+            append(self.folder / COMPUTED, _line(self.names, index, NOWHERE, 0, {}))
         else:
             self._mask(index).unlink(missing_ok=True)
         painted.unlink(missing_ok=True)
@@ -162,10 +176,13 @@ class Project:
         source: int,
         key: int,
         objects: Mapping[int, tuple[int, float]],
+        soft: bytes | None = None,
     ) -> None:
         """Keeps a computed mask and what it follows from; InputError where it cannot be written."""
-        self._write(self._mask(index), png)
-        self._append(index, source, key, objects)
+        if soft is not None:
+            keep(self._soft(index), soft)
+        keep(self._mask(index), png)
+        append(self.folder / COMPUTED, _line(self.names, index, source, key, objects))
         self.records.compute(index, source, key)
         self.records.margins[index] = dict(objects)
         self._unsettled = True
@@ -177,7 +194,7 @@ class Project:
         self.objects = self.objects if objects is None else objects
         self.page = self.page if page is None else page
         values = {"objects": self.objects, "page": self.page}
-        self._write(self.folder / PROJECT, json.dumps(values, indent=1).encode())
+        keep(self.folder / PROJECT, json.dumps(values, indent=1).encode())
 
     def settle(self) -> None:
         """Says in run.json what the masks were made from, so that feelvos-segment goes on here.
@@ -215,26 +232,11 @@ class Project:
             self._output.check(names, [self._source.path])
             self._output.record(names)
 
+    def _soft(self, index: int) -> pathlib.Path:
+        return self.folder / SOFT / f"{self.names[index]}.npz"
+
     def _mask(self, index: int) -> pathlib.Path:
         return self.folder / mask_file(self.names[index], self.folder)
-
-    def _write(self, path: pathlib.Path, data: bytes) -> None:
-        try:
-            with replaced_when_done(path) as temporary:
-                temporary.write_bytes(data)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-    def _append(
-        self, index: int, source: int, key: int, objects: Mapping[int, tuple[int, float]]
-    ) -> None:
-        path = self.folder / COMPUTED
-        line = _line(self.names, index, source, key, objects)
-        try:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
     def _load(self) -> None:
         there = set(os.listdir(self.folder))
@@ -245,7 +247,7 @@ class Project:
                 labels = read_mask(path, self.size)
                 self.records.paint(index, Painted.of(labels))
                 if self._mask(index).name not in there:
-                    self._write(self._mask(index), encode_mask(labels))
+                    keep(self._mask(index), encode_mask(labels))
         known = self._load_computed(indices, there)
         self.records.adopt(
             index
@@ -274,7 +276,7 @@ class Project:
                     self.records.margins[index] = objects
                     known[index] = line
         data = "".join(f"{known[index]}\n" for index in sorted(known))
-        self._write(self.folder / COMPUTED, data.encode())
+        keep(self.folder / COMPUTED, data.encode())
         return set(known)
 
     def _load_descriptions(self) -> None:

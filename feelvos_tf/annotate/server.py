@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from feelvos_tf.annotate.guard import Guard, TooLarge, body, refusal
+from feelvos_tf.annotate.keeping import NotKept
 from feelvos_tf.annotate.session import Session
 from feelvos_tf.errors import InputError, shown
 
@@ -28,6 +29,7 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 _JSON_BYTES = 64 << 10
+_STROKE_BYTES = 1 << 20
 _SLACK = 1 << 16  # bytes by which deflate may make incompressible labels longer
 _UNCHANGING = {"cache-control": "private, max-age=3600"}
 _CHANGING = {"cache-control": "no-store"}
@@ -54,6 +56,8 @@ def make_app(session: Session, token: str, hosts: Collection[str] | None) -> Gua
         ("DELETE", "/masks/{index:int}", routes.take_back),
         ("PUT", "/objects", routes.objects),
         ("PUT", "/settings", routes.settings),
+        ("GET", "/strokes", routes.strokes),
+        ("PUT", "/strokes", routes.update_strokes),
         ("POST", "/run", routes.run),
         ("POST", "/stop", routes.stop),
         ("POST", "/box", routes.box),
@@ -64,6 +68,7 @@ def make_app(session: Session, token: str, hosts: Collection[str] | None) -> Gua
         routes=[Route(path, handler, methods=[method]) for method, path, handler in table],
         exception_handlers={
             InputError: lambda request, error: refusal(400, str(error)),
+            NotKept: lambda request, error: refusal(507, str(error)),  # the page tries again
             TooLarge: lambda request, error: refusal(413, str(error)),
             HTTPException: _no_such_thing,
         },
@@ -151,6 +156,17 @@ class Routes:
         await run_in_threadpool(self._session.describe_page, await _json(request))
         return JSONResponse({})
 
+    async def strokes(self, request: Request) -> Response:
+        """What can be undone and redone."""
+        text = await run_in_threadpool(self._session.project.strokes.text)
+        return Response(text, headers=_CHANGING, media_type="application/json")
+
+    async def update_strokes(self, request: Request) -> Response:
+        """Takes what has changed of it."""
+        values = await _json(request, _STROKE_BYTES)
+        await run_in_threadpool(self._session.project.strokes.update, values)
+        return JSONResponse({})
+
     async def run(self, request: Request) -> Response:
         """Begins a run."""
         values = await _json_object(request, "goal", "frame")
@@ -218,9 +234,9 @@ def _type(name: str) -> str | None:
     return _TYPES.get(name.rpartition(".")[2])
 
 
-async def _json(request: Request) -> Any:
+async def _json(request: Request, most: int = _JSON_BYTES) -> Any:
     try:
-        return json.loads(await body(request, _JSON_BYTES))
+        return json.loads(await body(request, most))
     except (ValueError, RecursionError) as error:
         raise InputError(f"the request is no JSON ({error})") from error
 

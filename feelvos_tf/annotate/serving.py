@@ -9,6 +9,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 from feelvos_tf.errors import InputError
@@ -95,7 +96,13 @@ def serve(
             )
             if browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-            uvicorn.Server(config).run(sockets=[listening])
+
+            class Server(uvicorn.Server):
+                def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                    session.events.close()  # pages listen for as long as they may
+                    super().handle_exit(sig, frame)
+
+            Server(config).run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:

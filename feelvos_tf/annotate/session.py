@@ -307,7 +307,7 @@ class Session:
         if not self.project.records.tells_all().get(index, False):
             try:
                 source, key = int(sources.frames[index]), int(sources.keys[index])
-                self.project.compute(index, found.png, source, key, found.objects)
+                self.project.compute(index, found.png, source, key, found.objects, found.soft)
             except InputError as error:
                 self._end(str(error))
                 return

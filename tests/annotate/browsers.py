@@ -5,6 +5,8 @@ import os
 import shutil
 import time
 
+import numpy as np
+import projects
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -67,10 +69,11 @@ class Page:
         return self.driver.execute_script(f"return {expression}", *values)
 
     def wait(self, expression, seconds=120):
-        end = time.monotonic() + seconds
+        end, pause = time.monotonic() + seconds, 0.02
         while not self.js(expression):
             assert time.monotonic() < end, f"waited in vain for {expression}"
-            time.sleep(0.03)
+            time.sleep(pause)
+            pause = min(0.3, 1.2 * pause)  # a busy machine is not kept busy by asking
 
     def saved(self):
         self.wait("!page.saver.busy")
@@ -127,3 +130,24 @@ class Page:
             for entry in self.driver.get_log("browser")
             if entry["level"] == "SEVERE" and "net::ERR_" not in entry["message"]
         ]
+
+
+def on_screen(page):
+    """The ids on the screen, uint8 [H, W]."""
+    return np.frombuffer(page.labels(), np.uint8).reshape(projects.FILM_SIZE)
+
+
+def paint_both(page):
+    """Paints the two objects of the film's first frame."""
+    height, width = projects.FILM_SIZE
+    page.paint_square(0, height // 6, height // 4)
+    page.click("#add")
+    page.paint_square(width - height // 4, height // 2, height // 4)
+    page.saved()
+
+
+def jaccard(found, index, object_id):
+    """Of the ids [H, W] of a frame of the film and what is drawn in it."""
+    truth = projects.truth(index, projects.FILM_SIZE) == object_id
+    found = found == object_id
+    return (found & truth).sum() / (found | truth).sum()

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import types
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,7 @@ from feelvos_tf.annotate.session import Session
 from feelvos_tf.video.frames import open_frames
 
 SIZE = (48, 64)
+FILM_SIZE, FILM_COUNT = (240, 320), 60
 COLORS = {1: (220, 40, 40), 2: (40, 60, 220)}
 
 
@@ -68,6 +70,23 @@ class Slow(ByColor):
 
     def __init__(self):
         super().__init__(seconds=0.05)
+
+
+class Soft(ByColor):
+    """Also says how sure it is: less the more a color differs."""
+
+    def step(self, frame, return_details=False):
+        labels = super().step(frame)
+        if not return_details:
+            return labels
+        ids = np.array([0, *sorted(self._colors)], np.int32)
+        apart = [np.abs(frame - self._colors[i]).max(axis=-1) for i in ids[1:].tolist()]
+        logits = np.stack([np.zeros(frame.shape[:2]), *((60 - d) / 9 for d in apart)], axis=-1)
+        shares = np.exp(logits)
+        probabilities = shares / shares.sum(axis=-1, keepdims=True)
+        return types.SimpleNamespace(
+            labels=labels, object_ids=ids, logits=logits, probabilities=probabilities
+        )
 
 
 def truth(index, size=SIZE):

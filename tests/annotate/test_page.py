@@ -1,63 +1,25 @@
 """The page in a real browser: painted with the mouse, with keys, on a small screen."""
 
+import json
 import signal
+import zlib
 
 import numpy as np
 import projects
-import pytest
+from browsers import jaccard, on_screen, paint_both
+from PIL import Image
 from selenium.webdriver.common.keys import Keys
 from test_serving import running
 
+from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import read_mask
 
-browsers = pytest.importorskip("browsers", reason="needs Selenium")
-if not (browsers.BROWSER and browsers.DRIVER):
-    pytest.skip("needs a browser: apt install chromium chromium-driver", allow_module_level=True)
-
-SIZE = (240, 320)
-COUNT = 60
+SIZE, COUNT = projects.FILM_SIZE, projects.FILM_COUNT
 SIDE = SIZE[0] // 4
 
 
-@pytest.fixture(scope="module")
-def page():
-    with browsers.browser() as driver:
-        yield browsers.Page(driver)
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return projects.write_frames(tmp_path_factory.mktemp("page") / "clip", COUNT, SIZE)
-
-
-@pytest.fixture
-def project(video, tmp_path, page):
-    """Opens the page on a new project; what the console has against it is an error."""
-    page.problems()
-    page.dark(False)
-    yield tmp_path / "masks"
-    assert page.problems() == []
-
-
-def jaccard(found, index, object_id):
-    truth = projects.truth(index, SIZE) == object_id
-    found = found == object_id
-    return (found & truth).sum() / (found | truth).sum()
-
-
-def on_screen(page):
-    return np.frombuffer(page.labels(), np.uint8).reshape(SIZE)
-
-
-def paint_both(page):
-    page.paint_square(0, SIZE[0] // 6, SIDE)
-    page.click("#add")
-    page.paint_square(SIZE[1] - SIDE, SIZE[0] // 2, SIDE)
-    page.saved()
-
-
-def test_paint_run_correct_and_export(video, project, page):
-    with running(video, project, 0.002) as (process, client):
+def test_paint_run_correct_and_export(film, project, page):
+    with running(film, project, 0.002) as (process, client):
         page.open(client.base_url)
         assert page.find("#empty").is_displayed()
         paint_both(page)
@@ -94,21 +56,31 @@ def test_paint_run_correct_and_export(video, project, page):
         assert page.statuses() == "#" + 29 * "c" + "#" + 29 * "c"
         # Written for other programs, and read back.
         page.click("#export")
-        for kind in ("overlay", "ytvos"):
-            box = page.find(f"#kinds [name={kind}]")
-            if not box.is_selected():
-                box.click()
+        for kind in ("cutouts", "matte", "coco", "ytvos", "video"):
+            assert page.find(f"#kinds [name={kind}]").is_enabled()
+            page.click(f"#kinds [name={kind}]")
         page.click("#export-go")
         page.wait("document.getElementById('export-said').textContent.startsWith('Written')")
         page.click("#export-close")
         assert (project / "overlay.mp4").stat().st_size > 1000
+        assert len(list((project / "cutouts" / "1").iterdir())) == COUNT
+        listed = json.loads((project / "annotations.json").read_text())
+        assert len(listed["annotations"]) == 2
+        for index, frame in enumerate(open_frames(project / "labels.mkv")):
+            gray = frame.image[..., 0]
+            assert (gray == read_mask(project / f"{index:05d}.png")).all()
         for index in (0, 30, 59):
             exported = read_mask(project / "Annotations" / "clip" / f"{index:05d}.png")
             assert (exported == read_mask(project / f"{index:05d}.png")).all()
+            for object_id in (1, 2):
+                path = project / "matte" / str(object_id) / f"{index:05d}.png"
+                matte = np.asarray(Image.open(path))
+                assert ((matte > 127) == (exported == object_id)).all()
+                assert ((matte > 0) & (matte < 255)).any() == (index not in (0, 30))
 
 
-def test_reloaded_and_killed_nothing_is_lost(video, project, page):
-    with running(video, project, 0.02) as (process, client):
+def test_reloaded_and_killed_nothing_is_lost(film, project, page):
+    with running(film, project, 0.02) as (process, client):
         page.open(client.base_url)
         paint_both(page)
         page.click("[data-goal=forward]")
@@ -126,7 +98,7 @@ def test_reloaded_and_killed_nothing_is_lost(video, project, page):
         page.stroke((100, 220), (200, 220))  # it waits on the page
         page.wait("page.saver.waiting.size > 0")
     page.problems()  # the connection's
-    with running(video, project) as (process, client):
+    with running(film, project) as (process, client):
         page.driver.get("about:blank")
         page.open(client.base_url)
         assert page.statuses().startswith("#cccccccccccc") and page.statuses().endswith("·")
@@ -136,9 +108,59 @@ def test_reloaded_and_killed_nothing_is_lost(video, project, page):
         assert jaccard(read_mask(project / "00059.png"), 59, 2) > 0.9
 
 
-def test_a_connection_that_comes_back(video, project, page):
+def test_undo_and_redo_outlive_the_page_and_the_server(film, project, page):
+    def move(button):
+        number = page.js("page.model.history.done.length")
+        page.click(button)
+        page.wait(f"page.model.history.done.length !== {number} && page.model.labels")
+        page.saved()
+
+    with running(film, project) as (process, client):
+        page.open(client.base_url)
+        screens = [on_screen(page)]
+        for y in (40, 100, 160):
+            page.stroke((50, y), (200, y))
+            screens.append(on_screen(page))
+        page.goto(7)
+        page.stroke((50, 50), (60, 60))
+        page.saved()
+        move("#undo")  # in frame 7, which is not painted then
+        assert not (project / "given" / "00007.png").exists()
+        page.driver.refresh()
+        page.ready()
+        assert page.js("page.model.history.done.length") == 3
+        assert page.find("#redo").is_enabled()
+        move("#undo")
+        assert page.js("page.model.frame") == 0
+        assert (on_screen(page) == screens[2]).all()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    page.driver.get("about:blank")
+    page.problems()
+    with running(film, project) as (process, client):
+        page.open(client.base_url)
+        for index in (1, 0):
+            move("#undo")
+            assert (on_screen(page) == screens[index]).all()
+        assert not list((project / "given").iterdir()) and not page.find("#undo").is_enabled()
+        for screen in screens[1:]:
+            move("#redo")
+            assert (on_screen(page) == screen).all()
+        assert (read_mask(project / "given" / "00000.png") == screens[3]).all()
+        move("#redo")
+        assert page.js("page.model.frame") == 7 and on_screen(page)[52:58, 52:58].all()
+        # A frame that has changed since is left alone.
+        client.put("masks/7", content=zlib.compress(bytes(SIZE[0] * SIZE[1])))
+        page.driver.refresh()
+        page.ready()
+        move("#undo")
+        assert "has changed since" in page.find("#banner").text
+        assert not on_screen(page).any()
+
+
+def test_a_connection_that_comes_back(film, project, page):
     """Strokes made meanwhile are kept on the page, and then saved."""
-    with running(video, project) as (process, client):
+    with running(film, project) as (process, client):
         page.open(client.base_url)
         conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         page.driver.execute_cdp_cmd("Network.enable", {})
@@ -156,8 +178,8 @@ def test_a_connection_that_comes_back(video, project, page):
     page.problems()
 
 
-def test_with_the_keyboard_alone(video, project, page):
-    with running(video, project) as (process, client):
+def test_with_the_keyboard_alone(film, project, page):
+    with running(film, project) as (process, client):
         page.open(client.base_url)
         page.keys(Keys.TAB)
         assert page.js("document.activeElement.className") == "skip"
@@ -194,8 +216,8 @@ def test_with_the_keyboard_alone(video, project, page):
         assert not page.find("#help-dialog").is_displayed()
 
 
-def test_every_control_has_a_name(video, project, page):
-    with running(video, project) as (process, client):
+def test_every_control_has_a_name(film, project, page):
+    with running(film, project) as (process, client):
         page.open(client.base_url)
         page.click("#add")
         nameless = page.js(
@@ -207,8 +229,8 @@ def test_every_control_has_a_name(video, project, page):
         assert nameless == []
 
 
-def test_390_pixels_wide_with_a_finger(video, project, page):
-    with running(video, project) as (process, client):
+def test_390_pixels_wide_with_a_finger(film, project, page):
+    with running(film, project) as (process, client):
         page.open(client.base_url, (390, 844), touch=True)
         assert page.js("document.documentElement.scrollWidth") <= 390
         for selector in ("#stage", "[data-tool=brush]", "#size", "#timeline", "[data-goal=both]"):
@@ -236,13 +258,13 @@ def test_390_pixels_wide_with_a_finger(video, project, page):
         assert on_screen(page)[55:65, 55:125].all()
 
 
-def test_tools_of_every_kind(video, project, page):
-    with running(video, project) as (process, client):
+def test_tools_of_every_kind(film, project, page):
+    with running(film, project) as (process, client):
         page.open(client.base_url)
         # A box around the red square finds it.
         page.click("[data-tool=box]")
         page.stroke((0, 30), (70, 110))
-        page.wait("page.model.done.length === 1")
+        page.wait("page.model.history.done.length === 1")
         page.saved()
         assert jaccard(on_screen(page), 0, 1) > 0.9
         page.click("#add")
@@ -250,7 +272,7 @@ def test_tools_of_every_kind(video, project, page):
         top, left = SIZE[0] // 2, SIZE[1] - SIDE
         for x, y in ((left, top), (319, top), (319, top + SIDE), (left, top + SIDE), (left, top)):
             page.stroke((x, y))
-        page.wait("page.model.done.length === 2")
+        page.wait("page.model.history.done.length === 2")
         assert jaccard(on_screen(page), 0, 2) > 0.9
         # What is locked cannot be painted over; a click on an object picks it.
         page.click("#objects li[data-id='2'] button[title=Lock]")

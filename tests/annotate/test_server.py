@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pathlib
 import urllib.parse
 import zlib
 
@@ -10,6 +11,7 @@ import projects
 import pytest
 from starlette.testclient import TestClient
 
+from feelvos_tf.annotate.keeping import NotKept
 from feelvos_tf.annotate.server import make_app
 
 pytestmark = pytest.mark.compat  # Starlette differs between the stacks
@@ -204,6 +206,26 @@ def test_masks_come_back_as_they_were_painted(client, session):
     assert client.put("masks/2?painted=0", content=blank).status_code == 200
     assert client.get("masks/2").status_code == 204
     assert not list(session.project.given.iterdir())
+
+
+def test_strokes_come_back(client):
+    one = {"id": 3, "frame": 0, "box": [0, 0, 2, 1], "before": [2, 0], "after": [1, 0, 1, 4]}
+    values = {"strokes": [{**one, "first": True}], "done": [3], "undone": []}
+    assert client.put("strokes", json=values).status_code == 200
+    assert client.get("strokes").json() == values
+    assert refused(client.put("strokes", json={**values, "strokes": [one]}), 400, "a stroke is")
+    assert refused(client.put("strokes", content=b"1" * (2 << 20)), 413, "expected at most")
+    assert client.get("strokes").json() == values
+
+
+def test_what_the_disk_does_not_take_is_to_be_tried_again(client, session, monkeypatch):
+    def full(index, labels):
+        raise NotKept(pathlib.Path("00000.png"), OSError(28, "No space left on device"))
+
+    monkeypatch.setattr(session.project, "paint", full)
+    answer = client.put("masks/0", content=zlib.compress(bytes(WIDTH * HEIGHT)))
+    assert refused(answer, 507, "00000.png: cannot be written (No space left on device)")
+    assert client.get("masks/0").status_code == 204
 
 
 @pytest.mark.parametrize("path", ["frames/12.jpg", "thumbnails/99999999999999999999.jpg"])

@@ -1,9 +1,11 @@
 """The server as a process: its address, its end, and being killed."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -86,6 +88,53 @@ def test_killed_while_it_computes_nothing_is_lost(video, tmp_path):
             assert (labels.reshape(projects.SIZE) == projects.truth(index)).all()
 
 
+def raw(client, head, chunks=()):
+    """Sends a request as it stands; returns (status, body, how many chunks the server took)."""
+    token, port = client.base_url.path.strip("/"), client.base_url.port
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        lines = [head.replace("TOKEN", token), f"Host: 127.0.0.1:{port}", "Connection: close"]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        with contextlib.suppress(OSError):
+            for chunk in chunks:
+                if select.select([connection], [], [], 0)[0]:
+                    break  # it has answered
+                connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                sent += 1
+        said = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := connection.recv(1 << 16):
+                said += data
+    return int(said.split()[1]), said.partition(b"\r\n\r\n")[2], sent
+
+
+def test_what_is_refused_and_the_server_goes_on(video, tmp_path):
+    """By a real server, over a real connection."""
+    with running(video, tmp_path / "masks") as (process, client):
+        paint(client, 0, projects.truth(0))
+        port = client.base_url.port
+        asked = [
+            (403, client.get(f"http://127.0.0.1:{port}/state")),
+            (403, client.get(f"http://127.0.0.1:{port}/{'a' * 32}/state")),
+            (403, client.get("state", headers={"origin": "http://evil.example"})),
+            (403, client.get("state", headers={"host": f"evil.example:{port}"})),
+            (413, client.put("objects", content=b"[" + b'{"id":1},' * 1_000_000 + b"0]")),
+            (400, client.put("objects", json=[{"id": i} for i in range(256)])),
+        ]
+        for status, answer in asked:
+            assert answer.status_code == status
+            assert set(answer.json()) == {"error"} and "\n" not in answer.json()["error"]
+        status, said, _ = raw(client, "GET /TOKEN/page/../../run.json HTTP/1.1")
+        assert status in (400, 404) and set(json.loads(said)) == {"error"}
+        put = "PUT /TOKEN/masks/0 HTTP/1.1\r\n"
+        status, said, _ = raw(client, put + f"Content-Length: {1 << 30}")
+        assert status == 413 and "1073741824 bytes" in json.loads(said)["error"]
+        endless = (bytes(1 << 20) for _ in range(1024))
+        status, _, sent = raw(client, put + "Transfer-Encoding: chunked", endless)
+        assert status == 413 and sent < 64
+        assert statuses(client) == "#" + 29 * "·" and process.poll() is None
+
+
 def test_a_second_server_on_one_project_says_who_has_it(video, tmp_path):
     project = tmp_path / "masks"
     with running(video, project):
@@ -102,8 +151,13 @@ def test_a_second_server_on_one_project_says_who_has_it(video, tmp_path):
 def test_ctrl_c_ends_it_with_everything_kept(video, tmp_path):
     with running(video, tmp_path / "masks") as (process, client):
         paint(client, 3, projects.truth(3))
-        process.send_signal(signal.SIGINT)
+        with client.stream("GET", "events") as events:  # a page is open
+            lines = events.iter_lines()
+            assert next(lines) == "retry: 1000"
+            process.send_signal(signal.SIGINT)
+            assert list(lines) == [""]
         assert process.wait(60) is not None
+    assert "ASGI" not in (tmp_path / "errors.txt").read_text()
     assert (tmp_path / "masks" / "given" / "00003.png").exists()
     assert not (tmp_path / "masks" / ".feelvos.lock").exists()
     assert "made_from" in (tmp_path / "masks" / "run.json").read_text()

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import projects
 import pytest
+from PIL import Image
 
 from feelvos_tf import files
 from feelvos_tf.errors import InputError
@@ -176,6 +177,33 @@ def test_exports_are_of_the_masks_that_are_there(video, tmp_path):
         for index, path in enumerate(masks):
             assert (read_mask(path) == projects.truth(index)).all()
         assert len(masks) == 12
+
+
+def test_mattes_are_soft_where_masks_were_computed(video, tmp_path):
+    with projects.opened(video, tmp_path / "masks", projects.Soft) as session:
+        told = []
+        session.paint(0, projects.truth(0))
+        projects.run_to_end(session)
+        session.paint(6, np.roll(projects.truth(6), 2, axis=1))
+        session.paint(7, projects.truth(0))
+        session.take_back(7, projects.truth(7))
+        session.events.send = lambda kind, **values: told.append((kind, values))
+        session.export(["matte"])
+        projects.wait_for(lambda: any(kind == "exported" for kind, _ in told))
+        assert str(tmp_path / "masks" / "matte") in told[-1][1]["files"]
+    method = projects.Soft()
+    method.reset(projects.drawn(0), projects.truth(0))
+    for index in range(12):
+        shares = method.step(projects.drawn(index), return_details=True).probabilities
+        for object_id in (1, 2):
+            path = tmp_path / "masks" / "matte" / str(object_id) / f"{index:05d}.png"
+            found = np.asarray(Image.open(path)).astype(int)
+            if index in (0, 6):
+                painted = projects.truth(index) if index == 0 else np.roll(projects.truth(6), 2, 1)
+                assert (found == 255 * (painted == object_id)).all()
+            else:
+                assert abs(found - 255 * shares[..., object_id]).max() <= 1
+                assert 0 < found[0, 0] < 255
 
 
 def test_the_least_sure_frames(video, tmp_path):

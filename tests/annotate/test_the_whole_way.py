@@ -18,10 +18,6 @@ from feelvos_tf.data.synthetic import synthetic_clip, write_clip
 from feelvos_tf.evaluation.metrics import region_similarity
 from feelvos_tf.video.masks import read_mask
 
-browsers = pytest.importorskip("browsers", reason="needs Selenium")
-if not (browsers.BROWSER and browsers.DRIVER):
-    pytest.skip("needs a browser: apt install chromium chromium-driver", allow_module_level=True)
-
 COUNT, HEIGHT, WIDTH = 60, 216, 384
 
 
@@ -35,22 +31,42 @@ def corners(labels, object_id):
     return [(float(x) + 0.5, float(y) + 0.5) for x, y in outline[:, 0]]
 
 
+def along(area):
+    """Points along the middle of the largest part of an area that is wider than high."""
+    import cv2
+
+    _, parts, sizes, _ = cv2.connectedComponentsWithStats(area.astype(np.uint8))
+    ys, xs = np.nonzero(parts == 1 + sizes[1:, cv2.CC_STAT_AREA].argmax())
+    columns = range(xs.min() + 2, xs.max() - 1, 3)
+    return [(x + 0.5, np.median(ys[xs == x]) + 0.5) for x in columns]
+
+
 class Pictures:
     def __init__(self, page):
         folder = os.environ.get("FEELVOS_PICTURES")
         self._page, self._folder = page, folder and pathlib.Path(folder)
 
-    def take(self, name):
-        data = self._page.driver.get_screenshot_as_png()
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-        assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 500  # not blank
+    def take(self, name, *, light=True, dark=False):
+        """Keeps the page as it is, in light or dark, or both side by side."""
+        taken = [self._take(is_dark) for is_dark in (False, True) if (light, dark)[is_dark]]
+        self._page.dark(False)
         if self._folder:
             self._folder.mkdir(exist_ok=True)
+            image = Image.fromarray(np.concatenate(taken, axis=1))
             image.save(self._folder / f"annotate_{name}.webp", quality=80, method=6)
+
+    def _take(self, dark):
+        self._page.dark(dark)
+        data = self._page.driver.get_screenshot_as_png()
+        image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 500  # not blank
+        corner = image[-40:, :40].mean()
+        assert corner < 60 if dark else corner > 200
+        return image
 
 
 @pytest.mark.slow
-def test_the_whole_way(tmp_path):
+def test_the_whole_way(tmp_path, page):
     clip = synthetic_clip(11, COUNT, HEIGHT, WIDTH, num_objects=2)
     write_clip(clip, tmp_path, "clip")
     project = tmp_path / "masks"
@@ -62,8 +78,7 @@ def test_the_whole_way(tmp_path):
     )
     try:
         address = next(filter(None, (re.search(r"http://\S+", line) for line in process.stdout)))
-        with browsers.browser() as driver:
-            go_the_way(browsers.Page(driver), address[0], clip, project)
+        go_the_way(page, address[0], clip, project)
     finally:
         process.terminate()
         process.wait()
@@ -79,7 +94,7 @@ def go_the_way(page, address, clip, project):
         points = corners(clip.masks[0], object_id)
         for x, y in [*points, points[0]]:
             page.stroke((x, y))
-        page.wait(f"page.model.done.length === {object_id}")
+        page.wait(f"page.model.history.done.length === {object_id}")
     page.saved()
     assert region_similarity(page_labels(page) == 1, clip.masks[0] == 1) > 0.9
     pictures.take("paint")
@@ -90,26 +105,29 @@ def go_the_way(page, address, clip, project):
     scores = scored(project, clip)
     print(f"J of the objects: {scores}")
     assert min(scores) >= 0.9
-    # A frame put right, and what follows from it.
+    # A frame put right at its edges, and what follows from it.
     page.goto(30)
-    page.click("[data-tool=eraser]")
-    page.js("page.tools.resize(14)")
-    page.stroke((20, 20), (60, 24))
-    page.click("[data-tool=brush]")
-    x, y = (int(v.mean()) for v in np.nonzero(clip.masks[30] == 1)[::-1])
-    page.stroke((x, y), (x + 40, y - 24))
+    before, found, true = page.labels(), page_labels(page) == 1, clip.masks[30] == 1
+    lacking, too_much = true & ~found, found & ~true
+    page.click("#objects li[data-id='1'] .key")
+    erases = too_much.sum() > lacking.sum()
+    page.click(f"[data-tool={'eraser' if erases else 'brush'}]")
+    page.js("page.tools.resize(5)")
+    page.stroke(*along(too_much if erases else lacking))
     page.saved()
+    similarity = region_similarity(found, true)
+    assert region_similarity(page_labels(page) == 1, true) > similarity
     page.wait("page.model.statuses[59] === 2")
-    pictures.take("repair")
-    page.dark(True)
+    pictures.take("repair", light=False, dark=True)
     page.resize((390, 844), touch=True)
     page.wait("document.documentElement.clientWidth === 390")
     page.js("page.view.fit()")
-    pictures.take("small")
+    pictures.take("small", dark=True)
     page.resize((1280, 800))
     page.click("#undo")
     page.saved()
     page.wait("!page.model.statuses.includes(2)")
+    assert page.labels() == before
     page.click("#export")
     page.click("#export-go")
     page.wait("document.getElementById('export-said').textContent.startsWith('Written')", 300)

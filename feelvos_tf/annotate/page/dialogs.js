@@ -4,6 +4,7 @@ import * as net from "./net.js";
 const KINDS = {
   overlay: ["Video with the masks drawn in", "overlay.mp4"],
   cutouts: ["Objects on transparent ground", "cutouts/, cutouts.webm"],
+  matte: ["Soft mattes, a gray picture for each object", "matte/"],
   coco: ["Run lengths as of YouTube-VIS", "annotations.json"],
   ytvos: ["Layout of YouTube-VOS", "Annotations/, meta.json"],
   video: ["Lossless video of the ids", "labels.mkv"],

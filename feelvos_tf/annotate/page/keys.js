@@ -54,8 +54,8 @@ export function bindKeys({ model, view, tools, running, player, hide }) {
     if (event.ctrlKey || event.metaKey) {
       if (key !== "z" && key !== "y") return;
       event.preventDefault();
-      if (key === "y" || event.shiftKey) model.redo();
-      else model.undo();
+      if (key === "y" || event.shiftKey) model.history.redo();
+      else model.history.undo();
       return;
     }
     const onStage = document.activeElement === view.stage;

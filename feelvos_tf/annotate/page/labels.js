@@ -121,6 +121,12 @@ export function unpack(labels, width, box, runs) {
     }
 }
 
+/** Whether a box holds what runs of `pack` say. */
+export function holds(labels, width, box, runs) {
+  const now = pack(labels, width, box);
+  return now.length === runs.length && now.every((value, i) => value === runs[i]);
+}
+
 /** The part of a box in which two frames differ, as a box; null where they do not. */
 export function difference(a, b, width, box) {
   let found = null;

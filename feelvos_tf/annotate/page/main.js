@@ -67,8 +67,8 @@ async function begin() {
   bindKeys({ model, view, tools, running, player, hide });
 
   for (const [id, act] of Object.entries({
-    undo: () => model.undo(),
-    redo: () => model.redo(),
+    undo: () => model.history.undo(),
+    redo: () => model.history.redo(),
     first: () => model.goto(0),
     previous: () => model.goto(model.frame - 1),
     next: () => model.goto(model.frame + 1),
@@ -80,8 +80,8 @@ async function begin() {
   })) $(id).onclick = act;
 
   model.on("history", () => {
-    $("undo").disabled = !model.done.length;
-    $("redo").disabled = !model.undone.length;
+    $("undo").disabled = !model.history.done.length;
+    $("redo").disabled = !model.history.undone.length;
   });
   const where = () => {
     const { frame, count, statuses } = model;
@@ -122,6 +122,7 @@ async function begin() {
     model.reload();
   };
   addEventListener("beforeunload", (event) => saver.busy && event.preventDefault());
+  await model.history.load();
   await model.goto(Math.min(model.count - 1, model.page.frame ?? 0));
   document.body.dataset.ready = "true";
   window.page = { model, view, tools, running, saver }; // for a look from the console

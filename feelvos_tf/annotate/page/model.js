@@ -1,5 +1,5 @@
 // What the page knows: the project, the frame at hand, and what was done to it.
-import { difference, pack, unpack } from "./labels.js";
+import { History } from "./history.js";
 import * as net from "./net.js";
 
 export const EMPTY = 0, COMPUTED = 1, STALE = 2, PAINTED = 3;
@@ -13,8 +13,7 @@ export class Model extends EventTarget {
     this.objects = [];
     this.chosen = 0;
     this.page = {};
-    this.done = [];
-    this.undone = [];
+    this.history = new History(this);
     this.stroke = null;
     this.following = false;
     this.turn = 0;
@@ -107,14 +106,9 @@ export class Model extends EventTarget {
   endStroke() {
     const stroke = this.stroke;
     this.stroke = null;
-    if (!stroke?.box) return;
-    const box = difference(stroke.before, this.labels, this.width, stroke.box);
-    if (!box) return;
-    const first = this.statuses[this.frame] !== PAINTED;
-    this.done.push({ frame: this.frame, box, before: pack(stroke.before, this.width, box), after: pack(this.labels, this.width, box), first });
-    this.undone.length = 0;
+    if (!stroke?.box || !this.history.add(stroke.before, stroke.box)) return;
     this.keep(true);
-    this.tell("history");
+    this.history.changed();
   }
 
   cancelStroke() {
@@ -122,28 +116,6 @@ export class Model extends EventTarget {
     this.labels = this.stroke.before;
     this.stroke = null;
     this.tell("labels", { box: null });
-  }
-
-  /** Takes the last stroke back, in whatever frame it was. */
-  async undo() {
-    await this.patch(this.done, this.undone, "before");
-  }
-
-  async redo() {
-    await this.patch(this.undone, this.done, "after");
-  }
-
-  async patch(from, to, which) {
-    const entry = from.at(-1);
-    if (!entry || this.stroke) return;
-    if (entry.frame !== this.frame || !this.labels) await this.goto(entry.frame);
-    if (entry.frame !== this.frame || !this.labels || entry !== from.at(-1)) return;
-    from.pop();
-    to.push(entry);
-    this.tell("history");
-    unpack(this.labels, this.width, entry.box, entry[which]);
-    this.tell("labels", { box: entry.box });
-    this.keep(which === "after" || !entry.first);
   }
 
   /** Hands the frame at hand over to be saved. */
