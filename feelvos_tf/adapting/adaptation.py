@@ -22,6 +22,8 @@ class Adaptation:
         how long one takes; 0 for no limit.
       parts: some of PARTS, those whose weights are trained; batch norm never is.
       learning_rate: of Adam, where it begins; it falls to nothing on a cosine.
+      share: how far the weights go from those given to those trained, 0 to 1; halfway keeps more
+        of what the network knew.
       batch_size: clips of a step.
       num_frames: of a clip, the reference included.
       crop_size: pixels of a clip's side.
@@ -33,6 +35,7 @@ class Adaptation:
     seconds: float = 0.0
     parts: tuple[str, ...] = ("head", "embedding")
     learning_rate: float = 3e-4
+    share: float = 0.5
     batch_size: int = 2
     num_frames: int = 4
     crop_size: int = 257
@@ -46,6 +49,7 @@ class Adaptation:
             "seconds": math.isfinite(self.seconds) and self.seconds >= 0,
             "parts": 0 < len(set(self.parts)) == len(self.parts) and set(self.parts) <= set(PARTS),
             "learning_rate": 0 < self.learning_rate <= 1,
+            "share": 0 <= self.share <= 1,
             "batch_size": self.batch_size >= 1,
             "num_frames": self.num_frames >= 3,
             "crop_size": self.crop_size >= 33,

@@ -81,7 +81,6 @@ class Adapter:
     def __init__(self, model: Feelvos, adaptation: Adaptation) -> None:
         self._adaptation = adaptation
         self._model = with_precision(model, "float32")
-        self._start = model.get_weights()
         layers: dict[str, tf.keras.layers.Layer] = {
             "head": self._model.head,
             "embedding": self._model.embedding,
@@ -90,6 +89,7 @@ class Adapter:
         trained = {id(v) for part in adaptation.parts for v in layers[part].trainable_variables}
         names = named_variables(self._model)
         self._variables = {name: v for name, v in names.items() if id(v) in trained}
+        self._given = {name: v.numpy() for name, v in self._variables.items()}
         self._optimizer = tf.keras.optimizers.Adam(adaptation.learning_rate, clipnorm=_CLIP_NORM)
         self._optimizer.build(list(self._variables.values()))
         self._slots = [(variable, variable.numpy()) for variable in self._optimizer.variables]
@@ -123,7 +123,7 @@ class Adapter:
           InputError: no frame has an object, or a frame is too small.
         """
         settings = self._adaptation
-        self._model.set_weights(self._start)
+        with_weights(self._model, self._given)
         for variable, value in self._slots:
             variable.assign(value)
         self._average = _Average(self._variables)
@@ -166,7 +166,10 @@ class Adapter:
             if _is_flat(seen):
                 note = f"ended after {step + 1} of {total} steps: the loss falls no more"
                 break
-        weights = self._average.weights()
+        share, trained = np.float32(settings.share), self._average.weights()
+        weights = {
+            name: given + share * (trained[name] - given) for name, given in self._given.items()
+        }
         mean = float(np.mean(seen[-_SPAN:])) if seen else math.nan
         return Adapted(weights, len(seen), mean, note)
 

@@ -25,8 +25,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 ADAPT = flags.DEFINE_bool(
     "adapt",
     False,
-    "Fine-tune the network on the given frames before it segments, which takes about a minute "
-    "and gains most where objects look unlike what it was trained on.",
+    "Fine-tune the network on the given frames before it segments, which takes about a minute; "
+    "docs/adapt.md tells on which videos it gained and on which it lost.",
 )
 ADAPT_STEPS = flags.DEFINE_integer(
     "adapt_steps",

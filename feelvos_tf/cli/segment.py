@@ -69,9 +69,10 @@ points. --probes=2 left 79.2, --probes=none 79.3 (feelvos_tf/weights/MODEL_CARD.
 Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
 6,12,18 as the paper tests it.
 
-A minute to spare for an important clip: --adapt fine-tunes the network on the given frames first.
-OUT/adapted.npz keeps what comes of it, which --resume and, for a clip of the same objects,
---checkpoint take. Ctrl-C while it adapts goes on with what there is.
+A minute to spare: --adapt fine-tunes the network on the given frames first, which gains on some
+videos and loses on others (docs/adapt.md). OUT/adapted.npz keeps what comes of it, which --resume
+and, for a clip of the same objects, --checkpoint take. Ctrl-C while it adapts goes on with what
+there is.
 
 Many videos: repeat --video, or name a folder of videos, or a text file with lines VIDEO,MASK; each
 video's results lie in OUT/NAME, and the weights are read once. --mask is then a folder with

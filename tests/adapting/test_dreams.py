@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from feelvos_tf.adapting.adaptation import Adaptation
 from feelvos_tf.adapting.dreams import Cuts, dream
+from feelvos_tf.errors import InputError
 
 SMALL = Adaptation(crop_size=33, batch_size=2, num_frames=3, seed=5)
 
@@ -13,30 +15,29 @@ def noise(height, width):
     return np.random.RandomState(1).randint(0, 256, [height, width, 3]).astype(np.uint8)
 
 
-def test_clips_are_the_same_every_time_and_others_with_another_seed():
+def test_clips_are_the_same_every_time():
     mask = np.zeros([45, 61], np.uint8)
     mask[10:30, 20:40] = 1
     first, again = (list(dream([noise(45, 61)], [mask], SMALL, 2)) for _ in range(2))
-    other = next(dream([noise(45, 61)], [mask], Adaptation(**{**SMALL.to_dict(), "seed": 6}), 1))
     assert len(first) == 2
     for one, two in zip(first, again):
         for key in ("images", "labels", "valid", "index"):
             np.testing.assert_array_equal(one[key], two[key])
-    assert not np.array_equal(first[0]["images"], other["images"])
+    assert not np.array_equal(first[0]["images"], first[1]["images"])
     assert first[0]["images"].shape == [2, 3, 33, 33, 3]
     assert not np.array_equal(first[0]["labels"][0, 0], first[0]["labels"][0, 2])
 
 
 @pytest.mark.parametrize("size", [(45, 61), (9, 200), (300, 9), (721, 1280)])
-@pytest.mark.parametrize("corner", [(0, 0), (-1, -1)])
-def test_an_object_of_few_pixels_is_in_the_clips(size, corner):
+@pytest.mark.parametrize("corner", [False, True])
+def test_a_small_object_is_whole_in_its_cut(size, corner):
     mask = np.zeros(size, np.uint8)
-    mask[: 5 or None, : 5 or None] = 1
-    if corner == (-1, -1):
-        mask = mask[::-1, ::-1]
-    batch = next(dream([noise(*size)], [np.ascontiguousarray(mask)], SMALL, 1))
-    assert (batch["labels"][:, 0].numpy() == 1).any(axis=(1, 2)).all()
-    assert batch["valid"].numpy().sum(axis=1).tolist() == [2, 2]
+    mask[:5, :5] = 1
+    if corner:
+        mask = np.ascontiguousarray(mask[::-1, ::-1])
+    image, labels = read(Cuts([noise(*size)], [mask], 33), 0)
+    assert (labels == 1).sum() == 25
+    assert labels.shape == image.shape[:2] == tuple(min(side, 50) for side in size)
 
 
 def test_each_object_of_each_frame_is_cut_with_its_surroundings():
@@ -52,6 +53,11 @@ def test_each_object_of_each_frame_is_cut_with_its_surroundings():
     assert (masks[2] == 2).sum() == 1
 
 
+def test_frames_without_an_object_are_refused():
+    with pytest.raises(InputError, match="no given frame has an object"):
+        Cuts([noise(45, 61)], [np.full([45, 61], 255, np.uint8)], 33)
+
+
 def test_large_frames_are_reduced():
     mask = np.ones([1000, 2000], np.uint8)
     mask[0] = 0
@@ -60,23 +66,16 @@ def test_large_frames_are_reduced():
     assert set(np.unique(labels)) <= {0, 1}
 
 
-def test_unknown_pixels_stay_unknown():
-    mask = np.full([45, 61], 255, np.uint8)
-    mask[10:30, 20:40], mask[:8] = 1, 0
-    labels = next(dream([noise(45, 61)], [mask], SMALL, 1))["labels"].numpy()
-    assert set(np.unique(labels)) == {0, 1, 255}
-
-
-def test_thirty_objects():
-    mask = np.zeros([90, 120], np.uint8)
+def test_thirty_objects_and_unknown_pixels():
+    mask = np.zeros([90, 130], np.uint8)
+    mask[:, 125:] = 255
     for one in range(30):
         mask[15 * (one // 6) : 15 * (one // 6) + 9, 20 * (one % 6) : 20 * (one % 6) + 9] = one + 1
-    batch = next(dream([noise(90, 120)], [mask], SMALL, 1))
+    batch = next(dream([noise(90, 130)], [mask], SMALL, 1))
     assert batch["valid"].shape == [2, 8] and batch["valid"].numpy().sum(axis=1).min() > 2
+    assert {0, 1, 2} < set(np.unique(batch["labels"])) <= {*range(8), 255}
 
 
 def read(cuts, video):
-    import tensorflow as tf
-
     images, masks = cuts.fetch(tf.constant(video, tf.int64), tf.zeros([1], tf.int32))
     return tf.io.decode_png(images[0]).numpy(), tf.io.decode_png(masks[0]).numpy()[..., 0]

@@ -1,0 +1,129 @@
+"""`--adapt` from the outside, on `feelvos-segment` and `feelvos-evaluate`."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import commands
+import numpy as np
+import pytest
+from small_networks import segmenting_model
+
+from feelvos_tf.checkpoints import load_model, save_model
+from feelvos_tf.cli import adapt_flags
+from feelvos_tf.data.synthetic import synthetic_clip, write_clip
+from feelvos_tf.video.masks import read_mask, write_mask
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clip")
+    drawn = synthetic_clip(5, 4, 45, 62, num_objects=1)
+    write_clip(drawn, folder)
+    write_mask(folder / "mask.png", drawn.masks[0])
+    save_model(segmenting_model(), folder / "model.npz")
+    return folder
+
+
+def options(clip, output, *more):
+    return (
+        f"--video={clip / 'JPEGImages' / '480p' / 'clip'}",
+        f"--mask={clip / 'mask.png'}",
+        f"--checkpoint={clip / 'model.npz'}",
+        f"--output={output}",
+        "--adapt",
+        *more,
+    )
+
+
+def masks(folder):
+    return [read_mask(folder / f"{i:05d}.png") for i in range(4)]
+
+
+def test_segment_keeps_a_checkpoint_that_gives_the_same_masks(clip, tmp_path):
+    done = commands.run("segment", *options(clip, tmp_path / "a", "--adapt_steps=2"))
+    assert done.returncode == 0, done.stderr
+    assert "adapting the network to 1 given frame; Ctrl-C ends that" in done.stdout
+    assert "adapted in 2 steps, cross entropy" in done.stdout
+    told = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert told["made_from"]["adapt"]["steps"] == 2 and told["adaptation"]["steps"] == 2
+    load_model(tmp_path / "a" / "adapted.npz")
+    again = commands.run(
+        "segment",
+        *options(clip, tmp_path / "b")[:2],
+        f"--checkpoint={tmp_path / 'a' / 'adapted.npz'}",
+        f"--output={tmp_path / 'b'}",
+    )
+    assert again.returncode == 0, again.stderr
+    np.testing.assert_array_equal(masks(tmp_path / "a"), masks(tmp_path / "b"))
+
+
+def test_evaluate_adapts_to_every_sequence(clip, tmp_path):
+    done = commands.run(
+        "evaluate",
+        "--dataset=folder",
+        f"--dataset_dir={clip}",
+        f"--checkpoint={clip / 'model.npz'}",
+        f"--output={tmp_path / 'out'}",
+        "--adapt",
+        "--adapt_steps=1",
+        "--nopictures",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "J&F" in done.stdout
+    told = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert told["made_from"]["method"]["adapt"]["steps"] == 1
+
+
+def test_ctrl_c_goes_on_with_what_there_is(clip, tmp_path):
+    process = subprocess.Popen(
+        commands.command("segment", *options(clip, tmp_path / "out", "--adapt_steps=100000")),
+        env=commands.ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("adapting: step"):
+            process.send_signal(signal.SIGINT)
+            break
+    rest, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    assert "the adaptation stopped after" in rest and "4 masks in" in rest
+    assert len(masks(tmp_path / "out")) == 4
+
+
+def test_the_first_interrupt_sets_an_event_and_the_next_is_as_ever():
+    with adapt_flags.first_interrupt() as event:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert event.wait(5)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert isinstance(event, threading.Event)
+
+
+@pytest.mark.parametrize(
+    "program, arguments, message",
+    [
+        ("segment", ["--adapt_steps=3"], "--adapt_steps and --adapt_seconds go with --adapt"),
+        ("segment", ["--adapt", "--adapt_steps=0"], "adapt_steps"),
+        ("segment", ["--adapt", "--adapt_seconds=-1"], "adapt_seconds"),
+        ("evaluate", ["--adapt", "--baseline=nearest_neighbor"], "go with the whole network only"),
+        ("evaluate", ["--adapt", "--flip"], "--adapt go with neither --scales nor --flip"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(program, arguments, message, tmp_path):
+    given = {
+        "segment": ["--video=v", "--mask=m"],
+        "evaluate": ["--dataset=folder", "--dataset_dir=d"],
+    }[program]
+    done = commands.run(program, *given, f"--output={tmp_path / 'out'}", *arguments)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert message in done.stderr and not (tmp_path / "out").exists()
