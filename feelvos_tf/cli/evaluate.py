@@ -213,7 +213,7 @@ def _check_flags() -> None:
     whole = (streaming_flags.MAX_SIDE.present, _SAVE_EMBEDDINGS.value, adapt_flags.ADAPT.value)
     if any(whole) and (method_flags.SCALES.present or method_flags.FLIP.value):
         raise absl_app.UsageError(
-            "--max_side, --save_embeddings and --adapt go with neither --scales nor --flip"
+            "--max_side, --adapt and --save_embeddings go with neither --scales nor --flip"
         )
     if network_flags.chosen() and (_RESULTS.value or method_flags.BASELINE.value == "first_mask"):
         raise absl_app.UsageError("--output_stride and --atrous_rates need a network to run")

@@ -80,7 +80,7 @@ def test_paint_run_correct_and_export(film, project, page):
 
 
 def test_reloaded_and_killed_nothing_is_lost(film, project, page):
-    with running(film, project, 0.02) as (process, client):
+    with running(film, project, 0.15) as (process, client):
         page.open(client.base_url)
         paint_both(page)
         page.click("[data-goal=forward]")
