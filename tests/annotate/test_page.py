@@ -102,6 +102,7 @@ def test_reloaded_and_killed_nothing_is_lost(film, project, page):
         page.driver.get("about:blank")
         page.open(client.base_url)
         assert page.statuses().startswith("#cccccccccccc") and page.statuses().endswith("·")
+        page.goto(0)  # which frame was looked at may not have been kept yet
         assert (on_screen(page) == painted).all()
         page.click("[data-goal=forward]")
         page.wait("page.model.run === null && page.model.statuses.every((s) => s)")
