@@ -170,8 +170,8 @@ def length(page: browsers.Page, folder: pathlib.Path) -> list[dict[str, object]]
             rows.append({"frames": mark, "what": "computed", **held(page, pid)})
         page.wait("!page.model.run", 3600)
         for index in range(count):
-            page.js("page.model.goto(arguments[0])", index)
-            page.wait(f"page.model.frame === {index} && page.model.labels")
+            page.js("void page.model.goto(arguments[0])", index)
+            page.wait(f"page.model.frame === {index} && page.model.labels !== null")
             if index + 1 in marks:
                 rows.append({"frames": index + 1, "what": "looked at", **held(page, pid)})
     return rows
