@@ -60,7 +60,8 @@ def parse(text: str, source: str) -> Any:
         return yaml.safe_load(text)
     except InputError:
         raise
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2020-99-99
+    # ValueError: a date such as 2020-99-99. OverflowError: an escape beyond all characters.
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise InputError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
 
 

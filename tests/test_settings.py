@@ -34,6 +34,8 @@ def bomb(levels):
         (bomb(9), "more than 20000 values, aliases written out"),
         ("a: &a [*a]", "the alias 'a' refers to itself"),
         ("a: *b", "not valid YAML.*undefined alias"),
+        ('a: "\\U99999999"', "not valid YAML"),
+        ('a: "\\U00999999"', "not valid YAML"),
         ("a: " + "x" * 4000, "one value has 4000 characters"),
         ("a: [" + "1," * 60000 + "]", "larger than 100000 bytes"),
         (
