@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from feelvos_tf.adapting import dreams
 from feelvos_tf.adapting.adaptation import Adaptation
-from feelvos_tf.checkpoints import named_variables
+from feelvos_tf.checkpoints import assign, named_variables
 from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
@@ -123,10 +123,10 @@ class Adapter:
           InputError: no frame has an object, or a frame is too small.
         """
         settings = self._adaptation
-        with_weights(self._model, self._given)
+        assign(self._model, self._given, "the network", self._given)
         for variable, value in self._slots:
             variable.assign(value)
-        self._average = _Average(self._variables)
+        average = _Average(self._variables)
         timed = steps is None and settings.seconds > 0
         total = settings.steps if steps is None else steps
         if not timed:
@@ -157,7 +157,7 @@ class Adapter:
                 break
             seen.append(loss)
             if step >= total // 2:
-                self._average.add()
+                average.add()
             left = None
             if step >= _WARM_UP:
                 taken = step + 1 - _WARM_UP
@@ -166,7 +166,7 @@ class Adapter:
             if _is_flat(seen):
                 note = f"ended after {step + 1} of {total} steps: the loss falls no more"
                 break
-        share, trained = np.float32(settings.share), self._average.weights()
+        share, trained = np.float32(settings.share), average.weights()
         weights = {
             name: given + share * (trained[name] - given) for name, given in self._given.items()
         }
@@ -271,15 +271,9 @@ def adapt(
     """
     frames, channels = as_channels(frames_and_masks, ignore_label)
     found = Adapter(model, adaptation or Adaptation()).adapt(frames, channels, report=report)
-    return with_weights(with_precision(model, model.dtype_policy.name), found.weights)
-
-
-def with_weights(model: Feelvos, weights: Mapping[str, np.ndarray]) -> Feelvos:
-    """Gives some variables of a network, by name, new values; returns the network."""
-    variables = named_variables(model)
-    for name, value in weights.items():
-        variables[name].assign(value)
-    return model
+    adapted = with_precision(model, model.dtype_policy.name)
+    assign(adapted, found.weights, "the adaptation", found.weights)
+    return adapted
 
 
 def as_channels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from feelvos_tf.adapting.adaptation import Adaptation
-from feelvos_tf.adapting.adapter import Adapted, Adapter, Progress, as_channels, with_weights
-from feelvos_tf.checkpoints import load_model, named_variables, save_model
+from feelvos_tf.adapting.adapter import Adapted, Adapter, Progress, as_channels
+from feelvos_tf.checkpoints import assign, load_model, save_model
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.streaming.segmenter import VideoSegmenter
+
+_logger = logging.getLogger(__name__)
 
 
 def _never() -> AbstractContextManager[threading.Event]:
@@ -64,7 +67,9 @@ class AdaptiveSegmenter(VideoSegmenter):
         """See VideoSegmenter."""
         super().reset(frame, mask)
         if self._on_reset:  # the input is known to be right
-            self.adapt([frame], [mask])
+            adapted = self.adapt([frame], [mask])
+            if adapted.note:
+                _logger.warning("the adaptation %s", adapted.note)
             super().reset(frame, mask)
 
     def adapt(
@@ -90,7 +95,7 @@ class AdaptiveSegmenter(VideoSegmenter):
             adapted = self._adapter.adapt(
                 *told, steps=steps, planned=planned, report=self._report, stop=stop
             )
-        with_weights(self.model, adapted.weights)
+        assign(self.model, adapted.weights, "the adaptation", adapted.weights)
         return adapted
 
     def save_adapted(self, path: str | os.PathLike[str]) -> None:
@@ -107,5 +112,4 @@ class AdaptiveSegmenter(VideoSegmenter):
         Raises:
           InputError: it is not there, damaged, or of another form.
         """
-        found = named_variables(load_model(path))
-        with_weights(self.model, {name: v.numpy() for name, v in found.items()})
+        self.model.set_weights(load_model(path).get_weights())

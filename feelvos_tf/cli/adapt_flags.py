@@ -61,32 +61,19 @@ def described(adaptation: Adaptation | None) -> dict[str, Any]:
 
 
 def segmenter(
-    model: Feelvos,
-    adaptation: Adaptation,
-    say: Callable[[str], None],
-    *,
-    on_reset: bool = False,
-    **options: Any,
+    model: Feelvos, adaptation: Adaptation, say: Callable[[str], None], **options: Any
 ) -> AdaptiveSegmenter:
-    """A segmenter that adapts, tells `say` how far it is, and minds Ctrl-C.
+    """A segmenter that adapts, and tells `say` how far it is.
 
     Args:
       model: the network.
       adaptation: what the flags say.
       say: takes lines for people.
-      on_reset: see AdaptiveSegmenter.
-      **options: of VideoSegmenter.
+      **options: of AdaptiveSegmenter.
     """
     from feelvos_tf.adapting.adaptive_segmenter import AdaptiveSegmenter
 
-    return AdaptiveSegmenter(
-        model,
-        adaptation,
-        on_reset=on_reset,
-        report=Report(say),
-        stopping=first_interrupt,
-        **options,
-    )
+    return AdaptiveSegmenter(model, adaptation, report=Report(say), **options)
 
 
 class Report:

@@ -199,7 +199,7 @@ def _check_flags() -> None:
         streaming_flags.MAX_REFERENCE_PIXELS.value,
         streaming_flags.PROBES.present,
         memory_flag.MEMORY.present,
-        adapt_flags.ADAPT.value,
+        adapt_flags.chosen() is not None,
         method_flags.SCALES.present,
         method_flags.FLIP.value,
         _SAVE_EMBEDDINGS.value,

@@ -47,7 +47,9 @@ class Method:
         }
         if self.adaptation is None:
             return VideoSegmenter(model, **options)
-        return adapt_flags.segmenter(model, self.adaptation, self.say, **options)
+        return adapt_flags.segmenter(
+            model, self.adaptation, self.say, stopping=adapt_flags.first_interrupt, **options
+        )
 
     def settings(self) -> dict[str, Any]:
         """What tells its masks from others', plain values as JSON has them."""

@@ -72,7 +72,8 @@ def adapt_to_given(
       say: takes lines for people.
 
     Raises:
-      InputError: the method cannot adapt, a frame cannot be read, or the file not be written.
+      InputError: the method cannot adapt, a frame cannot be read, the file not be written, or what
+        an earlier run has left is gone and cannot be made again.
     """
     if not isinstance(segmenter, Adaptable):
         raise InputError("the method cannot adapt to a video")
@@ -81,6 +82,11 @@ def adapt_to_given(
         segmenter.load_adapted(path)
         say(f"adapted to this video before: {path}")
         return
+    if facts.get("steps", 0) < facts.get("planned_steps", 0) and "sha256" in facts:
+        raise InputError(
+            f"{path}: is gone or has changed, and was ended before its time, so that it cannot be "
+            "made again; --overwrite starts anew"
+        )
     entries = [entry for entry in given.entries if entry.whole and entry.ids]
     if len(entries) > _MOST_FRAMES:
         spread = np.linspace(0, len(entries) - 1, _MOST_FRAMES).round().astype(int)

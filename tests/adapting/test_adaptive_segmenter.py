@@ -9,8 +9,9 @@ from streaming_models import build, run
 
 from feelvos_tf import Memory, VideoSegmenter
 from feelvos_tf.adapting.adaptation import Adaptation
-from feelvos_tf.adapting.adapter import Adapter, as_channels, with_weights
+from feelvos_tf.adapting.adapter import Adapter, as_channels
 from feelvos_tf.adapting.adaptive_segmenter import AdaptiveSegmenter
+from feelvos_tf.checkpoints import assign
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 
@@ -38,7 +39,8 @@ def test_each_video_is_segmented_by_a_network_adapted_to_it_alone(model, segment
         drawn = clip(seed)
         found.append(run(segmenter, drawn.frames, drawn.masks[0]))
         told = as_channels([(drawn.frames[0], drawn.masks[0])], None)
-        with_weights(plain.model, adapter.adapt(*told).weights)
+        own = adapter.adapt(*told).weights
+        assign(plain.model, own, "the adaptation", own)
         np.testing.assert_array_equal(found[-1], run(plain, drawn.frames, drawn.masks[0]))
     np.testing.assert_array_equal(found[0], found[2])
 

@@ -17,6 +17,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def segmenter(model):
+    """One for most tests: each begins with `reset`, and compiling takes seconds."""
     return VideoSegmenter(model)
 
 

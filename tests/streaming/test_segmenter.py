@@ -11,17 +11,6 @@ from feelvos_tf.ops import matching
 
 
 @pytest.fixture(scope="module")
-def model():
-    return build()
-
-
-@pytest.fixture(scope="module")
-def segmenter(model):
-    """One for most tests: each begins with `reset`, and compiling takes seconds."""
-    return VideoSegmenter(model)
-
-
-@pytest.fixture(scope="module")
 def clip():
     return synthetic_clip(seed=3, num_frames=6, height=45, width=66, num_objects=3)
 

@@ -18,6 +18,7 @@ class Adapting(Noisy):
 
     def __init__(self, *, planned=7, adapt_error=None, **options):
         super().__init__(**options)
+        self.ends_at = None
         self.calls, self._planned, self._adapt_error, self.weights = [], planned, adapt_error, 0
 
     def adapt(self, frames, masks, *, steps, planned):
@@ -27,6 +28,7 @@ class Adapting(Noisy):
         if self._adapt_error:
             raise self._adapt_error
         self.weights = int(sum(mask.sum() for mask in masks)) + steps
+        steps = steps if self.ends_at is None else self.ends_at
         return types.SimpleNamespace(steps=steps, loss=0.25, note="")
 
     def save_adapted(self, path):
@@ -104,6 +106,18 @@ def test_a_damaged_file_is_made_again(clip, tmp_path):
     assert second.calls == [(1, 7)]
     run(clip, tmp_path / "whole", Adapting())
     assert pictures(tmp_path / "out") == pictures(tmp_path / "whole")
+
+
+def test_what_was_ended_early_and_is_gone_is_not_made_anew(clip, tmp_path):
+    first = Adapting(stop_at=2)
+    first.ends_at = 4
+    with pytest.raises(KeyboardInterrupt):
+        run(clip, tmp_path / "out", first)
+    (tmp_path / "out" / "adapted.npz").unlink()
+    before = pictures(tmp_path / "out")
+    with pytest.raises(InputError, match="adapted.npz: is gone .*--overwrite starts anew"):
+        run(clip, tmp_path / "out", Adapting(), resume=True)
+    assert pictures(tmp_path / "out") == before
 
 
 def test_overwriting_forgets_the_plan(clip, tmp_path):
