@@ -76,7 +76,8 @@ class Page:
             pause = min(0.3, 1.2 * pause)  # a busy machine is not kept busy by asking
 
     def saved(self):
-        self.wait("!page.saver.busy")
+        """Waits until the server has everything, with where the person is."""
+        self.wait("page.model.timer === null && !page.saver.busy")
 
     def find(self, selector):
         return self.driver.find_element(By.CSS_SELECTOR, selector)

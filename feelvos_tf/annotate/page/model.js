@@ -17,6 +17,7 @@ export class Model extends EventTarget {
     this.stroke = null;
     this.following = false;
     this.turn = 0;
+    this.timer = null; // of what is saved a moment later
   }
 
   tell(what, detail = {}) {
@@ -155,6 +156,9 @@ export class Model extends EventTarget {
 
   savePage() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.saver.values("settings", this.page), 400);
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.saver.values("settings", this.page);
+    }, 400);
   }
 }
