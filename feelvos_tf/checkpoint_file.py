@@ -11,12 +11,12 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from feelvos_tf import npz
-from feelvos_tf.config import Memory
+from feelvos_tf.config import Memory, check_outlines
 from feelvos_tf.errors import InputError, whole_number
 from feelvos_tf.files import sha256
 
@@ -69,60 +69,59 @@ def read_json(path: str | os.PathLike[str], headers: dict[str, npz.Header], key:
         ) from error
 
 
-def pack_streaming(memory: Memory | None, probes: int | None) -> np.ndarray | None:
-    """What a network recommends for streaming, as it stands under STREAMING_KEY; None for nothing.
+class Recommended(NamedTuple):
+    """Streaming settings that suit weights, as measured; None for each that is as published.
 
-    Args:
-      memory: what joins the reference on the way; None for nothing.
-      probes: clusters of reference pixels to search; None for all.
+    Attributes:
+      memory: what joins the reference on the way.
+      probes: clusters of reference pixels to search.
+      outlines: how logits come to a frame's size.
     """
-    values: dict[str, Any] = {}
-    if memory is not None:
-        values["memory"] = memory.to_dict()
-    if probes is not None:
-        values["probes"] = probes
+
+    memory: Memory | None = None
+    probes: int | None = None
+    outlines: str | None = None
+
+
+def pack_streaming(recommended: Recommended) -> np.ndarray | None:
+    """The settings as they stand under STREAMING_KEY; None where all are as published."""
+    values = {
+        name: value.to_dict() if isinstance(value, Memory) else value
+        for name, value in recommended._asdict().items()
+        if value is not None
+    }
     return pack(values) if values else None
 
 
-def take_streaming(
-    path: str | os.PathLike[str], headers: dict[str, npz.Header]
-) -> tuple[Memory | None, int | None]:
-    """Takes the streaming settings out of the headers; None for each that is not recommended.
+def take_streaming(path: str | os.PathLike[str], headers: dict[str, npz.Header]) -> Recommended:
+    """Takes the streaming settings out of the headers.
 
     Raises:
       InputError: they are none.
     """
     if STREAMING_KEY not in headers:
-        return None, None
+        return Recommended()
     values = read_json(path, headers, STREAMING_KEY)
     try:
-        if not isinstance(values, dict) or not set(values) <= {"memory", "probes"}:
-            raise InputError("expected a memory, probes and nothing else")
+        if not isinstance(values, dict) or not set(values) <= set(Recommended._fields):
+            raise InputError(f"expected {', '.join(Recommended._fields)} and nothing else")
         memory, probes = values.get("memory"), values.get("probes")
-        return (
+        return Recommended(
             None if memory is None else Memory.from_dict(memory),
             None if probes is None else whole_number("probes", probes, 1),
+            check_outlines(values.get("outlines")),
         )
     except InputError as error:
         raise InputError(f"{path}: its {STREAMING_KEY}: {error}") from error
 
 
-def recommended_memory(path: str | os.PathLike[str]) -> Memory | None:
-    """The memory that a checkpoint file recommends, None for none.
+def recommended(path: str | os.PathLike[str]) -> Recommended:
+    """The streaming settings that a checkpoint file recommends.
 
     Raises:
       InputError: the file cannot be read or is none of the package.
     """
-    return take_streaming(path, read_headers(path))[0]
-
-
-def recommended_probes(path: str | os.PathLike[str]) -> int | None:
-    """How many clusters to search a checkpoint file recommends, None for all.
-
-    Raises:
-      InputError: the file cannot be read or is none of the package.
-    """
-    return take_streaming(path, read_headers(path))[1]
+    return take_streaming(path, read_headers(path))
 
 
 def identity(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -206,7 +206,11 @@ def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float
             f"{_listed(lost)}; expected smaller ones, or float32"
         )
     arrays[CONFIG_KEY] = checkpoint_file.pack(model.config.to_dict())
-    streaming = checkpoint_file.pack_streaming(model.recommended_memory, model.recommended_probes)
+    streaming = checkpoint_file.pack_streaming(
+        checkpoint_file.Recommended(
+            model.recommended_memory, model.recommended_probes, model.recommended_outlines
+        )
+    )
     if streaming is not None:
         arrays[STREAMING_KEY] = streaming
     try:
@@ -251,7 +255,7 @@ def load_model(
     path = named_weights.checkpoint(path, import_release, offline=offline, say=say)
     headers = checkpoint_file.read_headers(path)
     config = checkpoint_file.read_json(path, headers, CONFIG_KEY)
-    memory, probes = checkpoint_file.take_streaming(path, headers)
+    recommended = checkpoint_file.take_streaming(path, headers)
     try:
         model = build_model(ModelConfig.from_dict(config).at(output_stride, atrous_rates))
     except InputError as error:
@@ -260,7 +264,9 @@ def load_model(
     variables = named_variables(model)
     _check_fit(variables, headers, str(path), list(variables))
     assign(model, npz.read_arrays(path, checkpoint_file.KIND, headers), str(path))
-    model.recommended_memory, model.recommended_probes = memory, probes
+    model.recommended_memory = recommended.memory
+    model.recommended_probes = recommended.probes
+    model.recommended_outlines = recommended.outlines
     return model
 
 

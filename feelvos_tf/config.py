@@ -14,6 +14,7 @@ BACKBONES = ("mobilenet_v2", "xception_65")
 OUTPUT_STRIDES = (8, 16)
 PREVIOUS_FRAME_MATCHING = ("local", "global", "none")
 PREVIOUS_MASK = ("labels", "probabilities", "none")
+OUTLINES = ("guided",)
 # Bounds of a network's numbers: several times what is of use, and small enough to be built.
 _MOST_CHANNELS = 4096
 _MOST_LAYERS = 32
@@ -338,3 +339,14 @@ class Memory:
         if unknown:
             raise InputError(f"memory: {unknown[0]!r} is unknown, expected {', '.join(names)}")
         return cls(**values)
+
+
+def check_outlines(outlines: Any) -> str | None:
+    """How logits come to a frame's size: a name of OUTLINES, or None for interpolation.
+
+    Raises:
+      InputError: something else.
+    """
+    if outlines is not None and outlines not in OUTLINES:
+        raise InputError(f"outlines is {shown(outlines)}, expected {', '.join(OUTLINES)} or None")
+    return None if outlines is None else str(outlines)

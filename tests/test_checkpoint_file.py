@@ -21,11 +21,11 @@ def model():
 def test_a_memory_travels_with_the_weights(model, tmp_path):
     path = tmp_path / "model.npz"
     save_model(model, path)
-    assert checkpoint_file.recommended_memory(path) is None
+    assert checkpoint_file.recommended(path).memory is None
     assert load_model(path).recommended_memory is None
     model.recommended_memory = Memory(every=3, frames=2, max_pixels=77, min_confidence=0.5)
     save_model(model, path)
-    assert checkpoint_file.recommended_memory(path) == model.recommended_memory
+    assert checkpoint_file.recommended(path).memory == model.recommended_memory
     again = load_model(path)
     assert again.recommended_memory == model.recommended_memory
     assert with_precision(again, "mixed_bfloat16").recommended_memory == again.recommended_memory
@@ -37,18 +37,31 @@ def test_probes_travel_with_the_weights(model, tmp_path):
     save_model(model, path)
     again = load_model(path)
     assert again.recommended_probes == with_precision(again, "mixed_float16").recommended_probes
-    assert checkpoint_file.recommended_probes(path) == again.recommended_probes == 6
-    assert checkpoint_file.recommended_memory(path) is again.recommended_memory is None
+    assert checkpoint_file.recommended(path).probes == again.recommended_probes == 6
+    assert checkpoint_file.recommended(path).memory is again.recommended_memory is None
     model.recommended_probes = None
     save_model(model, path)
-    assert checkpoint_file.recommended_probes(path) is load_model(path).recommended_probes is None
+    assert checkpoint_file.recommended(path).probes is load_model(path).recommended_probes is None
+
+
+def test_outlines_travel_with_the_weights(model, tmp_path):
+    path = tmp_path / "model.npz"
+    model.recommended_outlines = "guided"
+    save_model(model, path)
+    again = load_model(path)
+    assert again.recommended_outlines == with_precision(again, "float32").recommended_outlines
+    assert checkpoint_file.recommended(path).outlines == again.recommended_outlines == "guided"
+    model.recommended_outlines = None
+    save_model(model, path)
+    assert checkpoint_file.recommended(path) == checkpoint_file.Recommended()
+    assert load_model(path).recommended_outlines is None
 
 
 def test_reading_it_needs_no_tensorflow(model, tmp_path):
     save_model(model, tmp_path / "model.npz")
     code = (
         "import sys; from feelvos_tf import checkpoint_file; "
-        f"checkpoint_file.recommended_memory({str(tmp_path / 'model.npz')!r}); "
+        f"checkpoint_file.recommended({str(tmp_path / 'model.npz')!r}); "
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -57,10 +70,12 @@ def test_reading_it_needs_no_tensorflow(model, tmp_path):
 @pytest.mark.parametrize(
     "content,message",
     [
-        (b"[]", "expected a memory, probes and nothing else"),
+        (b"[]", "expected memory, probes, outlines and nothing else"),
         (b'{"probes": 0}', "probes is 0"),
         (b'{"memory": {"every": 0}}', "every is 0"),
-        (b'{"memory": {}, "speed": 1}', "expected a memory, probes and nothing else"),
+        (b'{"memory": {}, "speed": 1}', "expected memory, probes, outlines and nothing else"),
+        (b'{"outlines": "sharp"}', "outlines is 'sharp', expected guided or None"),
+        (b'{"outlines": [1]}', r"outlines is \[1\], expected guided or None"),
         (b"{", "is not valid JSON"),
     ],
 )
@@ -71,16 +86,16 @@ def test_what_is_no_recommendation_is_named(model, tmp_path, content, message):
         arrays = {name: stored[name] for name in stored.files}
     arrays[checkpoint_file.STREAMING_KEY] = np.frombuffer(content, np.uint8)
     np.savez(path, **arrays)
-    for read in (checkpoint_file.recommended_memory, load_model):
+    for read in (checkpoint_file.recommended, load_model):
         with pytest.raises(InputError, match=f"model.npz: its streaming.json.*{message}"):
             read(path)
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path):
     with pytest.raises(InputError, match="none.npz: no such checkpoint file"):
-        checkpoint_file.recommended_memory(tmp_path / "none.npz")
+        checkpoint_file.recommended(tmp_path / "none.npz")
     with pytest.raises(InputError, match="none.npz: no such checkpoint file"):
         checkpoint_file.identity(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("text")
     with pytest.raises(InputError, match="text.npz: not a checkpoint of feelvos_tf"):
-        checkpoint_file.recommended_memory(tmp_path / "text.npz")
+        checkpoint_file.recommended(tmp_path / "text.npz")

@@ -1,8 +1,8 @@
 """How sure each pixel of a computed mask is, kept beside it, for masks do not hold that.
 
-    PROJECT/soft/NAME.npz   logits float16 [h, w, N] as the network leaves them, less the largest of
-                            each pixel; object_ids int32 [N]; checksum uint32 of the mask; and
-                            where a painted mask was laid over it, computed uint8 [H, W]
+    PROJECT/soft/NAME.npz   soft uint8 [N, H, W], the probabilities, 0..255 for 0..1; object_ids
+                            int32 [N]; checksum uint32 of the mask; and where a painted mask was
+                            laid over it, computed uint8 [H, W]
 
 A file counts for the mask that it was made with, and for no other: not for one painted since.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import pathlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,23 +22,17 @@ from feelvos_tf.video.labeled_frame import LabeledFrame
 from feelvos_tf.video.scores import Scores
 
 SOFT = "soft/"
-_LARGEST = np.float32(60000)  # what float16 holds
-_MOST_SIDE = 1 << 14
 
 
 def packed(labeled: LabeledFrame) -> bytes | None:
-    """A file's content; None where the method does not say how sure it is.
-
-    float16 moves a matte by less than one of its 255 levels.
-    """
+    """A file's content; None where the method does not say how sure it is."""
     scores = labeled.scores
     if scores is None:
         return None
-    logits = scores.logits - scores.logits.max(axis=-1, keepdims=True)
-    arrays = {
-        "logits": np.maximum(logits, -_LARGEST).astype(np.float16),
+    arrays: dict[str, np.ndarray] = {
+        "soft": scores.soft_masks(),
         "object_ids": np.asarray(scores.object_ids, np.int32),
-        "checksum": np.uint32(zlib.crc32(labeled.labels.tobytes())),
+        "checksum": np.array(zlib.crc32(labeled.labels.tobytes()), np.uint32),
     }
     if labeled.set_by_hand is not None:
         arrays["computed"] = scores.labels.astype(np.uint8)
@@ -59,28 +53,30 @@ def read(path: pathlib.Path, labels: np.ndarray) -> Scores | None:
     """
     try:
         headers = npz.read_headers(path, "a soft mask")
-        if not _is_right({name: one.shape for name, one in headers.items()}, labels.shape):
+        if not _is_right(headers, labels.shape):
             return None
         arrays = npz.read_arrays(path, "a soft mask", headers)
     except InputError:
         return None
     if int(arrays["checksum"]) != zlib.crc32(labels.tobytes()):
         return None
-    logits = arrays["logits"].astype(np.float32)
-    shares = np.exp(logits)
-    probabilities = shares / shares.sum(axis=-1, keepdims=True)
-    return Scores(arrays.get("computed", labels), arrays["object_ids"], logits, probabilities)
+    soft = arrays["soft"]
+    probabilities = np.moveaxis(soft[:, ::4, ::4], 0, -1) / np.float32(255)
+    computed = arrays.get("computed", labels)
+    return Scores(computed, arrays["object_ids"], probabilities, lambda: soft)
 
 
-def _is_right(shapes: dict[str, tuple[int, ...]], size: Sequence[int]) -> bool:
-    if not {"logits", "object_ids", "checksum"} <= set(shapes):
+def _is_right(headers: Mapping[str, npz.Header], size: Sequence[int]) -> bool:
+    shapes = {name: header.shape for name, header in headers.items()}
+    if not {"soft", "object_ids", "checksum"} <= set(shapes):
         return False
-    logits, ids = shapes["logits"], shapes["object_ids"]
+    soft, ids = shapes["soft"], shapes["object_ids"]
     return (
-        len(logits) == 3
-        and ids == logits[-1:]
+        len(soft) == 3
+        and headers["soft"].dtype == np.uint8
+        and ids == soft[:1]
         and 0 < ids[0] <= 256
-        and 0 < min(logits) <= max(logits) <= _MOST_SIDE
+        and soft[1:] == tuple(size)
         and shapes["checksum"] == ()
         and shapes.get("computed", tuple(size)) == tuple(size)
     )

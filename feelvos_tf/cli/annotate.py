@@ -54,6 +54,7 @@ def main(argv: list[str]) -> None:
         max_side=streaming_flags.max_side("auto"),
         max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
         probes=streaming_flags.probes(checkpoint),
+        outlines=streaming_flags.outlines(checkpoint),
     )
     serve(
         _VIDEO.value,

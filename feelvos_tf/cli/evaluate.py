@@ -198,6 +198,7 @@ def _check_flags() -> None:
         streaming_flags.MAX_SIDE.present,
         streaming_flags.MAX_REFERENCE_PIXELS.value,
         streaming_flags.PROBES.present,
+        streaming_flags.OUTLINES.present,
         memory_flag.MEMORY.present,
         adapt_flags.chosen() is not None,
         method_flags.SCALES.present,
@@ -206,9 +207,9 @@ def _check_flags() -> None:
     )
     if any(options) and (_RESULTS.value or method_flags.BASELINE.value or _ABLATION.value):
         raise absl_app.UsageError(
-            "--max_side, --max_reference_pixels, --probes, --memory, --adapt, --scales, --flip and "
-            "--save_embeddings go with the whole network only: with none of --results, --baseline, "
-            "--ablation"
+            "--max_side, --max_reference_pixels, --probes, --outlines, --memory, --adapt, "
+            "--scales, --flip and --save_embeddings go with the whole network only: with none of "
+            "--results, --baseline, --ablation"
         )
     whole = (streaming_flags.MAX_SIDE.present, _SAVE_EMBEDDINGS.value, adapt_flags.ADAPT.value)
     if any(whole) and (method_flags.SCALES.present or method_flags.FLIP.value):

@@ -87,6 +87,7 @@ def main(argv: list[str]) -> None:
         if streaming_flags.PROBES.value == "auto"
         else streaming_flags.probes(checkpoint),
         memory=memory_flag.chosen(checkpoint),
+        outlines=streaming_flags.outlines(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
         fixed=fixed,
     )

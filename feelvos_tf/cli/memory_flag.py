@@ -26,7 +26,7 @@ def chosen(checkpoint: str | os.PathLike[str]) -> Memory | None:
       InputError: the flag's numbers, or what the file recommends, cannot be used.
     """
     if MEMORY.value == "auto":
-        return checkpoint_file.recommended_memory(checkpoint)
+        return checkpoint_file.recommended(checkpoint).memory
     return Memory.parse(MEMORY.value)
 
 

@@ -27,6 +27,7 @@ class Method:
     ignore_label: int | None = None
     max_reference_pixels: int | None = None
     probes: int | None = None
+    outlines: str | None = None
     mixed_precision: str | None = None
     adaptation: Adaptation | None = None
     say: Callable[[str], None] = print  # takes lines on how far an adaptation is
@@ -42,6 +43,7 @@ class Method:
             "ignore_label": self.ignore_label,
             "max_reference_pixels": self.max_reference_pixels,
             "probes": self.probes,
+            "outlines": self.outlines,
             "memory": self.memory,
             "mixed_precision": self.mixed_precision,
         }
@@ -61,6 +63,7 @@ class Method:
             "mixed_precision": self.mixed_precision,
             "max_reference_pixels": self.max_reference_pixels,
             "probes": self.probes,
+            "outlines": self.outlines,
             "memory": memory_flag.described(self.memory),
             **adapt_flags.described(self.adaptation),
         }

@@ -244,6 +244,7 @@ def main(argv: list[str]) -> int | None:
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
         probes=streaming_flags.probes(checkpoint),
+        outlines=streaming_flags.outlines(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
         adaptation=adaptation,
         say=_say,

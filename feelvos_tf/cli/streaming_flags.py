@@ -1,4 +1,4 @@
-"""The flags --max_side, --max_reference_pixels and --probes of all commands that run a network.
+"""The flags --max_side, --max_reference_pixels, --probes and --outlines of commands that segment.
 
 Not a command. What stays in a memory has a module of its own, `memory_flag`.
 """
@@ -9,7 +9,7 @@ import os
 
 from absl import flags
 
-from feelvos_tf import checkpoint_file
+from feelvos_tf import checkpoint_file, config
 from feelvos_tf.errors import InputError
 
 # The weights that ship were trained for objects as large as they are at 854x480.
@@ -36,6 +36,14 @@ PROBES = flags.DEFINE_string(
     "which is faster: auto for what the checkpoint recommends (none, for one of the release), none "
     "for all pixels, as published, or a number. 8 is nearly exact; fewer are faster.",
 )
+OUTLINES = flags.DEFINE_enum(
+    "outlines",
+    "auto",
+    ["auto", *config.OUTLINES, "none"],
+    "How masks come to the frame's size: guided along the frame's own edges, which costs little "
+    "time; none by interpolation, as published; auto as the checkpoint recommends (none, for one "
+    "of the release).",
+)
 
 
 def max_side(default: str) -> int | None:
@@ -58,8 +66,19 @@ def probes(checkpoint: str | os.PathLike[str]) -> int | None:
       InputError: the flag is no number from 1, or what the file recommends cannot be used.
     """
     if PROBES.value == "auto":
-        return checkpoint_file.recommended_probes(checkpoint)
+        return checkpoint_file.recommended(checkpoint).probes
     return _number("probes", PROBES.value)
+
+
+def outlines(checkpoint: str | os.PathLike[str]) -> str | None:
+    """What --outlines stands for with a checkpoint; None for interpolation.
+
+    Raises:
+      InputError: what the file recommends cannot be used.
+    """
+    if OUTLINES.value == "auto":
+        return checkpoint_file.recommended(checkpoint).outlines
+    return None if OUTLINES.value == "none" else OUTLINES.value
 
 
 def _number(name: str, value: str) -> int | None:

@@ -16,6 +16,7 @@ from feelvos_tf.export.warmup import write_warmup
 from feelvos_tf.files import check_new_folder
 from feelvos_tf.modeling.feelvos import Feelvos, with_precision
 from feelvos_tf.streaming import memory as memories
+from feelvos_tf.streaming.full_size import resolve_outlines
 from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.steps import StreamingSteps
 
@@ -32,6 +33,7 @@ def export_model(
     max_reference_pixels: int | None = None,
     probes: int | None | str = "auto",
     memory: Memory | None | str = "auto",
+    outlines: str | None = "auto",
     mixed_precision: str | None = None,
     fixed: FixedShape | None = None,
 ) -> None:
@@ -49,6 +51,7 @@ def export_model(
       max_reference_pixels: as in VideoSegmenter; it bounds the state's size too.
       probes: as in VideoSegmenter; with `fixed` "auto" is None, and no number is possible.
       memory: as in VideoSegmenter; it becomes part of the state.
+      outlines: as in VideoSegmenter.
       mixed_precision: as in VideoSegmenter.
       fixed: compile `step` by XLA for these sizes; it must not come with max_side. Labels may
         then differ in pixels where two objects are equally likely.
@@ -66,12 +69,14 @@ def export_model(
         model = with_precision(model, mixed_precision)
     memory = memories.resolve(memory, model)
     probes = resolve_probes(probes, model)
+    outlines = resolve_outlines(outlines, model)
     steps = StreamingSteps(
         model,
         max_side=max_side,
         max_reference_pixels=max_reference_pixels,
         probes=probes,
         memory=memory,
+        outlines=outlines,
     )
     functions = Signatures(steps, ignore_label, fixed).functions()
     description = descriptions.describe(
@@ -85,6 +90,7 @@ def export_model(
                 "max_reference_pixels": max_reference_pixels,
                 "probes": probes,
                 "memory": None if memory is None else memory.to_dict(),
+                "outlines": outlines,
                 "mixed_precision": mixed_precision,
                 "fixed": None if fixed is None else fixed._asdict(),
             },

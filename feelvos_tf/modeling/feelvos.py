@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from feelvos_tf.config import Memory, ModelConfig
+from feelvos_tf.config import Memory, ModelConfig, check_outlines
 from feelvos_tf.errors import InputError, whole_number
 from feelvos_tf.modeling.deeplab import DeepLab
 from feelvos_tf.modeling.heads import SegmentationHead, embedding_head
@@ -42,10 +42,13 @@ class Feelvos(tf.keras.Model):
         published. It travels with a checkpoint.
       recommended_probes: so too, how many clusters of each object's pixels to search; None for
         all, as published.
+      recommended_outlines: so too, how logits come to a frame's size: "guided", or None to
+        interpolate, as published.
     """
 
     recommended_memory: Memory | None = None
     recommended_probes: int | None = None
+    recommended_outlines: str | None = None
 
     def __init__(self, config: ModelConfig, name: str = "feelvos", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -65,6 +68,7 @@ class Feelvos(tf.keras.Model):
             "config": self.config.to_dict(),
             "recommended_memory": None if memory is None else memory.to_dict(),
             "recommended_probes": self.recommended_probes,
+            "recommended_outlines": self.recommended_outlines,
         }
 
     @classmethod
@@ -79,10 +83,18 @@ class Feelvos(tf.keras.Model):
         arguments = dict(config)
         memory = arguments.pop("recommended_memory", None)
         probes = arguments.pop("recommended_probes", None)
+        outlines = check_outlines(arguments.pop("recommended_outlines", None))
         model = _with_variables(cls(ModelConfig.from_dict(arguments.pop("config")), **arguments))
         model.recommended_memory = None if memory is None else Memory.from_dict(memory)
         model.recommended_probes = None if probes is None else whole_number("probes", probes, 1)
+        model.recommended_outlines = outlines
         return model
+
+    def take_recommendations(self, other: Feelvos) -> None:
+        """Takes what another network recommends, for its weights or some that come of them."""
+        self.recommended_memory = other.recommended_memory
+        self.recommended_probes = other.recommended_probes
+        self.recommended_outlines = other.recommended_outlines
 
     def get_build_config(self) -> None:
         """Nothing, which tells Keras that `from_config` created the variables."""
@@ -344,6 +356,5 @@ def with_precision(model: Feelvos, policy: str) -> Feelvos:
         raise InputError(f"precision is {policy!r}, expected one of {', '.join(PRECISIONS)}")
     copy = build_model(model.config, dtype=policy)
     copy.set_weights(model.get_weights())
-    copy.recommended_memory = model.recommended_memory
-    copy.recommended_probes = model.recommended_probes
+    copy.take_recommendations(model)
     return copy

@@ -35,3 +35,22 @@ def resize_bilinear(images: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tens
 def resize_nearest(images: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tensor) -> tf.Tensor:
     """Resizes [B, H, W, C] to [B, size[0], size[1], C] by the nearest pixel; the type stays."""
     return tf.raw_ops.ResizeNearestNeighbor(images=images, size=size, align_corners=True)
+
+
+def shrink_smoothly(image: tf.Tensor, size: Sequence[int | tf.Tensor] | tf.Tensor) -> tf.Tensor:
+    """Resizes float32 [H, W, C] to [size[0], size[1], C] with a Gaussian around each pixel.
+
+    Its standard deviation is half the distance between the pixels of the result.
+    """
+    rows = _gaussians(tf.shape(image)[0], size[0])
+    columns = _gaussians(tf.shape(image)[1], size[1])
+    return tf.einsum("hH,HWc,wW->hwc", rows, image, columns)
+
+
+def _gaussians(length: tf.Tensor, target: int | tf.Tensor) -> tf.Tensor:
+    """Weights float32 [target, length] of the pixels around each pixel of a smaller row."""
+    last, target_last = tf.cast(length - 1, tf.float32), tf.cast(target - 1, tf.float32)
+    distance = last / tf.maximum(target_last, 1.0)
+    centers = tf.range(target_last + 1.0) * distance
+    apart = tf.range(last + 1.0) - centers[:, tf.newaxis]
+    return tf.nn.softmax(-2.0 * (apart / tf.maximum(distance, 0.1)) ** 2)

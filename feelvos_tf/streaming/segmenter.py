@@ -22,6 +22,7 @@ from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming import state as states
 from feelvos_tf.streaming.checked_input import checked_mask
 from feelvos_tf.streaming.editing import Editing, Video, compiled
+from feelvos_tf.streaming.full_size import resolve_outlines
 from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.state import State
 from feelvos_tf.streaming.step_result import StepResult
@@ -60,6 +61,9 @@ class VideoSegmenter(Editing):
       local_matching: implementation, see `matching.local_matching`.
       memory: what joins the reference on the way, see `Memory`: "auto" for what the weights
         recommend (nothing, for those of the release), None for nothing, as published.
+      outlines: how labels at stride 4 come to the frame's size: "guided" along the frame's own
+        edges, see `ops.guided_filter`; None by interpolation, as published; "auto" is what the
+        weights recommend (None, for those of the release).
       mixed_precision: "mixed_float16" or "mixed_bfloat16" computes the network in that type;
         matching stays in float32. None leaves the model as it is.
 
@@ -78,6 +82,7 @@ class VideoSegmenter(Editing):
         probes: int | None | str = "auto",
         local_matching: str = "auto",
         memory: Memory | None | str = "auto",
+        outlines: str | None = "auto",
         mixed_precision: str | None = None,
     ) -> None:
         if not isinstance(model, Feelvos):
@@ -96,6 +101,7 @@ class VideoSegmenter(Editing):
             probes=resolve_probes(probes, self.model),
             local_matching=local_matching,
             memory=memories.resolve(memory, self.model),
+            outlines=resolve_outlines(outlines, self.model),
         )
         self._ignore_label = ignore_label
         self._video = None
@@ -134,6 +140,7 @@ class VideoSegmenter(Editing):
             object_ids=before.ids.copy(),
             embeddings=state.frame.embedding.numpy(),
             previous_labels=before.state.frame.labels.numpy(),
+            soften=lambda: self._soften(details["logits"], frame).numpy(),
             global_distance=arrays.pop("global_distance", None),
             previous_distance=arrays.pop("previous_distance", None),
             reference_frame=arrays.pop("reference_frame", None),
@@ -178,7 +185,11 @@ class VideoSegmenter(Editing):
     @property
     def labels_hold_all(self) -> bool:
         """Whether labels of a step hold all that the next one uses, so that `resume` will do."""
-        return self._steps.memory is None and self.model.config.previous_mask != "probabilities"
+        return (
+            self._steps.memory is None
+            and self._steps.outlines is None
+            and self.model.config.previous_mask != "probabilities"
+        )
 
     def resume(self, frame: np.ndarray, labels: np.ndarray, *, forget: bool = False) -> None:
         """Takes a frame and its known labels as the previous frame, the reference staying.
@@ -186,22 +197,28 @@ class VideoSegmenter(Editing):
         An interrupted run without a memory goes on as if it had not stopped: `reset` with the
         first frame, then `resume` with the last one finished. (Labels of a step hold all that the
         next one uses, unless the network was built with previous_mask="probabilities".) With a
-        memory, `state` and `restore` do that.
+        memory, or guided outlines, `state` and `restore` do that.
 
         Args:
           frame: uint8 [H, W, 3], RGB.
           labels: integers [H, W]: ids; those not tracked belong to no object.
           forget: go on without what labels do not hold, which a person who looks on may prefer to
-            all frames again: the memory is emptied, and labels stand for probabilities.
+            all frames again: the memory is emptied, and labels stand for probabilities, and for
+            those before their outlines were guided.
 
         Raises:
           InputError: as `step`; or, unless `forget`, the network feeds probabilities back, or
-            there is a memory, which labels do not hold.
+            outlines are guided, or there is a memory, which labels do not hold.
         """
         if self._steps.memory is not None and not forget:
             raise InputError(
                 "a segmenter with a memory cannot resume from labels, which do not "
                 "hold it; restore(state) can"
+            )
+        if self._steps.outlines is not None and not forget:
+            raise InputError(
+                f"a segmenter with {self._steps.outlines} outlines cannot resume from labels, which "
+                "are not what the network feeds back; restore(state) can"
             )
         if self.model.config.previous_mask == "probabilities" and not forget:
             raise InputError(
@@ -229,6 +246,12 @@ class VideoSegmenter(Editing):
             labels = tf.cast(tf.gather(ids, result.channels), tf.uint8)
             return result.state, labels, result.details
 
+        def soften(logits: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
+            shares = tf.nn.softmax(self._steps.at_full_size(logits, frame))
+            return tf.cast(tf.round(255.0 * tf.transpose(shares, [2, 0, 1])), tf.uint8)
+
+        logits = tf.TensorSpec([None, None, None], tf.float32)
+        self._soften = compiled(soften, logits, image)
         self._begin = compiled(self._steps.begin, image, mask, ids)
         self._advance = compiled(advance, image, state, ids)
         self._look = compiled(self._steps.look, image, mask, state, ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class StepResult:
         normalized_distances off, None where switched off.
       previous_distance: float32 [h, w, N] in 0..1, to the previous frame; None where switched off.
       previous_labels: int32 [h, w], channels of the previous frame, -1 for none.
+      soften: see `soft_masks`.
       reference_frame: int32 [h, w, N], where the nearest reference pixel comes from: 0 for a given
         frame, t for the t-th frame stepped, which the memory holds; None without a memory.
     """
@@ -34,3 +36,11 @@ class StepResult:
     previous_distance: np.ndarray | None
     previous_labels: np.ndarray
     reference_frame: np.ndarray | None
+    soften: Callable[[], np.ndarray] = dataclasses.field(repr=False)
+
+    def soft_masks(self) -> np.ndarray:
+        """Probabilities at the frame's size, uint8 [N, H, W], 0..255 for 0..1.
+
+        Computed when they are asked for. The largest is that of the label.
+        """
+        return self.soften()

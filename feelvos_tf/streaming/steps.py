@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from feelvos_tf.config import Memory
+from feelvos_tf.config import Memory, check_outlines
 from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, resize, sorted_reference
-from feelvos_tf.streaming import given
+from feelvos_tf.streaming import full_size, given
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.kernel_cache import bound_kernel_cache
 from feelvos_tf.streaming.known_pixels import KnownPixels
@@ -68,6 +68,7 @@ class StreamingSteps:
         `probed_search`, and as many of the memory; None searches all, which is exact.
       local_matching: implementation, see `matching.local_matching`.
       memory: what joins the reference on the way; None for nothing, as published.
+      outlines: how logits come to a frame's size, see `full_size.resized`.
 
     Raises:
       InputError: an argument is out of range, or a memory or probes for a network without global
@@ -84,6 +85,7 @@ class StreamingSteps:
         probes: int | None = None,
         local_matching: str = "auto",
         memory: Memory | None = None,
+        outlines: str | None = None,
     ) -> None:
         if max_side is not None:
             max_side = whole_number("max_side", max_side, 1)
@@ -106,6 +108,7 @@ class StreamingSteps:
         self.max_given_pixels = max_given_pixels
         self._max_reference_pixels = max_reference_pixels
         self._local_matching = local_matching
+        self.outlines = check_outlines(outlines)
 
     def state_spec(self) -> VideoState:
         """Types and shapes of the state, sizes dynamic."""
@@ -211,7 +214,12 @@ class StreamingSteps:
             details["previous_distance"] = previous_distance
         details["logits"] = logits
         details["probabilities"] = tf.nn.softmax(logits)
+        # What follows is as published whatever the outlines: fed back, those of a frame would
+        # lose for good what differs in color from the rest of its object.
         following, channels, full = self.model.follow(embedding, logits, tf.shape(frame)[:2])
+        if self.outlines is not None:
+            full = self.at_full_size(logits, frame)
+            channels = tf.argmax(full, axis=-1, output_type=tf.int32)
         memory = state.memory
         if self.memory is not None:
             memory = memories.remember(
@@ -222,6 +230,15 @@ class StreamingSteps:
                 clustered=self.known.probes is not None,
             )
         return Advance(VideoState(state.reference, following, memory), channels, full, details)
+
+    def at_full_size(self, logits: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
+        """Logits float32 [H, W, N] of a frame uint8 [H, W, 3], whose largest are its labels.
+
+        Args:
+          logits: float32 [h, w, N].
+          frame: uint8 [H, W, 3].
+        """
+        return full_size.resized(logits, frame, self.outlines)
 
     def look(
         self, frame: tf.Tensor, labels: tf.Tensor, state: VideoState, ids: tf.Tensor

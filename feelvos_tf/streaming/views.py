@@ -22,6 +22,7 @@ from feelvos_tf.ops import resize
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.edit_steps import EditSteps
 from feelvos_tf.streaming.editing import Editing, Video, compiled
+from feelvos_tf.streaming.full_size import resolve_outlines
 from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.steps import StreamingSteps, VideoState
 
@@ -55,6 +56,7 @@ class AveragedSegmenter(Editing):
       max_reference_pixels: see `VideoSegmenter`.
       probes: see `VideoSegmenter`.
       memory: see `VideoSegmenter`.
+      outlines: see `VideoSegmenter`.
 
     Raises:
       InputError: an argument is out of range.
@@ -69,6 +71,7 @@ class AveragedSegmenter(Editing):
         max_reference_pixels: int | None = None,
         probes: int | None | str = "auto",
         memory: Memory | None | str = "auto",
+        outlines: str | None = "auto",
     ) -> None:
         self.model = model
         sides = (False, True) if flip else (False,)
@@ -78,6 +81,7 @@ class AveragedSegmenter(Editing):
             max_reference_pixels=max_reference_pixels,
             probes=resolve_probes(probes, model),
             memory=memories.resolve(memory, model),
+            outlines=resolve_outlines(outlines, model),
         )
         self._least_scale = min(view.scale for view in self.views)
         self._ignore_label = None
@@ -155,14 +159,17 @@ class AveragedSegmenter(Editing):
     def _label(self, frame: tf.Tensor, states: States, ids: tf.Tensor) -> tuple[States, tf.Tensor]:
         """The states after a frame uint8 [H, W, 3], and its labels uint8 [H, W]."""
         size = tf.shape(frame)[:2]
-        advanced, sums = [], tf.constant(0.0)
+        advanced, sums, soft = [], tf.constant(0.0), tf.constant(0.0)
         for view, state in zip(self.views, states):
             # One view after the other: they would need their memory all at once.
-            with tf.control_dependencies([sums]):
+            with tf.control_dependencies([sums, soft]):
                 image = seen(frame, view)
             found = self._steps.advance(image, state, ids)
             full = resize.resize_bilinear(found.details["logits"][tf.newaxis], size)[0]
             sums += turned(tf.nn.softmax(full), view)
+            if self._steps.outlines is not None:
+                full = self._steps.at_full_size(found.details["logits"], turned(frame, view))
+                soft += turned(tf.nn.softmax(full), view)
             advanced.append(found.state)
         probabilities = sums / len(self.views)
         channels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
@@ -174,6 +181,8 @@ class AveragedSegmenter(Editing):
             )
             for view, state in zip(self.views, advanced)
         )
+        if self._steps.outlines is not None:
+            channels = tf.argmax(soft, axis=-1, output_type=tf.int32)
         return following, tf.cast(tf.gather(ids, channels), tf.uint8)
 
     def _agreed(

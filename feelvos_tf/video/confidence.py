@@ -22,7 +22,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.files import open_file, replaced_when_done
 from feelvos_tf.video.labeled_frame import LabeledFrame
 from feelvos_tf.video.mask_folder import mask_file
-from feelvos_tf.video.mattes import is_gray_picture, resized
+from feelvos_tf.video.mattes import is_gray_picture
 from feelvos_tf.video.picture_files import own_folder, write_png
 
 CONFIDENCE = "confidence.csv"
@@ -248,8 +248,7 @@ class ConfidenceMaps:
         height, width = labeled.labels.shape
         sure = np.full((height, width), 255, np.uint8)
         if labeled.scores is not None:
-            margin = margins(labeled.scores.probabilities)[np.newaxis]
-            sure = np.rint(255 * resized(margin, (height, width))[0]).astype(np.uint8)
+            sure = _resized(margins(labeled.scores.probabilities), (height, width))
             if labeled.set_by_hand is not None:
                 sure[labeled.set_by_hand] = 255
         write_png(own_folder(self.path) / mask_file(labeled.frame.name, self.path), sure)
@@ -257,6 +256,21 @@ class ConfidenceMaps:
     def holds(self, name: str, ids: Sequence[int], size: tuple[int, int]) -> bool:
         """Whether the picture of a frame with these objects is there and undamaged."""
         return not ids or is_gray_picture(self.path / mask_file(name, self.path), size)
+
+
+def _resized(margins: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Margins float32 [h, w] of 0..1 at a frame's size (H, W), uint8 of 0..255.
+
+    Bilinear with aligned corners, as logits are resized.
+    """
+    for axis, length in enumerate(size):
+        last = margins.shape[axis] - 1
+        place = np.arange(length) * (last / max(1, length - 1))
+        low = np.minimum(place.astype(np.int64), last)
+        share = (place - low).astype(np.float32).reshape([-1, 1] if axis == 0 else [1, -1])
+        first, second = (np.take(margins, i, axis) for i in (low, np.minimum(low + 1, last)))
+        margins = first * (1 - share) + second * share
+    return np.rint(255 * margins).astype(np.uint8)
 
 
 def _read(path: pathlib.Path) -> dict[tuple[str, int], float]:

@@ -13,47 +13,6 @@ from feelvos_tf.video.mask_folder import mask_file
 from feelvos_tf.video.picture_files import own_folder, write_png
 
 MATTES = "matte/"
-_ROWS = 64  # computed at a time; bounds memory
-
-
-def full_size_probabilities(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Probabilities at the size of a frame, rounded to 8 bits.
-
-    The logits are resized as the labels are made from them, bilinearly with aligned corners, and
-    then put through a softmax: where a probability is above one half, the mask has its object.
-
-    Args:
-      logits: float32 [h, w, N].
-      size: (H, W).
-
-    Returns:
-      uint8 [N, H, W], 0..255 for 0..1.
-    """
-    height, width = size
-    channels = np.ascontiguousarray(np.moveaxis(np.asarray(logits, np.float32), -1, 0))
-    result = np.empty((len(channels), height, width), np.uint8)
-    for first in range(0, height, _ROWS):
-        rows = slice(first, min(first + _ROWS, height))
-        part = resized(channels, size, rows)
-        part = np.exp(part - part.max(axis=0))
-        result[:, rows] = np.rint(part * (255 / part.sum(axis=0)))
-    return result
-
-
-def resized(channels: np.ndarray, size: tuple[int, int], rows: slice = slice(None)) -> np.ndarray:
-    """Resizes [N, h, w] to float32 [N, H, W] bilinearly with aligned corners; or `rows` of it."""
-    above, below, down = (values[rows] for values in _places(channels.shape[1], size[0]))
-    left, right, across = _places(channels.shape[2], size[1])
-    weight = down[:, np.newaxis]
-    part = channels[:, above] * (1 - weight) + channels[:, below] * weight
-    return part[:, :, left] * (1 - across) + part[:, :, right] * across
-
-
-def _places(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each of `large` places the two of `small` around it, and the share of the second."""
-    place = np.arange(large) * ((small - 1) / max(1, large - 1))
-    low = np.minimum(place.astype(np.int64), small - 1)
-    return low, np.minimum(low + 1, small - 1), (place - low).astype(np.float32)
 
 
 class Mattes:
@@ -79,8 +38,7 @@ class Mattes:
         by_hand = labeled.set_by_hand
         channels: dict[int, np.ndarray] = {}
         if scores is not None:
-            soft = full_size_probabilities(scores.logits, (labels.shape[0], labels.shape[1]))
-            channels = dict(zip(scores.object_ids.tolist(), soft))
+            channels = dict(zip(scores.object_ids.tolist(), scores.soft_masks()))
         for object_id in labeled.ids:
             hard = np.where(labels == object_id, np.uint8(255), np.uint8(0))
             matte = channels.get(object_id, hard)

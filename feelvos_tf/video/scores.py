@@ -18,14 +18,15 @@ class Scores(NamedTuple):
     Attributes:
       labels: uint8 [H, W], ids, before a mask given with the frame was laid over them.
       object_ids: int32 [N], the id of each channel below; the first is 0.
-      logits: float32 [h, w, N]; resized to [H, W] their largest channel is the label.
-      probabilities: float32 [h, w, N], softmax of the logits.
+      probabilities: float32 [h, w, N].
+      soft_masks: gives the probabilities at the frame's size, uint8 [N, H, W], 0..255 for 0..1;
+        the largest is that of the label.
     """
 
     labels: np.ndarray
     object_ids: np.ndarray
-    logits: np.ndarray
     probabilities: np.ndarray
+    soft_masks: Callable[[], np.ndarray]
 
 
 class _Scored:
@@ -37,7 +38,9 @@ class _Scored:
 
     def step(self, frame: np.ndarray) -> np.ndarray:
         result = cast(Any, self._segmenter).step(frame, return_details=True)
-        self._scores = Scores(result.labels, result.object_ids, result.logits, result.probabilities)
+        self._scores = Scores(
+            result.labels, result.object_ids, result.probabilities, result.soft_masks
+        )
         return result.labels
 
     def take(self) -> Scores | None:

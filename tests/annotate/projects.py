@@ -84,8 +84,9 @@ class Soft(ByColor):
         logits = np.stack([np.zeros(frame.shape[:2]), *((60 - d) / 9 for d in apart)], axis=-1)
         shares = np.exp(logits)
         probabilities = shares / shares.sum(axis=-1, keepdims=True)
+        soft = np.rint(255 * np.moveaxis(probabilities, -1, 0)).astype(np.uint8)
         return types.SimpleNamespace(
-            labels=labels, object_ids=ids, logits=logits, probabilities=probabilities
+            labels=labels, object_ids=ids, probabilities=probabilities, soft_masks=lambda: soft
         )
 
 

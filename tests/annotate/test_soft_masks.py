@@ -8,7 +8,6 @@ import pytest
 from feelvos_tf.annotate.soft_masks import packed, read
 from feelvos_tf.video.frame_source import Frame
 from feelvos_tf.video.labeled_frame import LabeledFrame
-from feelvos_tf.video.mattes import full_size_probabilities
 from feelvos_tf.video.scores import Scores
 
 SIZE, IDS = (37, 61), np.array([0, 3, 200], np.int32)
@@ -16,10 +15,10 @@ SIZE, IDS = (37, 61), np.array([0, 3, 200], np.int32)
 
 @pytest.fixture
 def scores():
-    logits = np.random.default_rng(5).normal(0, 9, (10, 16, 3)).astype(np.float32)
-    labels = IDS[full_size_probabilities(logits, SIZE).argmax(axis=0)].astype(np.uint8)
-    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return Scores(labels, IDS, logits, shares / shares.sum(axis=-1, keepdims=True))
+    shares = np.random.default_rng(5).dirichlet(np.full(3, 0.2), SIZE)
+    soft = np.rint(255 * np.moveaxis(shares, -1, 0)).astype(np.uint8)
+    labels = IDS[soft.argmax(axis=0)].astype(np.uint8)
+    return Scores(labels, IDS, shares[::4, ::4].astype(np.float32), lambda: soft)
 
 
 def labeled(scores, labels=None):
@@ -28,21 +27,13 @@ def labeled(scores, labels=None):
     return LabeledFrame(frame, labels, (3, 200), False, scores)
 
 
-def test_mattes_are_the_same_to_one_level(tmp_path, scores):
+def test_mattes_are_the_same(tmp_path, scores):
     path = tmp_path / "a.npz"
     path.write_bytes(packed(labeled(scores)))
     found = read(path, scores.labels)
     assert found.object_ids.tolist() == IDS.tolist() and (found.labels == scores.labels).all()
     np.testing.assert_allclose(found.probabilities, scores.probabilities, atol=3e-3)
-    exact = full_size_probabilities(scores.logits, SIZE).astype(int)
-    assert abs(full_size_probabilities(found.logits, SIZE) - exact).max() <= 1
-
-
-def test_logits_of_any_size_fit(tmp_path, scores):
-    path = tmp_path / "a.npz"
-    large = scores._replace(logits=scores.logits * 1e6)
-    path.write_bytes(packed(labeled(large)))
-    assert np.isfinite(read(path, scores.labels).logits).all()
+    np.testing.assert_array_equal(found.soft_masks(), scores.soft_masks())
 
 
 def test_what_was_laid_over_by_hand_is_known(tmp_path, scores):
@@ -74,11 +65,12 @@ def test_a_method_without_probabilities_leaves_nothing(scores):
     "changed",
     [
         {"object_ids": np.zeros(2, np.int32)},
-        {"logits": np.zeros((4, 4), np.float16)},
-        {"logits": np.zeros((0, 4, 3), np.float16)},
+        {"soft": np.zeros((37, 61), np.uint8)},
+        {"soft": np.zeros((3, 0, 61), np.uint8)},
+        {"soft": np.zeros((3, 37, 61), np.float32)},
         {"checksum": np.zeros(1, np.uint32)},
         {"computed": np.zeros((3, 3), np.uint8)},
-        {"logits": None},
+        {"soft": None},
     ],
 )
 def test_damaged_files_are_none(tmp_path, scores, changed):

@@ -28,7 +28,8 @@ def calls(monkeypatch):
     """Records export_model's arguments in place of exporting."""
     made = []
     monkeypatch.setattr(checkpoints, "load_model", lambda path: f"model of {path}")
-    monkeypatch.setattr(checkpoint_file, "recommended_memory", lambda path: RECOMMENDED)
+    recommended = checkpoint_file.Recommended(RECOMMENDED, outlines="guided")
+    monkeypatch.setattr(checkpoint_file, "recommended", lambda path: recommended)
     monkeypatch.setattr(
         feelvos_tf.export, "export_model", lambda *values, **options: made.append((values, options))
     )
@@ -45,6 +46,7 @@ DEFAULTS = {
     "mixed_precision": None,
     "fixed": None,
     "memory": RECOMMENDED,
+    "outlines": "guided",
 }
 
 

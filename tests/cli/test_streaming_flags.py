@@ -1,4 +1,4 @@
-"""The flags --probes and --max_side: a word, or a number."""
+"""The flags --probes, --outlines and --max_side: a word, or a number."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ def checkpoint(tmp_path):
     # Not parsed: other commands that the tests load have flags that must be given.
     flags.FLAGS.mark_as_parsed()
     path = tmp_path / "model.npz"
-    np.savez(path, **{checkpoint_file.STREAMING_KEY: checkpoint_file.pack_streaming(None, 5)})
+    recommended = checkpoint_file.Recommended(probes=5, outlines="guided")
+    np.savez(path, **{checkpoint_file.STREAMING_KEY: checkpoint_file.pack_streaming(recommended)})
     return path
 
 
@@ -31,6 +32,14 @@ def test_other_probes_are_named(checkpoint, value):
     message = f"--probes is {value}, expected auto, none or a number from 1"
     with flagsaver.flagsaver(probes=value), pytest.raises(InputError, match=message):
         streaming_flags.probes(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "value,expected", [("auto", "guided"), ("none", None), ("guided", "guided")]
+)
+def test_outlines_are_a_word(checkpoint, value, expected):
+    with flagsaver.flagsaver(outlines=value):
+        assert streaming_flags.outlines(checkpoint) == expected
 
 
 @pytest.mark.parametrize(

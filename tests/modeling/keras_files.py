@@ -162,6 +162,7 @@ def model():
     model = build_model(TINY)
     randomize(model)
     model.recommended_memory, model.recommended_probes = MEMORY, 7
+    model.recommended_outlines = "guided"
     return model
 
 
@@ -179,6 +180,7 @@ def assert_same_network(found, expected):
     assert found.config == expected.config
     assert found.recommended_memory == expected.recommended_memory
     assert found.recommended_probes == expected.recommended_probes
+    assert found.recommended_outlines == expected.recommended_outlines
     assert [v.name for v in found.variables] == [v.name for v in expected.variables]
     assert list(named_variables(found)) == list(named_variables(expected))
     np.testing.assert_array_equal(found(triplet()), expected(triplet()))
@@ -235,5 +237,5 @@ def test_weights_go_into_a_fresh_network(model, tmp_path):
     model.save_weights(tmp_path / "w.weights.h5")
     fresh = build_model(TINY)
     fresh.load_weights(tmp_path / "w.weights.h5")
-    fresh.recommended_memory, fresh.recommended_probes = MEMORY, 7
+    fresh.take_recommendations(model)
     assert_same_network(fresh, model)

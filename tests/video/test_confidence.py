@@ -28,7 +28,7 @@ def labeled(labels, probabilities, ids=(1, 255), computed=None, kept=False):
     scores = None
     if probabilities is not None:
         computed = labels if computed is None else computed
-        scores = Scores(computed, np.array([0, *ids]), np.log(probabilities), probabilities)
+        scores = Scores(computed, np.array([0, *ids]), probabilities, lambda: None)
     return LabeledFrame(Frame(0, "a", image, 0), labels, ids, kept, scores)
 
 

@@ -24,7 +24,6 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.video import cutouts, outputs, video_forms
 from feelvos_tf.video.frames import open_frames
 from feelvos_tf.video.masks import write_mask
-from feelvos_tf.video.mattes import full_size_probabilities
 from feelvos_tf.video.outputs import KINDS
 from feelvos_tf.video.video_writer import VideoFileWriter
 
@@ -128,21 +127,6 @@ def test_mattes_say_how_sure(written, several):
     assert sure.max() > 250 and unsure.max() < 128
     given = np.array(Image.open(written / "matte" / "40" / "frame5.png"))
     assert (given[square(0, 40) == 40] == 255).all()  # a mask given is sure in any step
-
-
-@pytest.mark.parametrize(
-    "size, small", [((33, 47), (9, 12)), ((1, 1), (1, 1)), ((130, 5), (33, 2))]
-)
-def test_probabilities_are_those_of_the_resized_logits(size, small):
-    import tensorflow as tf
-
-    from feelvos_tf.ops.resize import resize_bilinear
-
-    logits = np.random.default_rng(1).normal(0, 3, small + (3,)).astype(np.float32)
-    expected = tf.nn.softmax(resize_bilinear(logits[np.newaxis], size)[0]).numpy()
-    found = np.moveaxis(full_size_probabilities(logits, size), 0, -1)
-    assert found.dtype == np.uint8
-    np.testing.assert_allclose(found, 255 * expected, atol=0.51)
 
 
 def test_run_lengths_are_read_by_pycocotools(written):
