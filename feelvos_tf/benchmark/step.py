@@ -39,7 +39,8 @@ class Stage:
       resolution: key of RESOLUTIONS.
       stage: what is measured; "step" is the whole of `VideoSegmenter.step`, compiled as one, and
         "step, fast" the same with FAST_PROBES, "step, memory" the exact one with the
-        memory that the weights recommend; the other stages are timed alone.
+        memory that the weights recommend, "step, guided" with guided outlines; the other stages
+        are timed alone.
       milliseconds: the fastest of the repetitions.
     """
 
@@ -68,12 +69,13 @@ def run(
     model = networks.build(network)
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
         yield Stage(network, resolution, stage, fastest(function, repetitions))
-    for stage, memory, probes in (
-        ("step", None, None),
-        ("step, fast", None, FAST_PROBES),
-        ("step, memory", model.recommended_memory or Memory(), None),
+    for stage, memory, probes, outlines in (
+        ("step", None, None, None),
+        ("step, fast", None, FAST_PROBES, None),
+        ("step, memory", model.recommended_memory or Memory(), None, None),
+        ("step, guided", None, None, "guided"),
     ):
-        segmenter = VideoSegmenter(model, memory=memory, probes=probes)
+        segmenter = VideoSegmenter(model, memory=memory, probes=probes, outlines=outlines)
         segmenter.reset(clip.frames[0], clip.masks[0])
         # From its first frame on a memory is searched as if it were full.
         for _ in range(memory.every if memory else 0):

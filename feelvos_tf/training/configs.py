@@ -182,6 +182,7 @@ class ValidationData(hyperparams.Config):
       limit: take the first so many videos; 0 for all.
       max_side: see `feelvos_tf.streaming.segmenter.VideoSegmenter`.
       memory: to validate with; checkpoints of the run recommend it.
+      outlines: "guided" or null for those as published, so too.
       model: stride and rates to validate at, as the paper trains at stride 16 and tests at 8.
     """
 
@@ -190,6 +191,7 @@ class ValidationData(hyperparams.Config):
     limit: int = 0
     max_side: Optional[int] = None  # noqa: UP045
     memory: ClipMemory = dataclasses.field(default_factory=ClipMemory)
+    outlines: Optional[str] = None  # noqa: UP045
 
 
 @dataclasses.dataclass

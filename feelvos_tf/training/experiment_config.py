@@ -6,6 +6,7 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 
+from feelvos_tf.config import check_outlines
 from feelvos_tf.data.layouts import DATASETS
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import configs, devices, schedules
@@ -47,6 +48,10 @@ def check(params: cfg.ExperimentConfig) -> None:
     ):
         if memory is not None and not network.first_frame_matching:
             raise InputError(f"{key}.memory needs a network with first_frame_matching")
+    try:
+        check_outlines(task.validation_data.outlines)
+    except InputError as error:
+        raise InputError(f"task.validation_data: {error}") from error
     for key, value, choices in (
         ("task.freeze", task.freeze, configs.FREEZABLE),
         ("task.losses.kind", task.losses.kind, configs.LOSSES),

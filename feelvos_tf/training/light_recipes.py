@@ -88,6 +88,7 @@ def small() -> cfg.ExperimentConfig:
                 "validation_data": {
                     "source": {"dataset": "davis2016", "root": "data/DAVIS", "split": "dev_val"},
                     "max_side": 428,
+                    "outlines": "guided",
                     "model": {"output_stride": None, "atrous_rates": None},
                 },
                 "losses": {

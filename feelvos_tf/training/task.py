@@ -76,6 +76,7 @@ class FeelvosTrainingTask(validation.ScoresOfVideos, base_task.Task):
         """Returns the network; frozen parts are not among its trainable variables."""
         model = build_model(configs.model_config(self.task_config.model))
         model.recommended_memory = self.task_config.validation_data.memory.memory()
+        model.recommended_outlines = self.task_config.validation_data.outlines
         for unit in model.submodules:
             if isinstance(unit, tf.keras.layers.BatchNormalization):
                 unit.momentum = self.task_config.batch_norm_momentum

@@ -83,6 +83,7 @@ def test_stages_of_a_step(monkeypatch):
         "step",
         "step, fast",
         "step, memory",
+        "step, guided",
     ]
     assert all(s.milliseconds > 0 for s in stages)
 
