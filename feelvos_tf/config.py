@@ -341,12 +341,8 @@ class Memory:
         return cls(**values)
 
 
-def check_outlines(outlines: Any) -> str | None:
-    """How logits come to a frame's size: a name of OUTLINES, or None for interpolation.
-
-    Raises:
-      InputError: something else.
-    """
-    if outlines is not None and outlines not in OUTLINES:
+def check_outlines(outlines: str | None) -> str | None:
+    """How logits come to a frame's size: one of OUTLINES, or None to interpolate; or InputError."""
+    if outlines not in (None, *OUTLINES):
         raise InputError(f"outlines is {shown(outlines)}, expected {', '.join(OUTLINES)} or None")
-    return None if outlines is None else str(outlines)
+    return outlines

@@ -10,7 +10,7 @@ from small_networks import TINY
 from feelvos_tf import Memory, build_model, checkpoint_file, load_model
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
-from feelvos_tf.modeling.feelvos import with_precision
+from feelvos_tf.modeling.precision import with_precision
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from feelvos_tf.adapting.adaptation import Adaptation
 from feelvos_tf.checkpoints import assign, named_variables
 from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
-from feelvos_tf.modeling.feelvos import Feelvos, with_precision
+from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.streaming.checked_input import checked_frame, checked_mask, dimensions
 from feelvos_tf.training import forward, losses
 from feelvos_tf.triplets.label_maps import IGNORE

@@ -15,7 +15,8 @@ import numpy as np
 from feelvos_tf.adapting.adaptation import Adaptation
 from feelvos_tf.adapting.adapter import Adapted, Adapter, Progress, as_channels
 from feelvos_tf.checkpoints import assign, load_model, save_model
-from feelvos_tf.modeling.feelvos import Feelvos, with_precision
+from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 
 _logger = logging.getLogger(__name__)

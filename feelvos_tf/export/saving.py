@@ -14,7 +14,8 @@ from feelvos_tf.export import description as descriptions
 from feelvos_tf.export.signatures import FixedShape, Signatures
 from feelvos_tf.export.warmup import write_warmup
 from feelvos_tf.files import check_new_folder
-from feelvos_tf.modeling.feelvos import Feelvos, with_precision
+from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.full_size import resolve_outlines
 from feelvos_tf.streaming.known_pixels import resolve_probes

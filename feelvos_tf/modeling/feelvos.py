@@ -8,14 +8,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from feelvos_tf.config import Memory, ModelConfig, check_outlines
-from feelvos_tf.errors import InputError, whole_number
+from feelvos_tf.errors import whole_number
 from feelvos_tf.modeling.deeplab import DeepLab
 from feelvos_tf.modeling.heads import SegmentationHead, embedding_head
 from feelvos_tf.modeling.layers import register
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, resize
-
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 class FrameState(NamedTuple):
@@ -340,21 +338,3 @@ def _with_variables(model: Feelvos) -> Feelvos:
         }
     )
     return model
-
-
-def with_precision(model: Feelvos, policy: str) -> Feelvos:
-    """Returns a network with the same weights that computes in another precision.
-
-    Args:
-      model: the network to copy; its variables stay float32 in the copy too.
-      policy: "float32", "mixed_float16" or "mixed_bfloat16".
-
-    Raises:
-      InputError: another policy.
-    """
-    if policy not in PRECISIONS:
-        raise InputError(f"precision is {policy!r}, expected one of {', '.join(PRECISIONS)}")
-    copy = build_model(model.config, dtype=policy)
-    copy.set_weights(model.get_weights())
-    copy.take_recommendations(model)
-    return copy

@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError, shown, whole_number
-from feelvos_tf.modeling.feelvos import Feelvos, with_precision
+from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming import state as states
 from feelvos_tf.streaming.checked_input import checked_mask
@@ -217,8 +218,8 @@ class VideoSegmenter(Editing):
             )
         if self._steps.outlines is not None and not forget:
             raise InputError(
-                f"a segmenter with {self._steps.outlines} outlines cannot resume from labels, which "
-                "are not what the network feeds back; restore(state) can"
+                f"a segmenter with {self._steps.outlines} outlines cannot resume from labels, "
+                "which are not what the network feeds back; restore(state) can"
             )
         if self.model.config.previous_mask == "probabilities" and not forget:
             raise InputError(

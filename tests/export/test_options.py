@@ -89,7 +89,10 @@ def test_fixed_shape_is_compiled(mobilenet, tmp_path):
     ("options", "message"),
     [
         ({"ignore_label": 0}, "ignore_label is 0, expected a whole number from 1 to 255"),
-        ({"max_side": 0, "memory": None}, "max_side is 0, expected a whole number from 1 up"),
+        (
+            {"max_side": 0, "memory": None, "outlines": None},
+            "max_side is 0, expected a whole number from 1 up",
+        ),
         ({"fixed": FixedShape(4, 0, 1)}, "width is 0, expected at least 1"),
         ({"fixed": FixedShape(4, 4, 256)}, "num_objects is 256, expected at most 255"),
         ({"fixed": FixedShape(4, 4, 1), "max_side": 9}, "exclude each other"),

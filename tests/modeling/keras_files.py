@@ -16,10 +16,11 @@ from small_networks import TINY
 from feelvos_tf import Memory, build_model, modeling
 from feelvos_tf.checkpoints import named_variables
 from feelvos_tf.modeling.deeplab import ASPP, Decoder, DeepLab
-from feelvos_tf.modeling.feelvos import Feelvos, with_precision
+from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.modeling.heads import NoisyIdentity, SegmentationHead, embedding_head
 from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit
 from feelvos_tf.modeling.mobilenet_v2 import InvertedResidual, MobileNetV2
+from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.modeling.xception import Xception65, XceptionModule
 
 pytestmark = pytest.mark.compat

@@ -8,7 +8,7 @@ from streaming_models import build
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
-from feelvos_tf.modeling.feelvos import with_precision
+from feelvos_tf.modeling.precision import with_precision
 
 pytest.importorskip("official", reason="needs the extra train")
 
