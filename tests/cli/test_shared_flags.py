@@ -23,7 +23,12 @@ def names_of(module: str) -> list[str]:
 def test_the_lists_are_found():
     assert {"checkpoint_flag", "input_flags", "memory_flag", "streaming_flags"} < set(SHARED)
     assert {"annotate", "evaluate", "export", "segment", "train"} < set(COMMANDS)
-    assert names_of("streaming_flags") == ["max_side", "max_reference_pixels", "probes"]
+    assert names_of("streaming_flags") == [
+        "max_side",
+        "max_reference_pixels",
+        "probes",
+        "outlines",
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
