@@ -40,9 +40,9 @@ OUTLINES = flags.DEFINE_enum(
     "outlines",
     "auto",
     ["auto", *config.OUTLINES, "none"],
-    "How masks come to the frame's size: guided along the frame's own edges, an eighth "
-    "more time; none by interpolation, as published; auto as the checkpoint recommends (none, for one "
-    "of the release).",
+    "How masks come to the frame's size: guided along the frame's own edges, an eighth more time; "
+    "none by interpolation, as published; auto as the checkpoint recommends (none, for one of the "
+    "release).",
 )
 
 
