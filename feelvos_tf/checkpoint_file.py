@@ -11,14 +11,14 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from feelvos_tf import npz
-from feelvos_tf.config import Memory, check_outlines
-from feelvos_tf.errors import InputError, whole_number
+from feelvos_tf.errors import InputError
 from feelvos_tf.files import sha256
+from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 
 CONFIG_KEY = "config.json"
 STREAMING_KEY = "streaming.json"
@@ -69,53 +69,24 @@ def read_json(path: str | os.PathLike[str], headers: dict[str, npz.Header], key:
         ) from error
 
 
-class Recommended(NamedTuple):
-    """Streaming settings that suit weights, as measured; None for each that is as published.
-
-    Attributes:
-      memory: what joins the reference on the way.
-      probes: clusters of reference pixels to search.
-      outlines: how logits come to a frame's size.
-    """
-
-    memory: Memory | None = None
-    probes: int | None = None
-    outlines: str | None = None
-
-
-def pack_streaming(recommended: Recommended) -> np.ndarray | None:
-    """The settings as they stand under STREAMING_KEY; None where all are as published."""
-    values = {
-        name: value.to_dict() if isinstance(value, Memory) else value
-        for name, value in recommended._asdict().items()
-        if value is not None
-    }
-    return pack(values) if values else None
-
-
-def take_streaming(path: str | os.PathLike[str], headers: dict[str, npz.Header]) -> Recommended:
+def take_streaming(
+    path: str | os.PathLike[str], headers: dict[str, npz.Header]
+) -> StreamingSettings:
     """Takes the streaming settings out of the headers.
 
     Raises:
       InputError: they are none.
     """
     if STREAMING_KEY not in headers:
-        return Recommended()
+        return AS_PUBLISHED
     values = read_json(path, headers, STREAMING_KEY)
     try:
-        if not isinstance(values, dict) or not set(values) <= set(Recommended._fields):
-            raise InputError(f"expected {', '.join(Recommended._fields)} and nothing else")
-        memory, probes = values.get("memory"), values.get("probes")
-        return Recommended(
-            None if memory is None else Memory.from_dict(memory),
-            None if probes is None else whole_number("probes", probes, 1),
-            check_outlines(values.get("outlines")),
-        )
+        return StreamingSettings.from_dict(values)
     except InputError as error:
         raise InputError(f"{path}: its {STREAMING_KEY}: {error}") from error
 
 
-def recommended(path: str | os.PathLike[str]) -> Recommended:
+def recommended(path: str | os.PathLike[str]) -> StreamingSettings:
     """The streaming settings that a checkpoint file recommends.
 
     Raises:

@@ -22,6 +22,7 @@ from feelvos_tf.fetching.cache_folder import Say
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.modeling.feelvos import Feelvos, build_model
 from feelvos_tf.modeling.layers import ConvUnit
+from feelvos_tf.streaming_settings import AS_PUBLISHED
 
 PARTS = ("all", "deeplab", "backbone")
 # Of the backbones, in the order of config.BACKBONES.
@@ -206,13 +207,8 @@ def save_model(model: Feelvos, path: str | os.PathLike[str], dtype: str = "float
             f"{_listed(lost)}; expected smaller ones, or float32"
         )
     arrays[CONFIG_KEY] = checkpoint_file.pack(model.config.to_dict())
-    streaming = checkpoint_file.pack_streaming(
-        checkpoint_file.Recommended(
-            model.recommended_memory, model.recommended_probes, model.recommended_outlines
-        )
-    )
-    if streaming is not None:
-        arrays[STREAMING_KEY] = streaming
+    if model.recommended != AS_PUBLISHED:
+        arrays[STREAMING_KEY] = checkpoint_file.pack(model.recommended.to_dict())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_when_done(path, durable=True) as temporary, open(temporary, "wb") as file:
@@ -264,9 +260,7 @@ def load_model(
     variables = named_variables(model)
     _check_fit(variables, headers, str(path), list(variables))
     assign(model, npz.read_arrays(path, checkpoint_file.KIND, headers), str(path))
-    model.recommended_memory = recommended.memory
-    model.recommended_probes = recommended.probes
-    model.recommended_outlines = recommended.outlines
+    model.recommended = recommended
     return model
 
 

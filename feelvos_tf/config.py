@@ -14,7 +14,6 @@ BACKBONES = ("mobilenet_v2", "xception_65")
 OUTPUT_STRIDES = (8, 16)
 PREVIOUS_FRAME_MATCHING = ("local", "global", "none")
 PREVIOUS_MASK = ("labels", "probabilities", "none")
-OUTLINES = ("guided",)
 # Bounds of a network's numbers: several times what is of use, and small enough to be built.
 _MOST_CHANNELS = 4096
 _MOST_LAYERS = 32
@@ -339,10 +338,3 @@ class Memory:
         if unknown:
             raise InputError(f"memory: {unknown[0]!r} is unknown, expected {', '.join(names)}")
         return cls(**values)
-
-
-def check_outlines(outlines: str | None) -> str | None:
-    """How logits come to a frame's size: one of OUTLINES, or None to interpolate; or InputError."""
-    if outlines not in (None, *OUTLINES):
-        raise InputError(f"outlines is {shown(outlines)}, expected {', '.join(OUTLINES)} or None")
-    return outlines

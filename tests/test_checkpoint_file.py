@@ -11,6 +11,7 @@ from feelvos_tf import Memory, build_model, checkpoint_file, load_model
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.precision import with_precision
+from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 
 
 @pytest.fixture(scope="module")
@@ -18,43 +19,24 @@ def model():
     return build_model(TINY)
 
 
-def test_a_memory_travels_with_the_weights(model, tmp_path):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        AS_PUBLISHED,
+        StreamingSettings(Memory(every=3, frames=2, max_pixels=77, min_confidence=0.5)),
+        StreamingSettings(probes=6),
+        StreamingSettings(outlines="guided"),
+        StreamingSettings(reach=0.25),
+        StreamingSettings(Memory(), 1, "guided", 1.0),
+    ],
+)
+def test_what_is_recommended_travels_with_the_weights(model, tmp_path, settings):
     path = tmp_path / "model.npz"
-    save_model(model, path)
-    assert checkpoint_file.recommended(path).memory is None
-    assert load_model(path).recommended_memory is None
-    model.recommended_memory = Memory(every=3, frames=2, max_pixels=77, min_confidence=0.5)
-    save_model(model, path)
-    assert checkpoint_file.recommended(path).memory == model.recommended_memory
-    again = load_model(path)
-    assert again.recommended_memory == model.recommended_memory
-    assert with_precision(again, "mixed_bfloat16").recommended_memory == again.recommended_memory
-
-
-def test_probes_travel_with_the_weights(model, tmp_path):
-    path = tmp_path / "model.npz"
-    model.recommended_memory, model.recommended_probes = None, 6
+    model.recommended = settings
     save_model(model, path)
     again = load_model(path)
-    assert again.recommended_probes == with_precision(again, "mixed_float16").recommended_probes
-    assert checkpoint_file.recommended(path).probes == again.recommended_probes == 6
-    assert checkpoint_file.recommended(path).memory is again.recommended_memory is None
-    model.recommended_probes = None
-    save_model(model, path)
-    assert checkpoint_file.recommended(path).probes is load_model(path).recommended_probes is None
-
-
-def test_outlines_travel_with_the_weights(model, tmp_path):
-    path = tmp_path / "model.npz"
-    model.recommended_outlines = "guided"
-    save_model(model, path)
-    again = load_model(path)
-    assert again.recommended_outlines == with_precision(again, "float32").recommended_outlines
-    assert checkpoint_file.recommended(path).outlines == again.recommended_outlines == "guided"
-    model.recommended_outlines = None
-    save_model(model, path)
-    assert checkpoint_file.recommended(path) == checkpoint_file.Recommended()
-    assert load_model(path).recommended_outlines is None
+    assert again.recommended == checkpoint_file.recommended(path) == settings
+    assert with_precision(again, "mixed_bfloat16").recommended == settings
 
 
 def test_reading_it_needs_no_tensorflow(model, tmp_path):
@@ -70,10 +52,16 @@ def test_reading_it_needs_no_tensorflow(model, tmp_path):
 @pytest.mark.parametrize(
     "content,message",
     [
-        (b"[]", "expected memory, probes, outlines and nothing else"),
+        (b"[]", "expected memory, probes, outlines, reach and nothing else"),
         (b'{"probes": 0}', "probes is 0"),
+        (b'{"reach": 0}', "reach is 0, expected a number above 0, at most 1, or None"),
+        (b'{"reach": true}', "reach is True"),
+        (b'{"outlines": "auto"}', "outlines is 'auto', expected guided or None"),
         (b'{"memory": {"every": 0}}', "every is 0"),
-        (b'{"memory": {}, "speed": 1}', "expected memory, probes, outlines and nothing else"),
+        (
+            b'{"memory": {}, "speed": 1}',
+            "expected memory, probes, outlines, reach and nothing else",
+        ),
         (b'{"outlines": "sharp"}', "outlines is 'sharp', expected guided or None"),
         (b'{"outlines": [1]}', r"outlines is \[1\], expected guided or None"),
         (b"{", "is not valid JSON"),

@@ -45,7 +45,7 @@ def test_a_name_is_the_releases_network_at_its_settings(cache, server, tmp_path)
     server.files = {presets.get(NAME).archive: archive(files_of(values, tmp_path))}
     said = []
     model = load_model(NAME, say=said.append)
-    assert model.config == RELEASED and model.recommended_memory is None
+    assert model.config == RELEASED and model.recommended.memory is None
     for name, variable in named_variables(model).items():
         np.testing.assert_array_equal(variable, values[name], name)
     assert said[-1].startswith(
@@ -92,7 +92,7 @@ def test_the_whole_network_of_the_release(tmp_path, monkeypatch, server):
     server.files = {preset.archive: archive(files, preset.folder, level=0)}
     said = []
     model = load_model(NAME, say=said.append)
-    assert model.config == presets.RELEASE_CONFIG and model.recommended_memory is None
+    assert model.config == presets.RELEASE_CONFIG and model.recommended.memory is None
     variables = named_variables(model)
     assert set(variables) == set(values) and len(values) == 752
     for name, variable in variables.items():

@@ -52,5 +52,5 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
 def test_the_weights_of_version_1_still_load_as_they_ran():
     model = load_model("mobilenet_v2_small-1")
     assert model.config.embedding_dim == 64
-    assert model.recommended_memory is None
-    assert load_model().recommended_memory is not None
+    assert model.recommended.memory is None
+    assert load_model().recommended.memory is not None

@@ -72,7 +72,7 @@ def run(
     for stage, memory, probes, outlines in (
         ("step", None, None, None),
         ("step, fast", None, FAST_PROBES, None),
-        ("step, memory", model.recommended_memory or Memory(), None, None),
+        ("step, memory", model.recommended.memory or Memory(), None, None),
         ("step, guided", None, None, "guided"),
     ):
         segmenter = VideoSegmenter(model, memory=memory, probes=probes, outlines=outlines)

@@ -55,6 +55,7 @@ def main(argv: list[str]) -> None:
         max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
         probes=streaming_flags.probes(checkpoint),
         outlines=streaming_flags.outlines(checkpoint),
+        reach=streaming_flags.reach(checkpoint),
     )
     serve(
         _VIDEO.value,

@@ -199,6 +199,7 @@ def _check_flags() -> None:
         streaming_flags.MAX_REFERENCE_PIXELS.value,
         streaming_flags.PROBES.present,
         streaming_flags.OUTLINES.present,
+        streaming_flags.REACH.present,
         memory_flag.MEMORY.present,
         adapt_flags.chosen() is not None,
         method_flags.SCALES.present,
@@ -207,7 +208,7 @@ def _check_flags() -> None:
     )
     if any(options) and (_RESULTS.value or method_flags.BASELINE.value or _ABLATION.value):
         raise absl_app.UsageError(
-            "--max_side, --max_reference_pixels, --probes, --outlines, --memory, --adapt, "
+            "--max_side, --max_reference_pixels, --probes, --outlines, --reach, --memory, --adapt, "
             "--scales, --flip and --save_embeddings go with the whole network only: with none of "
             "--results, --baseline, --ablation"
         )

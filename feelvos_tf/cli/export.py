@@ -88,6 +88,7 @@ def main(argv: list[str]) -> None:
         else streaming_flags.probes(checkpoint),
         memory=memory_flag.chosen(checkpoint),
         outlines=streaming_flags.outlines(checkpoint),
+        reach=streaming_flags.reach(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
         fixed=fixed,
     )

@@ -28,6 +28,7 @@ class Method:
     max_reference_pixels: int | None = None
     probes: int | None = None
     outlines: str | None = None
+    reach: float | None = None
     mixed_precision: str | None = None
     adaptation: Adaptation | None = None
     say: Callable[[str], None] = print  # takes lines on how far an adaptation is
@@ -44,6 +45,7 @@ class Method:
             "max_reference_pixels": self.max_reference_pixels,
             "probes": self.probes,
             "outlines": self.outlines,
+            "reach": self.reach,
             "memory": self.memory,
             "mixed_precision": self.mixed_precision,
         }
@@ -64,6 +66,7 @@ class Method:
             "max_reference_pixels": self.max_reference_pixels,
             "probes": self.probes,
             "outlines": self.outlines,
+            "reach": self.reach,
             "memory": memory_flag.described(self.memory),
             **adapt_flags.described(self.adaptation),
         }

@@ -64,6 +64,7 @@ def chosen(say: Callable[[str], None]) -> tuple[dict[str, Any], Callable[[], Met
         "max_reference_pixels": streaming_flags.MAX_REFERENCE_PIXELS.value,
         "probes": streaming_flags.probes(path),
         "outlines": streaming_flags.outlines(path),
+        "reach": streaming_flags.reach(path),
     }
     given = {name: value for name, value in options.items() if value is not None}
     adaptation = adapt_flags.chosen()

@@ -246,6 +246,7 @@ def main(argv: list[str]) -> int | None:
         max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
         probes=streaming_flags.probes(checkpoint),
         outlines=streaming_flags.outlines(checkpoint),
+        reach=streaming_flags.reach(checkpoint),
         mixed_precision=_MIXED_PRECISION.value,
         adaptation=adaptation,
         say=_say,

@@ -1,6 +1,6 @@
-"""The flags --max_side, --max_reference_pixels, --probes and --outlines of commands that segment.
+"""Flags of commands that segment, beyond what network they run. Not a command.
 
-Not a command. What stays in a memory has a module of its own, `memory_flag`.
+What stays in a memory has a module of its own, `memory_flag`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import os
 
 from absl import flags
 
-from feelvos_tf import checkpoint_file, config
+from feelvos_tf import checkpoint_file
 from feelvos_tf.errors import InputError
+from feelvos_tf.streaming_settings import OUTLINES as KINDS_OF_OUTLINES
 
 # The weights that ship were trained for objects as large as they are at 854x480.
 AUTO_SIDE = 960
@@ -39,10 +40,17 @@ PROBES = flags.DEFINE_string(
 OUTLINES = flags.DEFINE_enum(
     "outlines",
     "auto",
-    ["auto", *config.OUTLINES, "none"],
+    ["auto", *KINDS_OF_OUTLINES, "none"],
     "How masks come to the frame's size: guided along the frame's own edges, an eighth more time; "
     "none by interpolation, as published; auto as the checkpoint recommends (none, for one of the "
     "release).",
+)
+REACH = flags.DEFINE_string(
+    "reach",
+    "auto",
+    "Look for an object at most so far from where it was in the frame before, as a share of the "
+    "frame's longer side such as 0.17, so that look-alikes elsewhere are left out: auto for what "
+    "the checkpoint recommends (none, for one of the release), none for everywhere, as published.",
 )
 
 
@@ -79,6 +87,27 @@ def outlines(checkpoint: str | os.PathLike[str]) -> str | None:
     if OUTLINES.value == "auto":
         return checkpoint_file.recommended(checkpoint).outlines
     return None if OUTLINES.value == "none" else OUTLINES.value
+
+
+def reach(checkpoint: str | os.PathLike[str]) -> float | None:
+    """What --reach stands for with a checkpoint; None for everywhere.
+
+    Raises:
+      InputError: the flag is no share, or what the file recommends cannot be used.
+    """
+    if REACH.value == "auto":
+        return checkpoint_file.recommended(checkpoint).reach
+    if REACH.value == "none":
+        return None
+    try:
+        share = float(REACH.value)
+    except ValueError:
+        share = 0.0
+    if not 0.0 < share <= 1.0:
+        raise InputError(
+            f"--reach is {REACH.value}, expected auto, none or a share above 0, at most 1"
+        )
+    return share
 
 
 def _number(name: str, value: str) -> int | None:

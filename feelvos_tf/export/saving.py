@@ -16,9 +16,6 @@ from feelvos_tf.export.warmup import write_warmup
 from feelvos_tf.files import check_new_folder
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.modeling.precision import with_precision
-from feelvos_tf.streaming import memory as memories
-from feelvos_tf.streaming.full_size import resolve_outlines
-from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.steps import StreamingSteps
 
 MODEL_NAME = "feelvos"
@@ -35,6 +32,7 @@ def export_model(
     probes: int | None | str = "auto",
     memory: Memory | None | str = "auto",
     outlines: str | None = "auto",
+    reach: float | None | str = "auto",
     mixed_precision: str | None = None,
     fixed: FixedShape | None = None,
 ) -> None:
@@ -53,6 +51,7 @@ def export_model(
       probes: as in VideoSegmenter; with `fixed` "auto" is None, and no number is possible.
       memory: as in VideoSegmenter; it becomes part of the state.
       outlines: as in VideoSegmenter.
+      reach: as in VideoSegmenter.
       mixed_precision: as in VideoSegmenter.
       fixed: compile `step` by XLA for these sizes; it must not come with max_side. Labels may
         then differ in pixels where two objects are equally likely.
@@ -68,16 +67,14 @@ def export_model(
     _check_fixed(fixed, max_side, probes)
     if mixed_precision is not None:
         model = with_precision(model, mixed_precision)
-    memory = memories.resolve(memory, model)
-    probes = resolve_probes(probes, model)
-    outlines = resolve_outlines(outlines, model)
+    settings = model.recommended.resolved(
+        memory=memory, probes=probes, outlines=outlines, reach=reach
+    )
     steps = StreamingSteps(
         model,
         max_side=max_side,
         max_reference_pixels=max_reference_pixels,
-        probes=probes,
-        memory=memory,
-        outlines=outlines,
+        settings=settings,
     )
     functions = Signatures(steps, ignore_label, fixed).functions()
     description = descriptions.describe(
@@ -89,9 +86,8 @@ def export_model(
                 "max_side": max_side,
                 "ignore_label": ignore_label,
                 "max_reference_pixels": max_reference_pixels,
-                "probes": probes,
-                "memory": None if memory is None else memory.to_dict(),
-                "outlines": outlines,
+                **dict.fromkeys(settings._fields),
+                **settings.to_dict(),
                 "mixed_precision": mixed_precision,
                 "fixed": None if fixed is None else fixed._asdict(),
             },

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from feelvos_tf.config import Memory, ModelConfig, check_outlines
-from feelvos_tf.errors import whole_number
+from feelvos_tf.config import ModelConfig
 from feelvos_tf.modeling.deeplab import DeepLab
 from feelvos_tf.modeling.heads import SegmentationHead, embedding_head
 from feelvos_tf.modeling.layers import register
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import matching, resize
+from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 
 
 class FrameState(NamedTuple):
@@ -36,17 +36,11 @@ class Feelvos(tf.keras.Model):
     for any Keras model; the copies have the config, what is recommended and their variables.
 
     Attributes:
-      recommended_memory: what suits these weights in streaming, as measured; None for nothing, as
-        published. It travels with a checkpoint.
-      recommended_probes: so too, how many clusters of each object's pixels to search; None for
-        all, as published.
-      recommended_outlines: so too, how logits come to a frame's size: "guided", or None to
-        interpolate, as published.
+      recommended: what suits these weights in streaming, as measured; nothing but what is
+        published if nobody says otherwise. It travels with a checkpoint.
     """
 
-    recommended_memory: Memory | None = None
-    recommended_probes: int | None = None
-    recommended_outlines: str | None = None
+    recommended: StreamingSettings = AS_PUBLISHED
 
     def __init__(self, config: ModelConfig, name: str = "feelvos", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -59,14 +53,11 @@ class Feelvos(tf.keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments and what is recommended, as plain values."""
-        memory = self.recommended_memory
         return {
             # A Keras model's own is empty for subclasses.
             **tf.keras.layers.Layer.get_config(self),
             "config": self.config.to_dict(),
-            "recommended_memory": None if memory is None else memory.to_dict(),
-            "recommended_probes": self.recommended_probes,
-            "recommended_outlines": self.recommended_outlines,
+            "recommended": self.recommended.to_dict(),
         }
 
     @classmethod
@@ -79,20 +70,10 @@ class Feelvos(tf.keras.Model):
           InputError: a value is out of range.
         """
         arguments = dict(config)
-        memory = arguments.pop("recommended_memory", None)
-        probes = arguments.pop("recommended_probes", None)
-        outlines = check_outlines(arguments.pop("recommended_outlines", None))
+        recommended = StreamingSettings.from_dict(arguments.pop("recommended", {}))
         model = _with_variables(cls(ModelConfig.from_dict(arguments.pop("config")), **arguments))
-        model.recommended_memory = None if memory is None else Memory.from_dict(memory)
-        model.recommended_probes = None if probes is None else whole_number("probes", probes, 1)
-        model.recommended_outlines = outlines
+        model.recommended = recommended
         return model
-
-    def take_recommendations(self, other: Feelvos) -> None:
-        """Takes what another network recommends, for its weights or some that come of them."""
-        self.recommended_memory = other.recommended_memory
-        self.recommended_probes = other.recommended_probes
-        self.recommended_outlines = other.recommended_outlines
 
     def get_build_config(self) -> None:
         """Nothing, which tells Keras that `from_config` created the variables."""

@@ -22,5 +22,5 @@ def with_precision(model: Feelvos, policy: str) -> Feelvos:
         raise InputError(f"precision is {policy!r}, expected one of {', '.join(PRECISIONS)}")
     copy = build_model(model.config, dtype=policy)
     copy.set_weights(model.get_weights())
-    copy.take_recommendations(model)
+    copy.recommended = model.recommended
     return copy

@@ -22,6 +22,7 @@ CLIP = 7.0  # a surer logit than this teaches the fit nothing more
 # A window's fit counts by the root of the share of the logits' variance that it explains; less
 # variance than this is none.
 _LEAST_VARIANCE = 0.1
+_LEAST_SHARE = 1e-12  # the root has no gradient at 0
 
 
 def refine(logits: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
@@ -31,7 +32,7 @@ def refine(logits: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
 
     Args:
       logits: float32 [h, w, N].
-      image: uint8 [H, W, 3], RGB.
+      image: uint8 or floats [H, W, 3], RGB 0..255.
 
     Returns:
       float32 [H, W, N], half of each channel's margin over the best of the others, at most little
@@ -92,7 +93,8 @@ def _fitted(values: tf.Tensor, colors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
     slopes = _solved(covariance, shared)
     variance = tf.maximum(square - value**2, 0.0)
     explained = tf.add_n([slope * own for slope, own in zip(slopes, shared)])
-    weight = tf.sqrt(tf.clip_by_value(explained / (variance + _LEAST_VARIANCE), 0.0, 1.0))
+    explained_share = explained / (variance + _LEAST_VARIANCE)
+    weight = tf.sqrt(tf.clip_by_value(explained_share, _LEAST_SHARE, 1.0))
     offset = value - tf.add_n([slope * color[:, :, i : i + 1] for i, slope in enumerate(slopes)])
     *slopes, offset, trusted = _window_means(
         [*[weight * slope for slope in slopes], weight * offset, weight]

@@ -4,23 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from feelvos_tf.config import check_outlines
-from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import guided_filter, resize
-
-
-def resolve_outlines(outlines: str | None, model: Feelvos) -> str | None:
-    """The outlines that an argument stands for.
-
-    Args:
-      outlines: "guided", None for interpolation, or "auto" for what the network's weights
-        recommend.
-      model: the network.
-
-    Raises:
-      InputError: something else.
-    """
-    return model.recommended_outlines if outlines == "auto" else check_outlines(outlines)
 
 
 def resized(logits: tf.Tensor, frame: tf.Tensor, outlines: str | None) -> tf.Tensor:

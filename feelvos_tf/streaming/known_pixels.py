@@ -7,27 +7,11 @@ import functools
 import tensorflow as tf
 
 from feelvos_tf.config import Memory, ModelConfig
-from feelvos_tf.errors import InputError, whole_number
-from feelvos_tf.modeling.feelvos import Feelvos
+from feelvos_tf.errors import InputError
 from feelvos_tf.ops import clusters, matching, probed_search, reference_search
 from feelvos_tf.ops.sorted_reference import Reference
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.memory import MemoryState
-
-
-def resolve_probes(probes: int | None | str, model: Feelvos) -> int | None:
-    """The probes that an argument stands for.
-
-    Args:
-      probes: a number, None for all columns, or "auto" for what the network's weights recommend.
-      model: the network.
-
-    Raises:
-      InputError: something else.
-    """
-    if probes == "auto":
-        return model.recommended_probes
-    return None if probes is None else whole_number("probes", probes, 1)
 
 
 class KnownPixels:
@@ -39,14 +23,13 @@ class KnownPixels:
       probes: columns to search for each object, see `StreamingSteps`; None for all.
 
     Raises:
-      InputError: probes are out of range, or the network has no global matching, or none that
-        they are for.
+      InputError: the network has no global matching, or none that probes are for.
     """
 
     def __init__(self, config: ModelConfig, memory: Memory | None, probes: int | None) -> None:
         self._config = config
         self._memory = memory
-        self.probes = None if probes is None else whole_number("probes", probes, 1)
+        self.probes = probes
         if not config.first_frame_matching and memory is not None:
             raise InputError(
                 "a memory needs a network with first_frame_matching, which it would join"

@@ -17,8 +17,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from feelvos_tf.config import Memory
-from feelvos_tf.errors import InputError, shown
-from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import clusters, sorted_reference
 from feelvos_tf.ops.sorted_reference import ABSENT, SLOTS, Reference
 
@@ -30,23 +28,6 @@ class MemoryState(NamedTuple):
     objects: tf.Tensor  # int32 [F, columns], the channel of a column's keys, -1 for padding
     frames: tf.Tensor  # int32 [F], the step that each frame comes from, 0 for none yet
     steps: tf.Tensor  # int32 scalar, steps since the video began
-
-
-def resolve(memory: Memory | None | str, model: Feelvos) -> Memory | None:
-    """The memory that an argument stands for.
-
-    Args:
-      memory: a Memory, None for none, or "auto" for what the network's weights recommend.
-      model: the network.
-
-    Raises:
-      InputError: something else.
-    """
-    if isinstance(memory, str) and memory == "auto":
-        return model.recommended_memory
-    if memory is not None and not isinstance(memory, Memory):
-        raise InputError(f"memory is {shown(memory)}, expected a Memory, None or 'auto'")
-    return memory
 
 
 def state_spec(memory: Memory, embedding_dim: int) -> MemoryState:

@@ -19,12 +19,9 @@ from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.modeling.precision import with_precision
-from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming import state as states
 from feelvos_tf.streaming.checked_input import checked_mask
 from feelvos_tf.streaming.editing import Editing, Video, compiled
-from feelvos_tf.streaming.full_size import resolve_outlines
-from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.state import State
 from feelvos_tf.streaming.step_result import StepResult
 from feelvos_tf.streaming.steps import StreamingSteps, VideoState
@@ -65,6 +62,10 @@ class VideoSegmenter(Editing):
       outlines: how labels at stride 4 come to the frame's size: "guided" along the frame's own
         edges, see `ops.guided_filter`; None by interpolation, as published; "auto" is what the
         weights recommend (None, for those of the release).
+      reach: how far from where an object was in the frame before it is looked for, as a share of
+        the frame's longer side: what is farther and hangs together with nothing nearer is a
+        look-alike and left out, see `ops.look_alikes`. None looks everywhere, as published; "auto"
+        is what the weights recommend (None, for those of the release).
       mixed_precision: "mixed_float16" or "mixed_bfloat16" computes the network in that type;
         matching stays in float32. None leaves the model as it is.
 
@@ -84,6 +85,7 @@ class VideoSegmenter(Editing):
         local_matching: str = "auto",
         memory: Memory | None | str = "auto",
         outlines: str | None = "auto",
+        reach: float | None | str = "auto",
         mixed_precision: str | None = None,
     ) -> None:
         if not isinstance(model, Feelvos):
@@ -99,10 +101,10 @@ class VideoSegmenter(Editing):
             max_side=max_side,
             max_reference_pixels=max_reference_pixels,
             max_given_pixels=max_given_pixels,
-            probes=resolve_probes(probes, self.model),
             local_matching=local_matching,
-            memory=memories.resolve(memory, self.model),
-            outlines=resolve_outlines(outlines, self.model),
+            settings=self.model.recommended.resolved(
+                memory=memory, probes=probes, outlines=outlines, reach=reach
+            ),
         )
         self._ignore_label = ignore_label
         self._video = None

@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from feelvos_tf.config import Memory, check_outlines
-from feelvos_tf.errors import InputError, shown, whole_number
+from feelvos_tf.errors import InputError, whole_number
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import matching, resize, sorted_reference
+from feelvos_tf.ops import look_alikes, matching, resize, sorted_reference
 from feelvos_tf.streaming import full_size, given
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.kernel_cache import bound_kernel_cache
 from feelvos_tf.streaming.known_pixels import KnownPixels
 from feelvos_tf.streaming.memory import MemoryState
+from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 
 
 class VideoState(NamedTuple):
@@ -64,11 +64,11 @@ class StreamingSteps:
         None for all.
       max_given_pixels: keep at most this many pixels of all given frames, see `given.limit`; None
         for those of `given.WHOLE_FRAMES` whole frames.
-      probes: search so many columns of the reference for each object, the likeliest ones, see
-        `probed_search`, and as many of the memory; None searches all, which is exact.
       local_matching: implementation, see `matching.local_matching`.
-      memory: what joins the reference on the way; None for nothing, as published.
-      outlines: how logits come to a frame's size, see `full_size.resized`.
+      settings: what else is not as published: what joins the reference on the way; how many
+        columns of it and of the memory are searched for each object, see `probed_search`; how
+        logits come to a frame's size, see `full_size.resized`; how far an object may be from
+        where it was, see `look_alikes`.
 
     Raises:
       InputError: an argument is out of range, or a memory or probes for a network without global
@@ -82,10 +82,8 @@ class StreamingSteps:
         max_side: int | None = None,
         max_reference_pixels: int | None = None,
         max_given_pixels: int | None = None,
-        probes: int | None = None,
         local_matching: str = "auto",
-        memory: Memory | None = None,
-        outlines: str | None = None,
+        settings: StreamingSettings = AS_PUBLISHED,
     ) -> None:
         if max_side is not None:
             max_side = whole_number("max_side", max_side, 1)
@@ -96,19 +94,18 @@ class StreamingSteps:
         if local_matching not in matching.LOCAL_IMPLEMENTATIONS:
             expected = ", ".join(matching.LOCAL_IMPLEMENTATIONS)
             raise InputError(f"local_matching is {local_matching!r}, expected one of {expected}")
-        if memory is not None and not isinstance(memory, Memory):
-            raise InputError(f"memory is {shown(memory)}, expected a Memory or None")
-        self.known = KnownPixels(model.config, memory, probes)
+        self.known = KnownPixels(model.config, settings.memory, settings.probes)
         bound_kernel_cache()
         self.model = model
-        self.memory = memory
+        self.memory = settings.memory
         # Traced once for all functions that call it, which halves the time to the first label.
         self._network = tf.function(model.embed, autograph=False)
         self.max_side = max_side
         self.max_given_pixels = max_given_pixels
         self._max_reference_pixels = max_reference_pixels
         self._local_matching = local_matching
-        self.outlines = check_outlines(outlines)
+        self.outlines = settings.outlines
+        self._reach = settings.reach
 
     def state_spec(self) -> VideoState:
         """Types and shapes of the state, sizes dynamic."""
@@ -212,6 +209,8 @@ class StreamingSteps:
         )
         if previous_distance is not None:
             details["previous_distance"] = previous_distance
+        if self._reach is not None:
+            logits = look_alikes.removed(logits, state.frame.labels, self._reach)
         details["logits"] = logits
         details["probabilities"] = tf.nn.softmax(logits)
         # What follows is as published whatever the outlines: fed back, those of a frame would

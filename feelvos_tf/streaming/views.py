@@ -19,11 +19,8 @@ from feelvos_tf.errors import InputError, shown
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
 from feelvos_tf.ops import resize
-from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.edit_steps import EditSteps
 from feelvos_tf.streaming.editing import Editing, Video, compiled
-from feelvos_tf.streaming.full_size import resolve_outlines
-from feelvos_tf.streaming.known_pixels import resolve_probes
 from feelvos_tf.streaming.steps import StreamingSteps, VideoState
 
 SMALLEST, LARGEST = 0.25, 2.0
@@ -57,6 +54,7 @@ class AveragedSegmenter(Editing):
       probes: see `VideoSegmenter`.
       memory: see `VideoSegmenter`.
       outlines: see `VideoSegmenter`.
+      reach: see `VideoSegmenter`; of each view.
 
     Raises:
       InputError: an argument is out of range.
@@ -72,6 +70,7 @@ class AveragedSegmenter(Editing):
         probes: int | None | str = "auto",
         memory: Memory | None | str = "auto",
         outlines: str | None = "auto",
+        reach: float | None | str = "auto",
     ) -> None:
         self.model = model
         sides = (False, True) if flip else (False,)
@@ -79,9 +78,9 @@ class AveragedSegmenter(Editing):
         self._steps = StreamingSteps(
             model,
             max_reference_pixels=max_reference_pixels,
-            probes=resolve_probes(probes, model),
-            memory=memories.resolve(memory, model),
-            outlines=resolve_outlines(outlines, model),
+            settings=model.recommended.resolved(
+                memory=memory, probes=probes, outlines=outlines, reach=reach
+            ),
         )
         self._least_scale = min(view.scale for view in self.views)
         self._ignore_label = None

@@ -14,6 +14,7 @@ from official.modeling import hyperparams
 
 from feelvos_tf.config import Memory, ModelConfig
 from feelvos_tf.errors import InputError
+from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 from feelvos_tf.triplets.triplet_config import TripletConfig
 
 SYNTHETIC = "synthetic"
@@ -126,6 +127,7 @@ class TrainData(hyperparams.Config):
     paste_objects: int = 0
     paste_paths: float = 0.0
     lost_probability: float = 0.0
+    occluder_probability: float = 0.0
     max_bad_share: float = 0.01
 
     def _set(self, k: str, v: Any) -> None:
@@ -183,6 +185,7 @@ class ValidationData(hyperparams.Config):
       max_side: see `feelvos_tf.streaming.segmenter.VideoSegmenter`.
       memory: to validate with; checkpoints of the run recommend it.
       outlines: "guided" or null for those as published, so too.
+      reach: as a share of the frame's longer side, or null for no bound as published, so too.
       model: stride and rates to validate at, as the paper trains at stride 16 and tests at 8.
     """
 
@@ -192,6 +195,17 @@ class ValidationData(hyperparams.Config):
     max_side: Optional[int] = None  # noqa: UP045
     memory: ClipMemory = dataclasses.field(default_factory=ClipMemory)
     outlines: Optional[str] = None  # noqa: UP045
+    reach: Optional[float] = None  # noqa: UP045
+
+    def settings(self) -> StreamingSettings:
+        """How videos are segmented, which checkpoints of the run recommend.
+
+        Raises:
+          InputError: a value is out of range.
+        """
+        return AS_PUBLISHED.resolved(
+            memory=self.memory.memory(), probes=None, outlines=self.outlines, reach=self.reach
+        )
 
 
 @dataclasses.dataclass
@@ -207,6 +221,8 @@ class Losses(hyperparams.Config):
       clips_per_replica: the loss is so many times the mean over the batch's clips, on any number
         of devices. The released code sums over the clips of a GPU, 3 in the paper's setting, and
         averages over GPUs. The triplet loss is averaged over the batch and ignores it.
+      guided_share: share of the cross entropy that is of guided outlines, see
+        `feelvos_tf.ops.guided_filter`; the rest is of interpolated ones, as published.
       divisor: null, as it should be, for what follows: the sum over the batch's clips is divided
         by global_batch_size / clips_per_replica, 2 in the paper's setting. A number is for
         comparisons with sums alone.
@@ -217,6 +233,7 @@ class Losses(hyperparams.Config):
     hard_pixel_steps: Optional[int] = 100_000  # noqa: UP045
     weight_decay: float = 4e-5
     clips_per_replica: float = 3.0
+    guided_share: float = 0.0
     divisor: Optional[float] = None  # noqa: UP045
 
 

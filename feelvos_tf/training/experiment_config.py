@@ -6,7 +6,6 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 
-from feelvos_tf.config import check_outlines
 from feelvos_tf.data.layouts import DATASETS
 from feelvos_tf.errors import InputError
 from feelvos_tf.training import configs, devices, schedules
@@ -49,7 +48,7 @@ def check(params: cfg.ExperimentConfig) -> None:
         if memory is not None and not network.first_frame_matching:
             raise InputError(f"{key}.memory needs a network with first_frame_matching")
     try:
-        check_outlines(task.validation_data.outlines)
+        task.validation_data.settings()
     except InputError as error:
         raise InputError(f"task.validation_data: {error}") from error
     for key, value, choices in (
@@ -83,6 +82,8 @@ def check(params: cfg.ExperimentConfig) -> None:
         raise InputError(f"task.embedding_gain is {task.embedding_gain}, expected above 0")
     if not 0 <= task.aspp_dropout < 1:
         raise InputError(f"task.aspp_dropout is {task.aspp_dropout}, expected 0 to below 1")
+    if not 0 <= task.losses.guided_share <= 1:
+        raise InputError(f"task.losses.guided_share is {task.losses.guided_share}, expected 0 to 1")
     if not 0 < task.losses.hard_pixel_share <= 1 or not task.losses.clips_per_replica > 0:
         raise InputError(
             "task.losses: expected hard_pixel_share in 0..1 and clips_per_replica above 0, "

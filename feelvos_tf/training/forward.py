@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from feelvos_tf.config import Memory
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
+from feelvos_tf.ops import guided_filter, random_numbers, resize, sorted_reference
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import random_numbers, resize, sorted_reference
 from feelvos_tf.streaming.memory import confident_labels
 from feelvos_tf.training.losses import ABSENT_LOGIT
 
@@ -146,5 +146,29 @@ def segment_clips(
         segment,
         (features, embeddings, small, valid, seeds),
         fn_output_signature=signature,
+        parallel_iterations=1,
+    )
+
+
+def guided_logits(logits: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    """Brings logits to the frames' size along the frames' own edges, with gradients.
+
+    Args:
+      logits: float32 [B, h, w, N], ABSENT_LOGIT in the channels without an object.
+      frames: floats [B, H, W, 3], RGB 0..255.
+
+    Returns:
+      float32 [B, H, W, N], see `guided_filter.refine`; ABSENT_LOGIT in the same channels.
+    """
+
+    def guided(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        small, frame = pair
+        absent = tf.reduce_max(small, axis=[0, 1]) <= ABSENT_LOGIT
+        return tf.where(absent, ABSENT_LOGIT, guided_filter.refine(small, frame))
+
+    return tf.map_fn(
+        guided,
+        (logits, frames),
+        fn_output_signature=tf.TensorSpec([*frames.shape[1:3], logits.shape[-1]], tf.float32),
         parallel_iterations=1,
     )

@@ -75,8 +75,7 @@ class FeelvosTrainingTask(validation.ScoresOfVideos, base_task.Task):
     def build_model(self) -> Feelvos:
         """Returns the network; frozen parts are not among its trainable variables."""
         model = build_model(configs.model_config(self.task_config.model))
-        model.recommended_memory = self.task_config.validation_data.memory.memory()
-        model.recommended_outlines = self.task_config.validation_data.outlines
+        model.recommended = self.task_config.validation_data.settings()
         for unit in model.submodules:
             if isinstance(unit, tf.keras.layers.BatchNormalization):
                 unit.momentum = self.task_config.batch_norm_momentum
@@ -184,7 +183,7 @@ class FeelvosTrainingTask(validation.ScoresOfVideos, base_task.Task):
                 memory=config.memory.memory(),
                 static=config.jit_compile,
             )
-            data = self._cross_entropy(logits, labels, step)
+            data = self._cross_entropy(logits, images, labels, step)
             figures["mIoU"] = losses.mean_iou(logits, labels, valid)
         trained = {id(v) for v in model.trainable_variables}
         names = {name: v for name, v in named_variables(model).items() if id(v) in trained}
@@ -206,16 +205,22 @@ class FeelvosTrainingTask(validation.ScoresOfVideos, base_task.Task):
             *(["mIoU"] if kind == "cross_entropy" else []),
         )
 
-    def _cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    def _cross_entropy(
+        self, logits: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
+    ) -> tf.Tensor:
         """One mean a frame, averaged over the clip's frames, summed over clips."""
         config = self.task_config.losses
         assert config.hard_pixel_steps is not None  # see schedules.resolve
         share = losses.kept_share(step, config.hard_pixel_share, config.hard_pixel_steps)
-        means = losses.hard_pixel_cross_entropy(
-            tf.reshape(logits, [-1, *logits.shape[2:]]),
-            tf.reshape(labels[:, 2:], [-1, *labels.shape[2:]]),
-            share,
-        )
+        truth = tf.reshape(labels[:, 2:], [-1, *labels.shape[2:]])
+        frames = tf.reshape(images[:, 2:], [-1, *images.shape[2:]])
+        logits = tf.reshape(logits, [-1, *logits.shape[2:]])
+        means = losses.hard_pixel_cross_entropy(logits, truth, share)
+        if config.guided_share:
+            guided = losses.hard_pixel_cross_entropy(
+                forward.guided_logits(logits, frames), truth, share
+            )
+            means = (1.0 - config.guided_share) * means + config.guided_share * guided
         batch = self.task_config.train_data.global_batch_size
         divisor = config.divisor or batch / config.clips_per_replica
         return tf.reduce_sum(means) / (labels.shape[1] - 2) / divisor

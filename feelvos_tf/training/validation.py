@@ -56,7 +56,7 @@ class ScoresOfVideos:
             return model
         if self._tested is None:
             self._tested = build_model(config, dtype=model.dtype_policy)
-            self._tested.take_recommendations(model)
+            self._tested.recommended = model.recommended
         self._tested.set_weights(model.get_weights())
         return self._tested
 

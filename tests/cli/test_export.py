@@ -18,6 +18,7 @@ from feelvos_tf import Memory, checkpoint_file, checkpoints
 from feelvos_tf.cli import export
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import FixedShape
+from feelvos_tf.streaming_settings import StreamingSettings
 
 RECOMMENDED = Memory(frames=7)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ def calls(monkeypatch):
     """Records export_model's arguments in place of exporting."""
     made = []
     monkeypatch.setattr(checkpoints, "load_model", lambda path: f"model of {path}")
-    recommended = checkpoint_file.Recommended(RECOMMENDED, outlines="guided")
+    recommended = StreamingSettings(RECOMMENDED, outlines="guided", reach=0.25)
     monkeypatch.setattr(checkpoint_file, "recommended", lambda path: recommended)
     monkeypatch.setattr(
         feelvos_tf.export, "export_model", lambda *values, **options: made.append((values, options))
@@ -47,6 +48,7 @@ DEFAULTS = {
     "fixed": None,
     "memory": RECOMMENDED,
     "outlines": "guided",
+    "reach": 0.25,
 }
 
 

@@ -28,6 +28,7 @@ def test_the_lists_are_found():
         "max_reference_pixels",
         "probes",
         "outlines",
+        "reach",
     ]
 
 

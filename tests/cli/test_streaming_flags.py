@@ -1,4 +1,4 @@
-"""The flags --probes, --outlines and --max_side: a word, or a number."""
+"""The flags --probes, --outlines, --reach and --max_side: a word, or a number."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from absl.testing import flagsaver
 from feelvos_tf import checkpoint_file
 from feelvos_tf.cli import streaming_flags
 from feelvos_tf.errors import InputError
+from feelvos_tf.streaming_settings import StreamingSettings
 
 
 @pytest.fixture
@@ -16,8 +17,8 @@ def checkpoint(tmp_path):
     # Not parsed: other commands that the tests load have flags that must be given.
     flags.FLAGS.mark_as_parsed()
     path = tmp_path / "model.npz"
-    recommended = checkpoint_file.Recommended(probes=5, outlines="guided")
-    np.savez(path, **{checkpoint_file.STREAMING_KEY: checkpoint_file.pack_streaming(recommended)})
+    recommended = StreamingSettings(probes=5, outlines="guided", reach=0.25)
+    np.savez(path, **{checkpoint_file.STREAMING_KEY: checkpoint_file.pack(recommended.to_dict())})
     return path
 
 
@@ -32,6 +33,21 @@ def test_other_probes_are_named(checkpoint, value):
     message = f"--probes is {value}, expected auto, none or a number from 1"
     with flagsaver.flagsaver(probes=value), pytest.raises(InputError, match=message):
         streaming_flags.probes(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "value,expected", [("auto", 0.25), ("none", None), ("1", 1.0), ("0.17", 0.17), ("1e-3", 1e-3)]
+)
+def test_reach_is_a_word_or_a_share(checkpoint, value, expected):
+    with flagsaver.flagsaver(reach=value):
+        assert streaming_flags.reach(checkpoint) == expected
+
+
+@pytest.mark.parametrize("value", ["0", "-0.1", "1.01", "nan", "inf", "far", ""])
+def test_other_reaches_are_named(checkpoint, value):
+    message = f"--reach is {value}, expected auto, none or a share above 0, at most 1"
+    with flagsaver.flagsaver(reach=value), pytest.raises(InputError, match=message):
+        streaming_flags.reach(checkpoint)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from feelvos_tf import ModelConfig, VideoSegmenter, build_model
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.export import FixedShape, export_model, saving
+from feelvos_tf.streaming_settings import AS_PUBLISHED
 
 
 def test_embed_takes_a_batch(mobilenet, loaded):
@@ -70,6 +71,20 @@ def test_distances_as_they_are(tmp_path):
     assert result.global_distance.max() > 1
 
 
+@pytest.mark.parametrize("fixed", [None, FixedShape(45, 66, 2)])
+def test_reach_is_the_segmenters(tmp_path, fixed):
+    model = build_small()
+    clip = synthetic_clip(seed=3, num_frames=4, height=45, width=66, num_objects=2)
+    export_model(model, tmp_path / "export", weights="random", reach=0.1, fixed=fixed)
+    run = tf.saved_model.load(tmp_path / "export").signatures
+    segmenter = VideoSegmenter(model, reach=0.1)
+    segmenter.reset(clip.frames[0], clip.masks[0])
+    outputs = run["initialize"](image=tf.constant(clip.frames[0]), mask=tf.constant(clip.masks[0]))
+    for frame in clip.frames[1:]:
+        outputs = run["step"](image=tf.constant(frame), **state_of(outputs))
+        assert np.mean(outputs["labels"] != segmenter.step(frame)) < (0.01 if fixed else 1e-9)
+
+
 def test_fixed_shape_is_compiled(mobilenet, tmp_path):
     export_model(mobilenet.model, tmp_path / "fixed", weights="random", fixed=FixedShape(65, 97, 2))
     run = tf.saved_model.load(tmp_path / "fixed").signatures
@@ -89,18 +104,16 @@ def test_fixed_shape_is_compiled(mobilenet, tmp_path):
     ("options", "message"),
     [
         ({"ignore_label": 0}, "ignore_label is 0, expected a whole number from 1 to 255"),
-        (
-            {"max_side": 0, "memory": None, "outlines": None},
-            "max_side is 0, expected a whole number from 1 up",
-        ),
+        ({"max_side": 0}, "max_side is 0, expected a whole number from 1 up"),
         ({"fixed": FixedShape(4, 0, 1)}, "width is 0, expected at least 1"),
         ({"fixed": FixedShape(4, 4, 256)}, "num_objects is 256, expected at most 255"),
         ({"fixed": FixedShape(4, 4, 1), "max_side": 9}, "exclude each other"),
     ],
 )
 def test_options_out_of_range(tmp_path, options, message):
+    model = types.SimpleNamespace(recommended=AS_PUBLISHED)
     with pytest.raises(InputError, match=message):
-        export_model(None, tmp_path / "export", weights="none", probes=None, **options)
+        export_model(model, tmp_path / "export", weights="none", **options)
 
 
 def test_folder_must_be_new(tmp_path):

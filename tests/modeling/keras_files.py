@@ -22,6 +22,7 @@ from feelvos_tf.modeling.layers import ConvUnit, SeparableUnit
 from feelvos_tf.modeling.mobilenet_v2 import InvertedResidual, MobileNetV2
 from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.modeling.xception import Xception65, XceptionModule
+from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 
 pytestmark = pytest.mark.compat
 
@@ -162,8 +163,7 @@ def test_initializer_is_its_config():
 def model():
     model = build_model(TINY)
     randomize(model)
-    model.recommended_memory, model.recommended_probes = MEMORY, 7
-    model.recommended_outlines = "guided"
+    model.recommended = StreamingSettings(MEMORY, 7, "guided", 0.25)
     return model
 
 
@@ -179,9 +179,7 @@ def triplet():
 def assert_same_network(found, expected):
     assert type(found) is Feelvos
     assert found.config == expected.config
-    assert found.recommended_memory == expected.recommended_memory
-    assert found.recommended_probes == expected.recommended_probes
-    assert found.recommended_outlines == expected.recommended_outlines
+    assert found.recommended == expected.recommended
     assert [v.name for v in found.variables] == [v.name for v in expected.variables]
     assert list(named_variables(found)) == list(named_variables(expected))
     np.testing.assert_array_equal(found(triplet()), expected(triplet()))
@@ -191,8 +189,8 @@ def test_network_survives_a_keras_file(model, tmp_path):
     assert_same_network(saved_and_loaded(model, tmp_path), model)
 
 
-def test_network_without_a_memory_has_none(tmp_path):
-    assert saved_and_loaded(build_model(TINY), tmp_path).recommended_memory is None
+def test_network_as_published_stays_so(tmp_path):
+    assert saved_and_loaded(build_model(TINY), tmp_path).recommended == AS_PUBLISHED
 
 
 def test_precision_survives_a_keras_file(model, tmp_path):
@@ -213,7 +211,7 @@ def test_file_is_loaded_where_only_the_package_was_imported(model, tmp_path):
             "import sys, feelvos_tf, tensorflow as tf\n"
             "model = tf.keras.models.load_model(sys.argv[1])\n"
             "print(type(model).__name__, model.config == feelvos_tf.ModelConfig.from_yaml("
-            "sys.argv[2]), model.recommended_memory)",
+            "sys.argv[2]), model.recommended.memory)",
             tmp_path / "m.keras",
             TINY.to_yaml(),
         ],
@@ -238,5 +236,5 @@ def test_weights_go_into_a_fresh_network(model, tmp_path):
     model.save_weights(tmp_path / "w.weights.h5")
     fresh = build_model(TINY)
     fresh.load_weights(tmp_path / "w.weights.h5")
-    fresh.take_recommendations(model)
+    fresh.recommended = model.recommended
     assert_same_network(fresh, model)

@@ -10,6 +10,7 @@ from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.ops import guided_filter
 from feelvos_tf.streaming.views import AveragedSegmenter
+from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 
 pytestmark = pytest.mark.compat
 IDS = np.array([0, 9, 30, 255], np.uint8)
@@ -89,8 +90,8 @@ def test_one_view_is_the_segmenter(clip):
 
 def test_weights_say_what_suits_them(clip):
     model = build()
-    assert model.recommended_outlines is None and VideoSegmenter(model).labels_hold_all
-    model.recommended_outlines = "guided"
+    assert model.recommended == AS_PUBLISHED and VideoSegmenter(model).labels_hold_all
+    model.recommended = StreamingSettings(outlines="guided")
     assert not VideoSegmenter(model).labels_hold_all
     with pytest.raises(InputError, match="outlines is 'sharp', expected guided or None"):
         VideoSegmenter(model, outlines="sharp")

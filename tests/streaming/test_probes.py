@@ -8,6 +8,7 @@ from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
+from feelvos_tf.streaming_settings import StreamingSettings
 
 MEMORY = Memory(every=2, frames=3, max_pixels=40, min_confidence=0.3)
 ALL = 10_000
@@ -73,7 +74,7 @@ def test_its_state_goes_on(probing, clip):
 
 def test_auto_is_what_the_weights_recommend(clip):
     model = build()
-    model.recommended_probes = 1
+    model.recommended = StreamingSettings(probes=1)
     few, auto, exact = (
         run(VideoSegmenter(model, memory=None, **options), clip.frames[:4], clip.masks[0])
         for options in ({"probes": 1}, {}, {"probes": None})
