@@ -16,7 +16,7 @@ import tensorflow as tf
 from absl import logging
 
 from feelvos_tf.errors import InputError
-from feelvos_tf.triplets import appearance, augment, clips, damage, label_maps, lost, paste, stills
+from feelvos_tf.triplets import augment, clips, damage, effects, label_maps, lost, paste, stills
 from feelvos_tf.triplets.bad_share import count_bad
 from feelvos_tf.triplets.clip_sources import ClipSource
 from feelvos_tf.triplets.draws import Draws
@@ -150,10 +150,7 @@ class _Maker:
                 part = index * MAX_PASTES + number
                 images, labels, donor_readable = self._maybe_paste(images, labels, part)
                 readable &= donor_readable
-        if config.light:
-            images = appearance.shade(images, config.light, draws.child("light"))
-        if config.blur:
-            images = appearance.blur(images, config.blur, draws.child("blur"))
+        images, labels = effects.add(images, labels, config, draws)
         labels, num_objects, usable = label_maps.remap_to_reference(
             labels, config.max_objects, config.min_object_pixels
         )

@@ -41,6 +41,7 @@ class TripletConfig:
         (paths.py), up to 1; 0 leaves them the motion of the clip they come from.
       lost_probability: how often the labels of frame 1, which the network is told, miss an object
         or have it in a wrong place (lost.py).
+      occluder_probability: how often poles or leaves lie in front of a clip (occluders.py).
       max_bad_share: the stream fails once more than this share of its elements is unreadable.
     """
 
@@ -61,6 +62,7 @@ class TripletConfig:
     paste_objects: int = 0
     paste_paths: float = 0.0
     lost_probability: float = 0.0
+    occluder_probability: float = 0.0
     max_bad_share: float = 0.01
 
     def __post_init__(self) -> None:
@@ -81,6 +83,7 @@ class TripletConfig:
             "blur": 0 <= self.blur <= 8,
             "paste_paths": 0 <= self.paste_paths <= 1,
             "lost_probability": 0 <= self.lost_probability <= 1,
+            "occluder_probability": 0 <= self.occluder_probability <= 1,
             "paste_probability": 0 <= self.paste_probability <= 1,
             "paste_objects": 0 <= self.paste_objects <= MAX_PASTES,
             "damage_style": self.damage_style in DAMAGE_STYLES,

@@ -196,6 +196,7 @@ HARD = {
     "blur": 1.0,
     "paste_paths": 1.0,
     "lost_probability": 0.3,
+    "occluder_probability": 0.8,
 }
 
 
@@ -276,6 +277,7 @@ def test_every_part_together_is_deterministic(coordinate_videos):
         {"blur": -0.1},
         {"paste_paths": 1.5},
         {"lost_probability": 2.0},
+        {"occluder_probability": -0.1},
     ],
 )
 def test_config_refuses_what_makes_no_sense(bad):
