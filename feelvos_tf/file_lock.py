@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import pathlib
 import shlex
@@ -25,6 +26,7 @@ except ImportError:  # Windows: two processes at once go unnoticed there
 
 # What a file system answers that has no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_logger = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 0.2
 _LONGEST_HOLDER = 1000  # characters of the line in the lock
 
@@ -89,6 +91,45 @@ def waited_for(path: pathlib.Path, tell: Callable[[str], None] | None = None) ->
             ) from error
     try:
         yield lock is not None
+    finally:
+        if lock is not None:
+            release(path, lock)
+
+
+def take(path: pathlib.Path, else_do: str) -> int | None:
+    """Returns the descriptor of the lock of a folder, in which it lies; None without locks.
+
+    Args:
+      path: the lock's file, whose folder one process at a time may write to.
+      else_do: what a user can do besides waiting, for the message.
+
+    Raises:
+      InputError: another process holds it, or the file cannot be opened or locked.
+    """
+    lock = None
+    try:
+        while HAS_LOCKS and lock is None:
+            lock = try_lock(path)
+    except BlockingIOError as error:
+        raise InputError(
+            f"{path.parent}: {holder(path)} writes to it; wait for its end or {else_do}"
+        ) from error
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            _logger.warning(
+                "%s: its file system has no locks; run one command at a time on it", path.parent
+            )
+            return None
+        raise InputError(f"{path}: cannot be used as a lock ({error.strerror or error})") from error
+    return lock
+
+
+@contextlib.contextmanager
+def taken(path: pathlib.Path, else_do: str) -> Iterator[None]:
+    """Holds the lock of a folder, see `take`."""
+    lock = take(path, else_do)
+    try:
+        yield
     finally:
         if lock is not None:
             release(path, lock)

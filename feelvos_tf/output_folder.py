@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import pathlib
 from collections.abc import Collection, Iterable, Mapping
@@ -19,13 +18,11 @@ from types import TracebackType
 from typing import Any
 
 from feelvos_tf.errors import InputError, shown
-from feelvos_tf.file_lock import HAS_LOCKS, NO_LOCKS, holder, identity, release, try_lock
+from feelvos_tf.file_lock import identity, release, take
 from feelvos_tf.files import PART_FILES, check_name, make_folder, read_text, write_json
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".feelvos.lock"
-
-_logger = logging.getLogger(__name__)
 
 
 class OutputFolder:
@@ -203,24 +200,7 @@ class OutputFolder:
             self.values, self._files = values, {RUN_FILE, *files}
 
     def _take_lock(self) -> None:
-        path = self.path / LOCK_FILE
-        try:
-            while HAS_LOCKS and self._lock is None:
-                self._lock = try_lock(path)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{self.path}: {holder(path)} writes to it; wait for its end or "
-                "choose another output folder"
-            ) from error
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                _logger.warning(
-                    "%s: its file system has no locks; run one command at a time on it", self.path
-                )
-                return
-            raise InputError(
-                f"{path}: cannot be used as a lock ({error.strerror or error})"
-            ) from error
+        self._lock = take(self.path / LOCK_FILE, "choose another output folder")
 
     def _release_lock(self) -> None:
         if self._lock is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import tensorflow as tf
 import yaml
@@ -17,6 +19,7 @@ from official.modeling import performance
 from feelvos_tf import settings
 from feelvos_tf.checkpoints import save_model
 from feelvos_tf.errors import InputError
+from feelvos_tf.file_lock import taken
 from feelvos_tf.training import devices, experiments, initialization, inputs, overrides, schedules
 from feelvos_tf.training.experiment_config import check
 from feelvos_tf.training.run_report import describe, latest_position
@@ -27,6 +30,7 @@ from feelvos_tf.training.triplet_pictures import TripletPictures
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "check")
 LAST_MODEL = "last_model.npz"
+_LOCK = ".lock"
 
 
 def read_params(
@@ -102,7 +106,8 @@ def run_experiment(
       the trainer, after the run.
 
     Raises:
-      InputError: data, checkpoint or settings cannot be used, or the loss is not finite.
+      InputError: data, checkpoint or settings cannot be used, the loss is not finite, or another
+        process trains in the folder.
       KeyboardInterrupt: Ctrl-C came; a run in one process has saved a checkpoint before. So has
         one that SIGTERM ends.
     """
@@ -126,9 +131,9 @@ def run_experiment(
             return check_step(params, strategy, say)
         # Reading batch norm's statistics is a sum over workers, so all of them must take part in
         # writing weights, though the chief alone keeps the files.
-        with tempfile.TemporaryDirectory() as discarded:
+        with tempfile.TemporaryDirectory() as discarded, contextlib.ExitStack() as held:
             kept = model_dir if strategy.extended.should_checkpoint else discarded
-            return _run(params, mode, model_dir, kept, strategy, say)
+            return _run(params, mode, model_dir, kept, strategy, say, held)
     finally:
         tf.keras.mixed_precision.set_global_policy(before)
 
@@ -140,6 +145,7 @@ def _run(
     kept: str,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], None],
+    held: contextlib.ExitStack,
 ) -> Trainer:
     chief = strategy.extended.should_checkpoint
     given, params = params, schedules.resolved(params)
@@ -147,6 +153,7 @@ def _run(
     # Before the trainer asks for them: to an error raised in there gin adds words of its own.
     task.open_data(train="train" in mode, evaluate="eval" in mode)
     if "train" in mode and chief:
+        held.enter_context(_alone_in(model_dir))
         train_utils.serialize_config(given, model_dir)
     with strategy.scope():
         # Both inside the scope: the network's initial values are drawn once for all replicas.
@@ -200,6 +207,18 @@ def _run(
             trainer.swap_averages()
         trainer.signals.deliver()  # it came when nothing was left to stop
     return trainer
+
+
+@contextlib.contextmanager
+def _alone_in(model_dir: str) -> Iterator[None]:
+    """Keeps a second run out of a folder, whose checkpoints would replace those of the first."""
+    if "://" in model_dir:  # of a file system that has no locks
+        yield
+        return
+    folder = pathlib.Path(model_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with taken(folder / _LOCK, "choose another --model_dir"):
+        yield
 
 
 def _run_until_stopped(

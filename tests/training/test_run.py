@@ -19,6 +19,7 @@ import yaml
 
 from feelvos_tf import VideoSegmenter, load_model
 from feelvos_tf.errors import InputError
+from feelvos_tf.file_lock import taken
 from feelvos_tf.training import run
 from feelvos_tf.training.trainer import BEST_MODEL, Trainer
 
@@ -326,6 +327,15 @@ def test_data_that_cannot_be_read_leave_no_file(small_params, tmp_path):
     with pytest.raises(InputError, match="train.txt"):
         run.run_experiment(params, "train", str(tmp_path / "run"), say=str)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_second_run_in_a_folder_is_told_of_the_first(small_params, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with taken(folder / run._LOCK, ""):
+        with pytest.raises(InputError, match="run: process .* writes to it; .*choose another"):
+            run.run_experiment(small_params(), "train", str(folder))
+    assert not [path.name for path in folder.iterdir() if path.name != "synthetic"]
 
 
 def test_evaluation_without_videos_or_checkpoint(small_params, tmp_path):
