@@ -9,6 +9,8 @@ have become too many, each gives up some of its pixels and none is forgotten.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from feelvos_tf.ops import random_numbers, sorted_reference
@@ -130,6 +132,32 @@ def limit(
 
     total = tf.reduce_sum(tf.cast(inside, tf.int32))
     return tf.ensure_shape(tf.cond(total > bound, dropped, lambda: labels), labels.shape)
+
+
+def places(
+    reference: Reference, size: Sequence[int | tf.Tensor], num_channels: int | tf.Tensor
+) -> tf.Tensor:
+    """Where in their frames the pixels of each channel lie, all given frames on top of each other.
+
+    Args:
+      reference: of the given frames.
+      size: [h, w] of a frame at stride 4.
+      num_channels: integer or int32 scalar.
+
+    Returns:
+      bool [h, w, num_channels].
+    """
+    num_pixels = size[0] * size[1]
+    real = (reference.pixels >= 0) & (tf.tile(reference.objects, [SLOTS]) >= 0)
+    # What is padding lands in one place more.
+    place = tf.where(real, reference.pixels % num_pixels, num_pixels)
+    channel = tf.where(real, tf.tile(reference.objects, [SLOTS]), 0)
+    found = tf.scatter_nd(
+        tf.stack([place, channel], axis=1),
+        tf.ones_like(place),
+        tf.stack([num_pixels + 1, num_channels]),
+    )
+    return tf.reshape(found[:-1] > 0, [*size, num_channels])
 
 
 def _unpacked(reference: Reference) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

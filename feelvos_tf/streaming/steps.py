@@ -210,7 +210,8 @@ class StreamingSteps:
         if previous_distance is not None:
             details["previous_distance"] = previous_distance
         if self._reach is not None:
-            logits = look_alikes.removed(logits, state.frame.labels, self._reach)
+            shown = given.places(state.reference, size_of(state.frame.labels), num_channels)
+            logits = look_alikes.removed(logits, state.frame.labels, shown, self._reach)
         details["logits"] = logits
         details["probabilities"] = tf.nn.softmax(logits)
         # What follows is as published whatever the outlines: fed back, those of a frame would

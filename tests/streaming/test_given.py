@@ -146,6 +146,19 @@ def test_added_pixels_are_searched_as_if_all_were_prepared_at_once():
     )
 
 
+@pytest.mark.parametrize("empty", [False, True])
+def test_places_are_those_of_all_given_frames(empty):
+    rng = np.random.RandomState(6)
+    (first, labels), (more, new) = frame(rng, 2), frame(rng, 4)
+    if empty:
+        labels, new = np.full_like(labels, -1), np.full_like(new, -1)
+    reference = add(begun(first, labels, 2), more, new, new >= 0, 4)
+    found = given.places(reference, [H, W], 4).numpy()
+    channels = np.arange(4)
+    expected = (labels[..., np.newaxis] == channels) | (new[..., np.newaxis] == channels)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_an_object_becomes_background():
     rng = np.random.RandomState(3)
     embedding, labels = frame(rng, 4)

@@ -34,14 +34,19 @@ def steps(segmenter, clip):
 def test_each_step_holds_to_the_one_before(model, clip):
     plain = steps(VideoSegmenter(model, reach=None), clip)
     bound = steps(VideoSegmenter(model, reach=0.1), clip)
+    first = shrunk(clip.masks[0])
+    given = first[..., np.newaxis] == np.arange(4)
     expected = look_alikes.removed(
-        tf.constant(plain[0].logits), tf.constant(shrunk(clip.masks[0])), 0.1
+        tf.constant(plain[0].logits), tf.constant(first), tf.constant(given), 0.1
     )
     np.testing.assert_array_equal(bound[0].logits, expected)
     assert (bound[0].logits != plain[0].logits).any()
     for before, after in zip(bound, bound[1:]):
         again = look_alikes.removed(
-            tf.constant(after.logits), tf.constant(after.previous_labels), 0.1
+            tf.constant(after.logits),
+            tf.constant(after.previous_labels),
+            tf.constant(given),
+            0.1,
         )
         np.testing.assert_array_equal(after.logits, again)  # nothing is left to remove
         assert after.previous_labels.shape == before.logits.shape[:2]
