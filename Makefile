@@ -87,6 +87,8 @@ weights: $(READY)
 		--model_dir=runs/small_clips
 	$(BIN)/python -m feelvos_tf.cli.train --experiment=small_hard --mode=train \
 		--model_dir=runs/small_hard
+	$(BIN)/python -m feelvos_tf.cli.train --experiment=small_whole --mode=train \
+		--model_dir=runs/small_whole
 
 pins:
 	requirements/make_pins.sh

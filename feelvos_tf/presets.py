@@ -15,7 +15,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.files import sha256
 
 # The name changes with the weights, so that results can say which ones they are from.
-NAME = "feelvos-mnv2-2"
+NAME = "feelvos-mnv2-3"
 ADDRESS = "https://download.tensorflow.org/models/"
 _FOLDER = pathlib.Path(__file__).resolve().parent / "weights"
 _SUMS = "SHA256SUMS"
@@ -80,6 +80,11 @@ PRESETS: dict[str, Preset] = {
         Preset(
             NAME,
             "comes with the package, made for a CPU; what is taken without a name",
+            "Apache-2.0",
+        ),
+        Preset(
+            "feelvos-mnv2-2",
+            "the same network before its backbone was trained; takes more look-alikes in",
             "Apache-2.0",
         ),
         Preset(

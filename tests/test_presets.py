@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from feelvos_tf import VideoSegmenter, load_model, presets
+from feelvos_tf import Memory, VideoSegmenter, load_model, presets
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation.metrics import region_similarity
+from feelvos_tf.streaming_settings import StreamingSettings
 
 
 def mean_j(clip, labels):
@@ -47,6 +48,13 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
     (tmp_path / "SHA256SUMS").write_text((path.parent / "SHA256SUMS").read_text())
     with pytest.raises(InputError, match="install the package again"):
         load_model()
+
+
+def test_the_weights_before_these_still_load_as_they_ran():
+    model, now = load_model("feelvos-mnv2-2"), load_model()
+    assert model.config == now.config
+    assert model.recommended == now.recommended._replace(reach=None)
+    assert now.recommended == StreamingSettings(Memory(5, 4, 512, 0.9), 4, "guided", 0.2)
 
 
 def test_the_weights_of_version_1_still_load_as_they_ran():

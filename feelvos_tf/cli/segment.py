@@ -64,9 +64,9 @@ An object that is in none of the last masks is named at the end; run.json says i
 object is seen.
 
 Too slow or too little memory: --max_side=640 computes at reduced size (the masks keep the frames'
-size), which costs quality: of J&F 81.1 on five sequences at 854x480, --max_side=428 took nine
-points. --outlines=none left 79.5, and then --probes=2 79.2, --probes=none 79.3
-(feelvos_tf/weights/MODEL_CARD.md).
+size), which costs quality: of J&F 83.6 on five sequences at 854x480, --max_side=428 took
+eleven points. --reach=none left 80.3, then --outlines=none 79.0, then --probes=none --memory=none
+79.3 (feelvos_tf/weights/MODEL_CARD.md).
 Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
 6,12,18 as the paper tests it.
 

@@ -3,10 +3,11 @@
 A first try on synthetic clips, minutes on two cores:
   feelvos-train --experiment=tiny --mode=train_and_eval --model_dir=runs/tiny
 
-The recipe of the weights that ship, in three parts (data/ as experiments/small/LOG.md tells):
+The recipe of the weights that ship, in four parts (data/ as experiments/small/LOG.md tells):
   feelvos-train --experiment=small --mode=train_and_eval --model_dir=runs/small
   feelvos-train --experiment=small_clips --mode=train_and_eval --model_dir=runs/small_clips
   feelvos-train --experiment=small_hard --mode=train_and_eval --model_dir=runs/small_hard
+  feelvos-train --experiment=small_whole --mode=train_and_eval --model_dir=runs/small_whole
 
 The published recipe (16 GPUs in the paper): --experiment=paper_davis17, paper_davis17_ytvos, with
 --config_file=experiments/paper_1_gpu.yaml, paper_8_gpus.yaml or paper_16_gpus.yaml over it; its

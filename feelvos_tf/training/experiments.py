@@ -13,7 +13,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 
 from feelvos_tf.config import ABLATION_ROWS
-from feelvos_tf.training.light_recipes import small, small_clips, small_hard, tiny
+from feelvos_tf.training.light_recipes import small, small_clips, small_hard, small_whole, tiny
 from feelvos_tf.training.paper_recipes import ablation, paper_davis17, paper_davis17_ytvos, pml
 from feelvos_tf.training.schedules import follow_run
 
@@ -36,6 +36,7 @@ _RECIPES = {
     "small": small,
     "small_clips": small_clips,
     "small_hard": small_hard,
+    "small_whole": small_whole,
     "tiny": tiny,
     "pml": pml,
     **{f"ablation_{row.name}": ablation(row) for row in ABLATION_ROWS},

@@ -1,4 +1,4 @@
-"""Recipes for two cores: the weights that ship, in three parts, and a network of minutes."""
+"""Recipes for two cores: the weights that ship, in four parts, and a network of minutes."""
 
 from __future__ import annotations
 
@@ -181,6 +181,27 @@ def small_hard() -> cfg.ExperimentConfig:
     )
     params.trainer.optimizer_config = _adam(
         0.0005, steps=3000, warmup=20, alpha=0.02, average=0.995
+    )
+    return params
+
+
+def small_whole() -> cfg.ExperimentConfig:
+    """Goes on from `small_hard` with the whole network, the backbone too, at a lower rate.
+
+    Poles and leaves lie in front of clips, and half of the loss is that of guided outlines.
+    """
+    params = small_hard()
+    params.task.override(
+        {
+            "train_data": {"seed": 41, "occluder_probability": 0.4},
+            "losses": {"guided_share": 0.5},
+            "validation_data": {"reach": 0.2},
+            "freeze": "none",
+            "init_checkpoint": "runs/small_hard/last_model.npz",
+        }
+    )
+    params.trainer.optimizer_config = _adam(
+        0.0002, steps=3000, warmup=20, alpha=0.02, average=0.995
     )
     return params
 

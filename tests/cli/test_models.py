@@ -62,7 +62,7 @@ def test_the_list(environment, server, tmp_path):
     assert f"archive: {server.url}/{ARCHIVE} (its size is not published)" in entries[NAME]
     assert "xception_65 at output stride 8, atrous rates 12, 24, 36" in entries[NAME]
     assert "(292 MB)" in entries["xception_65_coco"] and "licence: " in entries[NAME]
-    for name in (presets.NAME, "mobilenet_v2_small-1"):
+    for name in (presets.NAME, "feelvos-mnv2-2", "mobilenet_v2_small-1"):
         path = presets.checkpoint(name)
         assert f"here: {path} ({path.stat().st_size / 1e6:.1f} MB)" in entries[name]
     assert f"not here; feelvos-models --fetch={NAME}" in entries[NAME]

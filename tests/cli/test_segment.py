@@ -32,12 +32,12 @@ def segment(*arguments):
 def test_help_says_of_lower_quality_what_the_model_card_says():
     text = " ".join(segment("--help").stdout.split())
     card = (ROOT / "feelvos_tf" / "weights" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    mean = re.search(r"\*\*mean\*\* \| \*\*([\d.]+) .*?\| ([\d.]+) .*?\| ([\d.]+) ", card)
-    few, fewest = re.search(r"`--probes=(\d)`\s+scores ([\d.]+)", card).groups()
+    pattern = r"\*\*mean\*\* \| \*\*([\d.]+) " + 3 * r".*?\| ([\d.]+) "
+    mean = re.search(pattern, card)
     assert f"of J&F {mean[1]} on five sequences at 854x480" in text
     assert (
-        f"--outlines=none left {mean[2]}, and then --probes={few} {fewest}, --probes=none {mean[3]}"
-        in text
+        f"--reach=none left {mean[2]}, then --outlines=none {mean[3]}, "
+        f"then --probes=none --memory=none {mean[4]}" in text
     )
     side, points = re.search(r"`--max_side=(\d+)` costs (\w+) points", card).groups()
     assert f"--max_side={side} took {points} points" in text

@@ -112,7 +112,7 @@ def test_recipes_say_how_they_start():
         task = run.read_params(name).task
         assert (task.embedding_start, task.embedding_gain) == ("release", 1.0)
         assert task.init_parts == "backbone"
-    for name in ("small", "small_clips", "small_hard", "tiny"):
+    for name in ("small", "small_clips", "small_hard", "small_whole", "tiny"):
         task = run.read_params(name).task
         assert (task.embedding_start, task.init_parts) == ("every_channel", "all")
     with pytest.raises(InputError, match="task.embedding_start is 'zero', expected one of release"):

@@ -27,7 +27,7 @@ def test_the_paper_is_as_long_as_published_and_scales_with_the_run():
     assert float(rate(0)) == pytest.approx(0.0007) and float(rate(400)) == 0.0
 
 
-@pytest.mark.parametrize("name", ["small", "small_clips", "small_hard", "tiny"])
+@pytest.mark.parametrize("name", ["small", "small_clips", "small_hard", "small_whole", "tiny"])
 def test_light_recipes_fall_over_their_own_steps(name):
     params = schedules.resolved(run.read_params(name))
     assert steps_of(params)[0] == steps_of(params)[1]
