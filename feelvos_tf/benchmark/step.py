@@ -23,6 +23,7 @@ from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import matching, reference_search, resize, sorted_reference
 from feelvos_tf.streaming.segmenter import VideoSegmenter
+from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 from feelvos_tf.video.images import read_image
 from feelvos_tf.video.masks import write_mask
 
@@ -39,8 +40,8 @@ class Stage:
       resolution: key of RESOLUTIONS.
       stage: what is measured; "step" is the whole of `VideoSegmenter.step`, compiled as one, and
         "step, fast" the same with FAST_PROBES, "step, memory" the exact one with the
-        memory that the weights recommend, "step, guided" with guided outlines; the other stages
-        are timed alone.
+        memory that the weights recommend, "step, guided" with guided outlines, "step, recommended"
+        as the weights recommend in everything; the other stages are timed alone.
       milliseconds: the fastest of the repetitions.
     """
 
@@ -69,16 +70,18 @@ def run(
     model = networks.build(network)
     for stage, function in _stages(model, clip.frames[1], clip.masks[0], num_objects + 1):
         yield Stage(network, resolution, stage, fastest(function, repetitions))
-    for stage, memory, probes, outlines in (
-        ("step", None, None, None),
-        ("step, fast", None, FAST_PROBES, None),
-        ("step, memory", model.recommended.memory or Memory(), None, None),
-        ("step, guided", None, None, "guided"),
+    memory = model.recommended.memory or Memory()
+    for stage, settings in (
+        ("step", AS_PUBLISHED),
+        ("step, fast", StreamingSettings(probes=FAST_PROBES)),
+        ("step, memory", StreamingSettings(memory=memory)),
+        ("step, guided", StreamingSettings(outlines="guided")),
+        ("step, recommended", model.recommended),
     ):
-        segmenter = VideoSegmenter(model, memory=memory, probes=probes, outlines=outlines)
+        segmenter = VideoSegmenter(model, **settings._asdict())
         segmenter.reset(clip.frames[0], clip.masks[0])
         # From its first frame on a memory is searched as if it were full.
-        for _ in range(memory.every if memory else 0):
+        for _ in range(settings.memory.every if settings.memory else 0):
             segmenter.step(clip.frames[1])
         yield Stage(
             network,

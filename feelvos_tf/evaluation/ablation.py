@@ -37,6 +37,7 @@ from feelvos_tf.modeling.layers import register
 from feelvos_tf.ops import matching
 from feelvos_tf.output_folder import OutputFolder
 from feelvos_tf.streaming.segmenter import VideoSegmenter
+from feelvos_tf.streaming_settings import AS_PUBLISHED
 
 
 @register
@@ -181,7 +182,7 @@ def run_ablation(
             say(f"ablation: {row.name} with {path}")
             outcomes[row.name] = evaluate_method(
                 task,
-                functools.partial(VideoSegmenter, models[row], memory=None),
+                functools.partial(VideoSegmenter, models[row], **AS_PUBLISHED._asdict()),
                 {"ablation": row.name, **identity(path), **network},
                 Path(output) / row.name,
                 rerun=rerun,

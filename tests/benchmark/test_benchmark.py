@@ -84,6 +84,7 @@ def test_stages_of_a_step(monkeypatch):
         "step, fast",
         "step, memory",
         "step, guided",
+        "step, recommended",
     ]
     assert all(s.milliseconds > 0 for s in stages)
 

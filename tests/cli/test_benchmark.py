@@ -24,7 +24,7 @@ def test_step_leaves_table_json_and_plot(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("shipped at 240p, 2 objects and background\n  decode ")
     stored = json.loads((tmp_path / "step.json").read_text())
-    assert [r["stage"] for r in stored["results"]][-2:] == ["step, memory", "step, guided"]
+    assert [r["stage"] for r in stored["results"]][-2:] == ["step, guided", "step, recommended"]
     assert all(r["milliseconds"] > 0 for r in stored["results"])
     assert "global matching" in (tmp_path / "step.md").read_text()
     assert (tmp_path / "step.png").stat().st_size > 1000

@@ -14,6 +14,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import ablation, baselines, datasets
 from feelvos_tf.modeling.feelvos import build_model
 from feelvos_tf.streaming.segmenter import VideoSegmenter
+from feelvos_tf.streaming_settings import AS_PUBLISHED
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +120,8 @@ def test_neutral_inputs_survive_a_keras_file(network, tmp_path):
 class Shortcut(baselines.FirstMask):
     """A segmenter without a network's work, which takes minutes to compile six times."""
 
-    def __init__(self, model, memory):
-        assert memory is None  # as published
+    def __init__(self, model, **settings):
+        assert settings == AS_PUBLISHED._asdict()
         super().__init__()
         self.model = model
 
