@@ -49,7 +49,7 @@ REACH = flags.DEFINE_string(
     "reach",
     "auto",
     "Look for an object at most so far from where it was in the frame before, as a share of the "
-    "frame's longer side such as 0.17, so that look-alikes elsewhere are left out: auto for what "
+    "frame's longer side such as 0.2, so that look-alikes elsewhere are left out: auto for what "
     "the checkpoint recommends (none, for one of the release), none for everywhere, as published.",
 )
 
