@@ -10,6 +10,7 @@ from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError, shown, whole_number
 
 OUTLINES = ("guided",)
+GRIDS = ("aligned",)
 
 
 class StreamingSettings(NamedTuple):
@@ -23,12 +24,14 @@ class StreamingSettings(NamedTuple):
       outlines: how logits come to a frame's size, one of OUTLINES.
       reach: how far from its place in the frame before an object is looked for, as a share of the
         frame's longer side, above 0, at most 1.
+      grid: of which sizes frames are computed, one of GRIDS.
     """
 
     memory: Memory | None = None
     probes: int | None = None
     outlines: str | None = None
     reach: float | None = None
+    grid: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, of what is not as published."""
@@ -37,6 +40,10 @@ class StreamingSettings(NamedTuple):
             for name, value in self._asdict().items()
             if value is not None
         }
+
+    def described(self) -> dict[str, Any]:
+        """Plain values by name, of all; None for what is as published."""
+        return {**dict.fromkeys(self._fields), **self.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StreamingSettings:
@@ -58,13 +65,20 @@ class StreamingSettings(NamedTuple):
         probes: int | None | str,
         outlines: str | None,
         reach: float | None | str,
+        grid: str | None,
     ) -> StreamingSettings:
         """The settings that arguments stand for; "auto" is the one here.
 
         Raises:
           InputError: an argument is none that there can be.
         """
-        asked = {"memory": memory, "probes": probes, "outlines": outlines, "reach": reach}
+        asked = {
+            "memory": memory,
+            "probes": probes,
+            "outlines": outlines,
+            "reach": reach,
+            "grid": grid,
+        }
         return self._checked(
             **{
                 name: getattr(self, name) if isinstance(value, str) and value == "auto" else value
@@ -74,14 +88,18 @@ class StreamingSettings(NamedTuple):
 
     @classmethod
     def _checked(
-        cls, memory: Any = None, probes: Any = None, outlines: Any = None, reach: Any = None
+        cls,
+        memory: Any = None,
+        probes: Any = None,
+        outlines: Any = None,
+        reach: Any = None,
+        grid: Any = None,
     ) -> StreamingSettings:
         if memory is not None and not isinstance(memory, Memory):
             raise InputError(f"memory is {shown(memory)}, expected a Memory, None or 'auto'")
-        if outlines not in (None, *OUTLINES):
-            raise InputError(
-                f"outlines is {shown(outlines)}, expected {', '.join(OUTLINES)} or None"
-            )
+        for name, word, known in (("outlines", outlines, OUTLINES), ("grid", grid, GRIDS)):
+            if word not in (None, *known):
+                raise InputError(f"{name} is {shown(word)}, expected {', '.join(known)} or None")
         number = isinstance(reach, numbers.Real) and not isinstance(reach, bool)
         if reach is not None and not (number and 0 < reach <= 1):
             raise InputError(
@@ -92,6 +110,7 @@ class StreamingSettings(NamedTuple):
             None if probes is None else whole_number("probes", probes, 1),
             outlines,
             None if reach is None else float(reach),
+            grid,
         )
 
 

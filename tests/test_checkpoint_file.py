@@ -27,7 +27,8 @@ def model():
         StreamingSettings(probes=6),
         StreamingSettings(outlines="guided"),
         StreamingSettings(reach=0.25),
-        StreamingSettings(Memory(), 1, "guided", 1.0),
+        StreamingSettings(grid="aligned"),
+        StreamingSettings(Memory(), 1, "guided", 1.0, "aligned"),
     ],
 )
 def test_what_is_recommended_travels_with_the_weights(model, tmp_path, settings):
@@ -52,7 +53,7 @@ def test_reading_it_needs_no_tensorflow(model, tmp_path):
 @pytest.mark.parametrize(
     "content,message",
     [
-        (b"[]", "expected memory, probes, outlines, reach and nothing else"),
+        (b"[]", "expected memory, probes, outlines, reach, grid and nothing else"),
         (b'{"probes": 0}', "probes is 0"),
         (b'{"reach": 0}', "reach is 0, expected a number above 0, at most 1, or None"),
         (b'{"reach": true}', "reach is True"),
@@ -60,9 +61,10 @@ def test_reading_it_needs_no_tensorflow(model, tmp_path):
         (b'{"memory": {"every": 0}}', "every is 0"),
         (
             b'{"memory": {}, "speed": 1}',
-            "expected memory, probes, outlines, reach and nothing else",
+            "expected memory, probes, outlines, reach, grid and nothing else",
         ),
         (b'{"outlines": "sharp"}', "outlines is 'sharp', expected guided or None"),
+        (b'{"grid": 16}', "grid is 16, expected aligned or None"),
         (b'{"outlines": [1]}', r"outlines is \[1\], expected guided or None"),
         (b"{", "is not valid JSON"),
     ],

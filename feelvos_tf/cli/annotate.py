@@ -22,7 +22,7 @@ from __future__ import annotations
 from absl import flags
 
 from feelvos_tf.annotate.serving import LOOPBACK, serve
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, streaming_flags
+from feelvos_tf.cli import app, checkpoint_flag, streaming_flags
 from feelvos_tf.cli.method import Method
 
 _VIDEO = flags.DEFINE_string(
@@ -40,7 +40,7 @@ _HOST = flags.DEFINE_string(
 _NO_BROWSER = flags.DEFINE_bool(
     "no_browser", False, "Print the address of the page, and open no browser."
 )
-for _module in (checkpoint_flag, memory_flag, streaming_flags):
+for _module in (checkpoint_flag, streaming_flags):
     flags.adopt_module_key_flags(_module)
 
 
@@ -50,12 +50,9 @@ def main(argv: list[str]) -> None:
     checkpoint = checkpoint_flag.chosen()  # may be a download
     method = Method(
         checkpoint,
-        memory_flag.chosen(checkpoint),
+        streaming_flags.settings(checkpoint),
         max_side=streaming_flags.max_side("auto"),
         max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
-        probes=streaming_flags.probes(checkpoint),
-        outlines=streaming_flags.outlines(checkpoint),
-        reach=streaming_flags.reach(checkpoint),
     )
     serve(
         _VIDEO.value,

@@ -44,9 +44,9 @@ from feelvos_tf.cli import (
     adapt_flags,
     app,
     checkpoint_flag,
-    memory_flag,
     method_flags,
     network_flags,
+    roi_flag,
     streaming_flags,
 )
 from feelvos_tf.errors import InputError
@@ -75,11 +75,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder for reports and masks.", r
 _CHECKPOINT = checkpoint_flag.CHECKPOINT
 for _module in (
     checkpoint_flag,
-    memory_flag,
     streaming_flags,
     network_flags,
     adapt_flags,
     method_flags,
+    roi_flag,
 ):
     flags.adopt_module_key_flags(_module)
 _RESULTS = flags.DEFINE_string(
@@ -200,7 +200,9 @@ def _check_flags() -> None:
         streaming_flags.PROBES.present,
         streaming_flags.OUTLINES.present,
         streaming_flags.REACH.present,
-        memory_flag.MEMORY.present,
+        streaming_flags.GRID.present,
+        streaming_flags.MEMORY.present,
+        roi_flag.chosen(),
         adapt_flags.chosen() is not None,
         method_flags.SCALES.present,
         method_flags.FLIP.value,
@@ -208,14 +210,21 @@ def _check_flags() -> None:
     )
     if any(options) and (_RESULTS.value or method_flags.BASELINE.value or _ABLATION.value):
         raise absl_app.UsageError(
-            "--max_side, --max_reference_pixels, --probes, --outlines, --reach, --memory, --adapt, "
-            "--scales, --flip and --save_embeddings go with the whole network only: with none of "
-            "--results, --baseline, --ablation"
+            "--max_side, --max_reference_pixels, --probes, --outlines, --reach, --grid, --memory, "
+            "--roi, --adapt, --scales, --flip and --save_embeddings go with the whole network "
+            "only: with none of --results, --baseline, --ablation"
         )
     whole = (streaming_flags.MAX_SIDE.present, _SAVE_EMBEDDINGS.value, adapt_flags.ADAPT.value)
     if any(whole) and (method_flags.SCALES.present or method_flags.FLIP.value):
         raise absl_app.UsageError(
             "--max_side, --adapt and --save_embeddings go with neither --scales nor --flip"
+        )
+    if roi_flag.chosen() and (
+        _SAVE_EMBEDDINGS.value or method_flags.SCALES.present or method_flags.FLIP.value
+    ):
+        raise absl_app.UsageError(
+            "--roi=auto goes with none of --save_embeddings, --scales, --flip: it sees a part of "
+            "each frame"
         )
     if network_flags.chosen() and (_RESULTS.value or method_flags.BASELINE.value == "first_mask"):
         raise absl_app.UsageError("--output_stride and --atrous_rates need a network to run")

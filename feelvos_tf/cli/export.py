@@ -17,10 +17,10 @@ from __future__ import annotations
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf.cli import app, checkpoint_flag, memory_flag, network_flags, streaming_flags
+from feelvos_tf.cli import app, checkpoint_flag, network_flags, streaming_flags
 from feelvos_tf.files import check_new_folder
 
-for _module in (checkpoint_flag, memory_flag, streaming_flags, network_flags):
+for _module in (checkpoint_flag, streaming_flags, network_flags):
     flags.adopt_module_key_flags(_module)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "New folder for the SavedModel; its parents are made.", required=True
@@ -72,6 +72,10 @@ def main(argv: list[str]) -> None:
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.export import FixedShape, export_model
 
+    settings = streaming_flags.settings(checkpoint)._asdict()
+    if streaming_flags.PROBES.value == "auto":
+        # Left to the export, which takes no recommended ones where it compiles by XLA.
+        settings["probes"] = "auto"
     fixed = None
     if height is not None and width is not None and num_objects is not None:
         fixed = FixedShape(height, width, num_objects)
@@ -82,13 +86,7 @@ def main(argv: list[str]) -> None:
         max_side=streaming_flags.max_side("none"),
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
-        # Left to the export, which takes no recommended ones where it compiles by XLA.
-        probes="auto"
-        if streaming_flags.PROBES.value == "auto"
-        else streaming_flags.probes(checkpoint),
-        memory=memory_flag.chosen(checkpoint),
-        outlines=streaming_flags.outlines(checkpoint),
-        reach=streaming_flags.reach(checkpoint),
+        **settings,
         mixed_precision=_MIXED_PRECISION.value,
         fixed=fixed,
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from feelvos_tf import checkpoint_file
 from feelvos_tf.adapting.adaptation import Adaptation
-from feelvos_tf.cli import adapt_flags, memory_flag
-from feelvos_tf.config import Memory
+from feelvos_tf.cli import adapt_flags
+from feelvos_tf.streaming_settings import StreamingSettings
 
 if TYPE_CHECKING:
     from feelvos_tf.streaming.segmenter import VideoSegmenter
@@ -21,14 +21,12 @@ class Method:
     """A network and its settings; see VideoSegmenter for what they mean. It pickles."""
 
     checkpoint: str | os.PathLike[str]
-    memory: Memory | None
+    streaming: StreamingSettings
     network: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # other than its own
     max_side: int | None = None
     ignore_label: int | None = None
     max_reference_pixels: int | None = None
-    probes: int | None = None
-    outlines: str | None = None
-    reach: float | None = None
+    roi: bool = False
     mixed_precision: str | None = None
     adaptation: Adaptation | None = None
     say: Callable[[str], None] = print  # takes lines on how far an adaptation is
@@ -43,10 +41,8 @@ class Method:
             "max_side": self.max_side,
             "ignore_label": self.ignore_label,
             "max_reference_pixels": self.max_reference_pixels,
-            "probes": self.probes,
-            "outlines": self.outlines,
-            "reach": self.reach,
-            "memory": self.memory,
+            "roi": self.roi,
+            **self.streaming._asdict(),
             "mixed_precision": self.mixed_precision,
         }
         if self.adaptation is None:
@@ -64,10 +60,8 @@ class Method:
             "ignore_label": self.ignore_label,
             "mixed_precision": self.mixed_precision,
             "max_reference_pixels": self.max_reference_pixels,
-            "probes": self.probes,
-            "outlines": self.outlines,
-            "reach": self.reach,
-            "memory": memory_flag.described(self.memory),
+            "roi": self.roi,
+            **self.streaming.described(),
             **adapt_flags.described(self.adaptation),
         }
         del settings["checkpoint"]  # a file that was moved is still the same

@@ -12,8 +12,8 @@ from feelvos_tf.adapting.adaptation import Adaptation
 from feelvos_tf.cli import (
     adapt_flags,
     checkpoint_flag,
-    memory_flag,
     network_flags,
+    roi_flag,
     streaming_flags,
 )
 from feelvos_tf.errors import InputError
@@ -58,26 +58,25 @@ def chosen(say: Callable[[str], None]) -> tuple[dict[str, Any], Callable[[], Met
     if BASELINE.value == "nearest_neighbor":
         method = {"baseline": "nearest_neighbor", **identity}
         return method, lambda: _nearest_neighbor(path, network)
-    memory = memory_flag.chosen(path)
+    streaming = streaming_flags.settings(path)
     options: dict[str, Any] = {
         "max_side": streaming_flags.max_side("none"),
         "max_reference_pixels": streaming_flags.MAX_REFERENCE_PIXELS.value,
-        "probes": streaming_flags.probes(path),
-        "outlines": streaming_flags.outlines(path),
-        "reach": streaming_flags.reach(path),
+        "roi": roi_flag.chosen(),
     }
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value}
     adaptation = adapt_flags.chosen()
     method = {
         **identity,
         **given,
         **views,
         **adapt_flags.described(adaptation),
-        "memory": memory_flag.described(memory),
+        "memory": None,
+        **streaming.to_dict(),
     }
     if views:
-        del options["max_side"]  # not given, see _check_flags
-    options = {**options, **views, "memory": memory}
+        del options["max_side"], options["roi"]  # not given, see _check_flags
+    options = {**options, **views, **streaming._asdict()}
     return method, lambda: _segmenter(path, network, options, adaptation, say)
 
 

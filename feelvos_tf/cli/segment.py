@@ -67,6 +67,8 @@ Too slow or too little memory: --max_side=640 computes at reduced size (the mask
 size), which costs quality: of J&F 83.6 on five sequences at 854x480, --max_side=428 took
 eleven points. --reach=none left 80.3, then --outlines=none 79.0, then --probes=none --memory=none
 79.3 (feelvos_tf/weights/MODEL_CARD.md).
+Objects that are small in the frame: --roi=auto computes only a region around them, which is faster,
+and sees more of them in large frames.
 Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
 6,12,18 as the paper tests it.
 
@@ -110,8 +112,8 @@ from feelvos_tf.cli import (
     checkpoint_flag,
     demo,
     input_flags,
-    memory_flag,
     network_flags,
+    roi_flag,
     streaming_flags,
 )
 from feelvos_tf.cli.method import Method
@@ -206,10 +208,10 @@ _MIXED_PRECISION = flags.DEFINE_enum(
 for _module in (
     input_flags,
     checkpoint_flag,
-    memory_flag,
     streaming_flags,
     network_flags,
     adapt_flags,
+    roi_flag,
 ):
     flags.adopt_module_key_flags(_module)
 _DEMO = flags.DEFINE_bool(
@@ -236,17 +238,14 @@ def main(argv: list[str]) -> int | None:
         video, mask = input_flags.video_and_mask()
     adaptation = adapt_flags.chosen()
     checkpoint = checkpoint_flag.chosen()  # may be a download
-    memory = memory_flag.chosen(checkpoint)
     method = Method(
         checkpoint,
-        memory,
+        streaming_flags.settings(checkpoint),
         network_flags.chosen(),
         max_side=streaming_flags.max_side("auto"),
         ignore_label=_IGNORE_LABEL.value,
         max_reference_pixels=streaming_flags.MAX_REFERENCE_PIXELS.value,
-        probes=streaming_flags.probes(checkpoint),
-        outlines=streaming_flags.outlines(checkpoint),
-        reach=streaming_flags.reach(checkpoint),
+        roi=roi_flag.chosen(),
         mixed_precision=_MIXED_PRECISION.value,
         adaptation=adaptation,
         say=_say,

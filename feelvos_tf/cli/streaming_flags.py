@@ -1,7 +1,4 @@
-"""Flags of commands that segment, beyond what network they run. Not a command.
-
-What stays in a memory has a module of its own, `memory_flag`.
-"""
+"""Flags of commands that segment, beyond what network they run. Not a command."""
 
 from __future__ import annotations
 
@@ -10,7 +7,9 @@ import os
 from absl import flags
 
 from feelvos_tf import checkpoint_file
+from feelvos_tf.config import Memory
 from feelvos_tf.errors import InputError
+from feelvos_tf.streaming_settings import GRIDS, StreamingSettings
 from feelvos_tf.streaming_settings import OUTLINES as KINDS_OF_OUTLINES
 
 # The weights that ship were trained for objects as large as they are at 854x480.
@@ -29,6 +28,14 @@ MAX_REFERENCE_PIXELS = flags.DEFINE_integer(
     "Compare with at most so many pixels of each object (and of background) of a given frame, by "
     "default with all; the draw is the same every time. --probes does better in the same time.",
     lower_bound=1,
+)
+MEMORY = flags.DEFINE_string(
+    "memory",
+    "auto",
+    "What joins the reference on the way: auto for what the checkpoint "
+    "recommends (nothing, for one of the release), none for nothing, as published, or numbers as "
+    "in every=5,frames=4,max_pixels=512,min_confidence=0.9: after every 5th frame at most 512 "
+    "confident pixels of each object are kept, of the last 4 such frames.",
 )
 PROBES = flags.DEFINE_string(
     "probes",
@@ -53,6 +60,32 @@ REACH = flags.DEFINE_string(
     "the checkpoint recommends (none, for one of the release), none for everywhere, as published.",
 )
 
+GRID = flags.DEFINE_enum(
+    "grid",
+    "auto",
+    ["auto", *GRIDS, "none"],
+    "Which sizes frames are computed at: aligned for the nearest at which the network's feature "
+    "maps lie on top of each other (849x481 for 854x480); none for their own, as published; auto "
+    "as the checkpoint recommends (none, for one of the release).",
+)
+
+
+def settings(checkpoint: str | os.PathLike[str]) -> StreamingSettings:
+    """What --memory, --probes, --outlines, --reach and --grid stand for with a checkpoint.
+
+    Raises:
+      InputError: a flag's value, or what the file recommends, cannot be used.
+    """
+    auto = checkpoint_file.recommended(checkpoint)
+    memory = auto.memory if MEMORY.value == "auto" else Memory.parse(MEMORY.value)
+    return auto.resolved(
+        memory=memory,
+        probes=auto.probes if PROBES.value == "auto" else _number("probes", PROBES.value),
+        outlines=_word(OUTLINES.value),
+        reach=auto.reach if REACH.value == "auto" else _share("reach", REACH.value),
+        grid=_word(GRID.value),
+    )
+
 
 def max_side(default: str) -> int | None:
     """What --max_side stands for, in pixels; None for full size.
@@ -67,46 +100,19 @@ def max_side(default: str) -> int | None:
     return AUTO_SIDE if value == "auto" else _number("max_side", value)
 
 
-def probes(checkpoint: str | os.PathLike[str]) -> int | None:
-    """What --probes stands for with a checkpoint; None for all pixels.
-
-    Raises:
-      InputError: the flag is no number from 1, or what the file recommends cannot be used.
-    """
-    if PROBES.value == "auto":
-        return checkpoint_file.recommended(checkpoint).probes
-    return _number("probes", PROBES.value)
+def _word(value: str) -> str | None:
+    return None if value == "none" else value
 
 
-def outlines(checkpoint: str | os.PathLike[str]) -> str | None:
-    """What --outlines stands for with a checkpoint; None for interpolation.
-
-    Raises:
-      InputError: what the file recommends cannot be used.
-    """
-    if OUTLINES.value == "auto":
-        return checkpoint_file.recommended(checkpoint).outlines
-    return None if OUTLINES.value == "none" else OUTLINES.value
-
-
-def reach(checkpoint: str | os.PathLike[str]) -> float | None:
-    """What --reach stands for with a checkpoint; None for everywhere.
-
-    Raises:
-      InputError: the flag is no share, or what the file recommends cannot be used.
-    """
-    if REACH.value == "auto":
-        return checkpoint_file.recommended(checkpoint).reach
-    if REACH.value == "none":
+def _share(name: str, value: str) -> float | None:
+    if value == "none":
         return None
     try:
-        share = float(REACH.value)
+        share = float(value)
     except ValueError:
         share = 0.0
     if not 0.0 < share <= 1.0:
-        raise InputError(
-            f"--reach is {REACH.value}, expected auto, none or a share above 0, at most 1"
-        )
+        raise InputError(f"--{name} is {value}, expected auto, none or a share above 0, at most 1")
     return share
 
 

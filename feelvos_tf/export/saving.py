@@ -33,6 +33,7 @@ def export_model(
     memory: Memory | None | str = "auto",
     outlines: str | None = "auto",
     reach: float | None | str = "auto",
+    grid: str | None = "auto",
     mixed_precision: str | None = None,
     fixed: FixedShape | None = None,
 ) -> None:
@@ -52,6 +53,7 @@ def export_model(
       memory: as in VideoSegmenter; it becomes part of the state.
       outlines: as in VideoSegmenter.
       reach: as in VideoSegmenter.
+      grid: as in VideoSegmenter.
       mixed_precision: as in VideoSegmenter.
       fixed: compile `step` by XLA for these sizes; it must not come with max_side. Labels may
         then differ in pixels where two objects are equally likely.
@@ -68,7 +70,7 @@ def export_model(
     if mixed_precision is not None:
         model = with_precision(model, mixed_precision)
     settings = model.recommended.resolved(
-        memory=memory, probes=probes, outlines=outlines, reach=reach
+        memory=memory, probes=probes, outlines=outlines, reach=reach, grid=grid
     )
     steps = StreamingSteps(
         model,
@@ -86,8 +88,7 @@ def export_model(
                 "max_side": max_side,
                 "ignore_label": ignore_label,
                 "max_reference_pixels": max_reference_pixels,
-                **dict.fromkeys(settings._fields),
-                **settings.to_dict(),
+                **settings.described(),
                 "mixed_precision": mixed_precision,
                 "fixed": None if fixed is None else fixed._asdict(),
             },

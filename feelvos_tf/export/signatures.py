@@ -249,7 +249,11 @@ class Signatures:
         size = [checks.size_of(state.labels, axis) for axis in range(2)]
         objects = tf.size(state.object_ids)
         expected = states.shapes(
-            self._steps, [objects], size, checks.size_of(state.reference_objects, 0)
+            self._steps,
+            [objects],
+            size,
+            checks.size_of(state.reference_objects, 0),
+            self._steps.sizes.small(size),
         )
         expected["object_ids"], expected["labels"] = [self._num_channels], self._size
         rules = [
@@ -301,7 +305,7 @@ class Signatures:
         return self._sized(image), state
 
     def _room(self, num_objects: tf.Tensor, size: tf.Tensor) -> checks.Check:
-        pixels = tf.reduce_prod(self._steps.small_size(size))
+        pixels = tf.reduce_prod(self._steps.sizes.small(tf.unstack(size)))
         return checks.holds(
             num_objects <= pixels,
             "{} objects do not fit a frame of {} (width x height), which has {} pixels at stride 4",

@@ -10,7 +10,8 @@ from feelvos_tf.ops.sorted_reference import Reference
 from feelvos_tf.streaming import given
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.memory import MemoryState
-from feelvos_tf.streaming.steps import StreamingSteps, VideoState, memory_of, size_of
+from feelvos_tf.streaming.sizes import size_of
+from feelvos_tf.streaming.steps import StreamingSteps, VideoState, memory_of
 
 
 class EditSteps:
@@ -88,7 +89,7 @@ class EditSteps:
           num_known: int32 scalar, channels that there were before.
         """
         num_channels = tf.size(ids)
-        embedding = self._steps.embed(frame[tf.newaxis])[1][0]
+        embedding = self._steps.embed_as_before(frame, state)[1]
         small = self._small(mask, ids, embedding)
         previous = state.frame
         return VideoState(
@@ -96,6 +97,16 @@ class EditSteps:
             previous._replace(mask=self._widened(previous.mask, num_channels, num_known)),
             self._room(state, previous.labels, num_channels, num_known),
         )
+
+    def seen_whole(self, frame: tf.Tensor, state: VideoState) -> VideoState:
+        """Knows all of the frame labeled last, of which only a region was computed.
+
+        Args:
+          frame: uint8 [H, W, 3].
+          state: of that frame.
+        """
+        _, embedding = self._steps.embed_as_before(frame, state)
+        return state._replace(frame=state.frame._replace(embedding=embedding))
 
     def remove(self, state: VideoState, channel: tf.Tensor) -> VideoState:
         """Makes an object background, as if it had never been marked; the memory forgets it.

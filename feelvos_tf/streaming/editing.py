@@ -25,11 +25,13 @@ class Video:
       ids: int32 [N], the id of each channel; the first is 0.
       labels: uint8 [H, W], ids, of the frame before.
       state: what the next frame is labeled with; of several views, one for each.
+      frame: uint8 [H, W, 3], the frame before, where only a region of frames is computed.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     state: VideoState
+    frame: np.ndarray | None = None
 
 
 class Editing:
@@ -73,7 +75,8 @@ class Editing:
         self._check_room(len(ids), size)
         channels = np.array([0, *ids], np.int32)
         labels = np.where(np.isin(mask, channels), mask, 0).astype(np.uint8)
-        self._video = Video(channels, labels, self._begin(frame, mask, channels))
+        state = self._begin(frame, mask, channels)
+        self._video = Video(channels, labels, state, self._kept(frame))
 
     def add_objects(self, mask: np.ndarray) -> np.ndarray:
         """Adds objects in the frame handed over last; the others go on undisturbed.
@@ -102,8 +105,8 @@ class Editing:
         ids = self._with_new(video, new, allow_new=True)
         mask = np.where(np.isin(mask, new), mask, 0).astype(np.uint8)
         labels = np.where(mask > 0, mask, video.labels)
-        state = self._extend(mask, video.state, ids, len(video.ids))
-        self._video = Video(ids, labels, state)
+        state = self._extend(mask, self._known_whole(video), ids, len(video.ids))
+        self._video = Video(ids, labels, state, video.frame)
         return labels.copy()
 
     def correct(self, mask: np.ndarray, *, allow_new: bool = True) -> np.ndarray:
@@ -135,8 +138,9 @@ class Editing:
         self._check_told(mask)
         ids = self._with_new(video, self._ids_in(mask), allow_new)
         labels = np.where(np.isin(mask, ids), mask, 0).astype(np.uint8)
-        state = self._correct(mask.astype(np.int32), video.state, ids, len(video.ids))
-        self._video = Video(ids, labels, state)
+        state = self._known_whole(video)
+        state = self._correct(mask.astype(np.int32), state, ids, len(video.ids))
+        self._video = Video(ids, labels, state, video.frame)
         return labels.copy()
 
     def add_reference(
@@ -170,7 +174,7 @@ class Editing:
         ids = self._with_new(video, self._ids_in(mask), allow_new)
         told = np.where(mask == 0, -1, mask.astype(np.int32)) if objects_only else mask
         state = self._add_reference(frame, told.astype(np.int32), video.state, ids, len(video.ids))
-        self._video = Video(ids, video.labels, state)
+        self._video = Video(ids, video.labels, state, video.frame)
 
     def remove_object(self, object_id: int) -> np.ndarray:
         """Stops tracking an object: it is background, as if it had never been marked.
@@ -197,7 +201,7 @@ class Editing:
         channel = 1 + self.object_ids.index(object_id)
         labels = np.where(video.labels == object_id, 0, video.labels).astype(np.uint8)
         state = self._remove(video.state, channel)
-        self._video = Video(np.delete(video.ids, channel), labels, state)
+        self._video = Video(np.delete(video.ids, channel), labels, state, video.frame)
         return labels.copy()
 
     def _compile_edits(self) -> None:
@@ -211,6 +215,14 @@ class Editing:
         self._correct = compiled(steps.correct, whole, state, ids, count)
         self._add_reference = compiled(steps.add_reference, image, whole, state, ids, count)
         self._remove = compiled(steps.remove, state, count)
+        self._seen_whole = compiled(steps.seen_whole, image, state)
+
+    def _kept(self, frame: np.ndarray) -> np.ndarray | None:
+        return frame.copy() if self._steps.roi else None
+
+    def _known_whole(self, video: Video) -> VideoState:
+        """The state, for which all of the frame handed over last was computed."""
+        return video.state if video.frame is None else self._seen_whole(video.frame, video.state)
 
     def _begun(self) -> Video:
         if self._video is None:
@@ -250,10 +262,8 @@ class Editing:
             raise InputError(f"the mask tells nothing: all {mask.size} pixels are {found}")
 
     def _check_room(self, num_objects: int, size: Sequence[int]) -> None:
-        scale = self._least_scale * min(1.0, (self._steps.max_side or max(size)) / max(size))
-        h, w = (
-            resize.scale_dimension(max(1, int(side * scale)), 1 / DECODER_STRIDE) for side in size
-        )
+        seen = [max(1, resize.scale_dimension(side, self._least_scale)) for side in size]
+        h, w = (int(side) for side in self._steps.sizes.small(seen))
         if num_objects > h * w:
             raise InputError(
                 f"{num_objects} objects do not fit a frame of {dimensions(size)}, "

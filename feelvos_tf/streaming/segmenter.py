@@ -8,7 +8,6 @@ them by a user's word.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Literal, overload
 
@@ -66,6 +65,13 @@ class VideoSegmenter(Editing):
         the frame's longer side: what is farther and hangs together with nothing nearer is a
         look-alike and left out, see `ops.look_alikes`. None looks everywhere, as published; "auto"
         is what the weights recommend (None, for those of the release).
+      grid: "aligned" computes frames at the nearest size at which the network's feature maps lie
+        on top of each other, see `Sizes`; None at their own size (or that of
+        max_side), as published; "auto" is what the weights recommend (None, for those of the
+        release).
+      roi: compute only a region around the objects, with all of a frame while one of them is not
+        in sight, see `regions`; the grid is aligned then. Where objects are small in large frames,
+        these are reduced less than max_side says, up to twice its size, in the same time.
       mixed_precision: "mixed_float16" or "mixed_bfloat16" computes the network in that type;
         matching stays in float32. None leaves the model as it is.
 
@@ -86,6 +92,8 @@ class VideoSegmenter(Editing):
         memory: Memory | None | str = "auto",
         outlines: str | None = "auto",
         reach: float | None | str = "auto",
+        grid: str | None = "auto",
+        roi: bool = False,
         mixed_precision: str | None = None,
     ) -> None:
         if not isinstance(model, Feelvos):
@@ -102,8 +110,9 @@ class VideoSegmenter(Editing):
             max_reference_pixels=max_reference_pixels,
             max_given_pixels=max_given_pixels,
             local_matching=local_matching,
+            roi=roi,
             settings=self.model.recommended.resolved(
-                memory=memory, probes=probes, outlines=outlines, reach=reach
+                memory=memory, probes=probes, outlines=outlines, reach=reach, grid=grid
             ),
         )
         self._ignore_label = ignore_label
@@ -134,7 +143,7 @@ class VideoSegmenter(Editing):
         frame = self._next_frame(frame, before)
         state, channels, details = self._advance(frame, before.state, before.ids)
         labels = channels.numpy()
-        self._video = dataclasses.replace(before, labels=labels, state=state)
+        self._video = Video(before.ids, labels, state, self._kept(frame))
         if not return_details:
             return labels.copy()
         arrays = {name: value.numpy() for name, value in details.items()}
@@ -170,7 +179,7 @@ class VideoSegmenter(Editing):
           InputError: no video has begun.
         """
         video = self._begun()
-        return states.plain(State.of(video.ids, video.labels, video.state))
+        return states.plain(State.of(video.ids, video.labels, video.state, video.frame))
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Goes on from what `state` gave, here or in one with the same network and options.
@@ -183,6 +192,7 @@ class VideoSegmenter(Editing):
             found.object_ids.copy(),
             found.labels.copy(),
             tf.nest.map_structure(tf.constant, found.video),
+            None if found.frame is None else found.frame.copy(),
         )
 
     @property
@@ -233,7 +243,7 @@ class VideoSegmenter(Editing):
         state = self._look(frame, labels, video.state, video.ids)
         if self._steps.memory is not None:
             state = state._replace(memory=self._steps.empty_memory(state, len(video.ids)))
-        self._video = dataclasses.replace(video, labels=labels, state=state)
+        self._video = Video(video.ids, labels, state, self._kept(frame))
 
     def _compile(self) -> None:
         """Creates the compiled functions; sizes and number of objects are dynamic in all."""

@@ -31,7 +31,7 @@ _KIND = "the state of a video"
 class State(NamedTuple):
     """The state by the names of its parts; tensors, specs or arrays.
 
-    The last four are None where there is no memory.
+    Those of the memory are None where there is none, and the frame where frames are computed whole.
     """
 
     object_ids: Any  # int32 [N], the first is 0, the background
@@ -46,14 +46,16 @@ class State(NamedTuple):
     memory_objects: Any = None  # int32 [F, M]
     memory_frames: Any = None  # int32 [F]
     memory_steps: Any = None  # int32 scalar
+    frame: Any = None  # uint8 [H, W, 3], the frame before
 
     @classmethod
-    def of(cls, ids: Any, labels: Any, video: VideoState) -> State:
+    def of(cls, ids: Any, labels: Any, video: VideoState, image: Any = None) -> State:
         """Gathers the state from what StreamingSteps hands back."""
         frame = video.frame
-        return cls(
+        found = cls(
             ids, labels, frame.embedding, frame.labels, frame.mask, *video.reference, *video.memory
         )
+        return found._replace(frame=image)
 
     def by_name(self) -> dict[str, Any]:
         """The parts that there are."""
@@ -81,7 +83,10 @@ class State(NamedTuple):
 def specs(steps: StreamingSteps) -> dict[str, tf.TensorSpec]:
     """Types and shapes of the parts by name, sizes dynamic."""
     return State.of(
-        tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.uint8), steps.state_spec()
+        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None, None], tf.uint8),
+        steps.state_spec(),
+        tf.TensorSpec([None, None, 3], tf.uint8) if steps.roi else None,
     ).by_name()
 
 
@@ -90,6 +95,7 @@ def shapes(
     ids_shape: Sequence[int | tf.Tensor],
     size: Sequence[int | tf.Tensor],
     columns: int | tf.Tensor,
+    small: Sequence[int | tf.Tensor],
 ) -> dict[str, Sequence[int | tf.Tensor]]:
     """The shape of every part by name.
 
@@ -98,9 +104,9 @@ def shapes(
       ids_shape: [N].
       size: [H, W] of the frames, integers or int32 scalars.
       columns: of the reference, the length of `reference_objects`.
+      small: [h, w] of the frames at stride 4.
     """
     dim, slots = steps.model.config.embedding_dim, sorted_reference.SLOTS
-    small = tf.unstack(steps.small_size(tf.stack(size)))
     count = ids_shape[0]
     expected = State(
         ids_shape,
@@ -121,6 +127,8 @@ def shapes(
             memory_frames=[memory.frames],
             memory_steps=[],
         )
+    if steps.roi:
+        expected = expected._replace(frame=[*size, 3])
     return expected.by_name()
 
 
@@ -165,9 +173,10 @@ def checked(values: Mapping[str, np.ndarray], steps: StreamingSteps) -> State:
         )
     if not state.labels.size:
         raise InputError("labels in the state are empty, expected those of a frame")
-    expected = shapes(
-        steps, list(ids.shape), list(state.labels.shape), len(state.reference_objects)
-    )
+    size, small = list(state.labels.shape), list(state.previous_labels.shape)
+    if not steps.roi or min(small) < 2:  # with a region the first mask has decided
+        small = steps.sizes.small(size)
+    expected = shapes(steps, list(ids.shape), size, len(state.reference_objects), small)
     for name, shape in expected.items():
         shape = [int(side) for side in shape]
         if list(arrays[name].shape) != shape:

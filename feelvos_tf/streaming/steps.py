@@ -14,12 +14,14 @@ from feelvos_tf.errors import InputError, whole_number
 from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import Feelvos, FrameState
 from feelvos_tf.ops import labels as label_ops
-from feelvos_tf.ops import look_alikes, matching, resize, sorted_reference
-from feelvos_tf.streaming import full_size, given
+from feelvos_tf.ops import look_alikes, matching, sorted_reference
+from feelvos_tf.streaming import full_size, given, regions
 from feelvos_tf.streaming import memory as memories
 from feelvos_tf.streaming.kernel_cache import bound_kernel_cache
 from feelvos_tf.streaming.known_pixels import KnownPixels
 from feelvos_tf.streaming.memory import MemoryState
+from feelvos_tf.streaming.regions import Region
+from feelvos_tf.streaming.sizes import Size, Sizes, size_of
 from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 
 
@@ -65,10 +67,12 @@ class StreamingSteps:
       max_given_pixels: keep at most this many pixels of all given frames, see `given.limit`; None
         for those of `given.WHOLE_FRAMES` whole frames.
       local_matching: implementation, see `matching.local_matching`.
+      roi: whether only a region around the objects is computed of each frame, see `regions`; the
+        grid is aligned then, and where they are small frames are reduced less than to max_side.
       settings: what else is not as published: what joins the reference on the way; how many
         columns of it and of the memory are searched for each object, see `probed_search`; how
         logits come to a frame's size, see `full_size.resized`; how far an object may be from
-        where it was, see `look_alikes`.
+        where it was, see `look_alikes`; at which sizes frames are computed, see `Sizes`.
 
     Raises:
       InputError: an argument is out of range, or a memory or probes for a network without global
@@ -83,6 +87,7 @@ class StreamingSteps:
         max_reference_pixels: int | None = None,
         max_given_pixels: int | None = None,
         local_matching: str = "auto",
+        roi: bool = False,
         settings: StreamingSettings = AS_PUBLISHED,
     ) -> None:
         if max_side is not None:
@@ -100,12 +105,14 @@ class StreamingSteps:
         self.memory = settings.memory
         # Traced once for all functions that call it, which halves the time to the first label.
         self._network = tf.function(model.embed, autograph=False)
-        self.max_side = max_side
         self.max_given_pixels = max_given_pixels
         self._max_reference_pixels = max_reference_pixels
         self._local_matching = local_matching
         self.outlines = settings.outlines
         self._reach = settings.reach
+        self.roi = roi
+        aligned = roi or settings.grid is not None
+        self.sizes = Sizes(max_side, model.config.output_stride if aligned else None)
 
     def state_spec(self) -> VideoState:
         """Types and shapes of the state, sizes dynamic."""
@@ -124,12 +131,6 @@ class StreamingSteps:
             () if self.memory is None else memories.state_spec(self.memory, dim),
         )
 
-    def small_size(self, size: tf.Tensor) -> tf.Tensor:
-        """Size [h, w] at stride 4 of frames of a size, max_side heeded; both int32 [2]."""
-        if self.max_side is not None:
-            size = _reduced(size, self.max_side)
-        return resize.scale_dimension(size, 1 / DECODER_STRIDE)
-
     def embed(self, frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes features and embeddings of frames.
 
@@ -140,20 +141,36 @@ class StreamingSteps:
           features: floats [B, h, w, decoder_filters].
           embeddings: float32 [B, h, w, C].
         """
-        images = tf.cast(frames, tf.float32)
-        if self.max_side is not None:
-            size = tf.shape(frames)[1:3]
-            images = tf.cond(
-                tf.reduce_max(size) > self.max_side,
-                lambda: tf.image.resize(images, _reduced(size, self.max_side), antialias=True),
-                lambda: images,
-            )
-            images = tf.ensure_shape(images, [frames.shape[0], None, None, 3])
+        return self._embedded(frames, self.sizes.computed(size_of(frames[0])))
+
+    def _embedded(
+        self, frames: tf.Tensor, computed: Size, region: Region | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `embed` gives of frames that are computed at a size, in a region of it."""
+        images = self.sizes.resized(tf.cast(frames, tf.float32), computed)
+        if region is not None:
+            images = regions.cut_pixels(images[0], region)[tf.newaxis]
         features, embeddings = self._network(images)
         return features, tf.cast(embeddings, tf.float32)
 
-    def _embed_one(self, frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        features, embeddings = self.embed(frame[tf.newaxis])
+    def _as_before(self, frame: tf.Tensor, state: VideoState) -> Size:
+        """The size at which a video is computed that has a state."""
+        if not self.roi:
+            return self.sizes.computed(size_of(frame))
+        return [DECODER_STRIDE * (side - 1) + 1 for side in size_of(state.frame.labels)]
+
+    def embed_as_before(
+        self, frame: tf.Tensor, state: VideoState, region: Region | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Features [h, w, F] and embedding float32 [h, w, C] of one more frame of a video.
+
+        Args:
+          frame: uint8 [H, W, 3].
+          state: of the video.
+          region: the part to compute; None for all.
+        """
+        computed = self._as_before(frame, state)
+        features, embeddings = self._embedded(frame[tf.newaxis], computed, region)
         return features[0], embeddings[0]
 
     def begin(self, frame: tf.Tensor, mask: tf.Tensor, ids: tf.Tensor) -> VideoState:
@@ -164,9 +181,12 @@ class StreamingSteps:
           mask: uint8 [H, W], ids; those not in `ids` belong to no object.
           ids: int32 [N], the id of each channel, the first is 0.
         """
-        _, embedding = self._embed_one(frame)
         num_channels = _num_channels(ids)
         labels = label_ops.ids_to_channels(mask, ids)
+        computed = self.sizes.computed(size_of(frame))
+        if self.roi:
+            computed = regions.enlarged(labels, computed, num_channels, self.sizes)
+        embedding = self._embedded(frame[tf.newaxis], computed)[1][0]
         small = label_ops.shrink(labels, tf.shape(embedding)[:2], num_channels)
         small = tf.ensure_shape(small, embedding.shape[:2])
         labels = self.thinned(tf.reshape(small, [-1]), num_channels)
@@ -195,7 +215,11 @@ class StreamingSteps:
           ids: int32 [N].
         """
         num_channels = _num_channels(ids)
-        features, embedding = self._embed_one(frame)
+        previous, region = state.frame, None
+        if self.roi:
+            region = regions.around(previous.labels, num_channels, self.sizes)
+            previous = FrameState(*(regions.cut(part, region) for part in previous))
+        features, embedding = self.embed_as_before(frame, state, region)
         details = {}
         if self.model.config.first_frame_matching:
             details = self.known.match(embedding, state.reference, state.memory, num_channels)
@@ -203,12 +227,18 @@ class StreamingSteps:
             features,
             embedding,
             details.get("global_distance"),
-            state.frame,
+            previous,
             num_channels,
             self._local_matching,
         )
         if previous_distance is not None:
             details["previous_distance"] = previous_distance
+        if region is not None:
+            size = size_of(state.frame.labels)
+            logits = regions.background_around(logits, size, region)
+            details = {name: regions.padded(part, size, region) for name, part in details.items()}
+            # What is outside looks as in the last frame in which it was inside.
+            embedding = regions.pasted(embedding, state.frame.embedding, region)
         if self._reach is not None:
             shown = given.places(state.reference, size_of(state.frame.labels), num_channels)
             logits = look_alikes.removed(logits, state.frame.labels, shown, self._reach)
@@ -222,11 +252,14 @@ class StreamingSteps:
             channels = tf.argmax(full, axis=-1, output_type=tf.int32)
         memory = state.memory
         if self.memory is not None:
+            seen = details["probabilities"]
+            if region is not None:
+                seen = tf.where(regions.inside(size_of(seen), region), seen, 0.0)
             memory = memories.remember(
                 memory_of(state),
                 self.memory,
                 embedding,
-                details["probabilities"],
+                seen,
                 clustered=self.known.probes is not None,
             )
         return Advance(VideoState(state.reference, following, memory), channels, full, details)
@@ -251,7 +284,7 @@ class StreamingSteps:
           state: of the video, whose reference and memory stay.
           ids: int32 [N].
         """
-        _, embedding = self._embed_one(frame)
+        _, embedding = self.embed_as_before(frame, state)
         channels = label_ops.ids_to_channels(labels, ids)
         small = label_ops.shrink_by_nearest(channels, tf.shape(embedding)[:2])
         return state._replace(
@@ -283,17 +316,6 @@ def memory_of(state: VideoState) -> MemoryState:
     return state.memory
 
 
-def _reduced(size: tf.Tensor, max_side: int) -> tf.Tensor:
-    """Size int32 [2] with the longer side at most max_side."""
-    longest = tf.reduce_max(size)
-    return tf.where(longest > max_side, tf.maximum(1, size * max_side // longest), size)
-
-
 def _num_channels(ids: tf.Tensor) -> int | tf.Tensor:
     """Number of channels, an integer where it is static."""
     return tf.size(ids) if ids.shape[0] is None else ids.shape[0]
-
-
-def size_of(labels: tf.Tensor) -> list[int | tf.Tensor]:
-    """(h, w) of channels [h, w], integers where they are static."""
-    return [labels.shape[axis] or tf.shape(labels)[axis] for axis in range(2)]

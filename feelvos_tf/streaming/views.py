@@ -55,6 +55,7 @@ class AveragedSegmenter(Editing):
       memory: see `VideoSegmenter`.
       outlines: see `VideoSegmenter`.
       reach: see `VideoSegmenter`; of each view.
+      grid: see `VideoSegmenter`; of each view.
 
     Raises:
       InputError: an argument is out of range.
@@ -71,6 +72,7 @@ class AveragedSegmenter(Editing):
         memory: Memory | None | str = "auto",
         outlines: str | None = "auto",
         reach: float | None | str = "auto",
+        grid: str | None = "auto",
     ) -> None:
         self.model = model
         sides = (False, True) if flip else (False,)
@@ -79,7 +81,7 @@ class AveragedSegmenter(Editing):
             model,
             max_reference_pixels=max_reference_pixels,
             settings=model.recommended.resolved(
-                memory=memory, probes=probes, outlines=outlines, reach=reach
+                memory=memory, probes=probes, outlines=outlines, reach=reach, grid=grid
             ),
         )
         self._least_scale = min(view.scale for view in self.views)

@@ -186,6 +186,7 @@ class ValidationData(hyperparams.Config):
       memory: to validate with; checkpoints of the run recommend it.
       outlines: "guided" or null for those as published, so too.
       reach: as a share of the frame's longer side, or null for no bound as published, so too.
+      grid: "aligned" or null for that as published, so too.
       model: stride and rates to validate at, as the paper trains at stride 16 and tests at 8.
     """
 
@@ -196,6 +197,7 @@ class ValidationData(hyperparams.Config):
     memory: ClipMemory = dataclasses.field(default_factory=ClipMemory)
     outlines: Optional[str] = None  # noqa: UP045
     reach: Optional[float] = None  # noqa: UP045
+    grid: Optional[str] = None  # noqa: UP045
 
     def settings(self) -> StreamingSettings:
         """How videos are segmented, which checkpoints of the run recommend.
@@ -204,7 +206,11 @@ class ValidationData(hyperparams.Config):
           InputError: a value is out of range.
         """
         return AS_PUBLISHED.resolved(
-            memory=self.memory.memory(), probes=None, outlines=self.outlines, reach=self.reach
+            memory=self.memory.memory(),
+            probes=None,
+            outlines=self.outlines,
+            reach=self.reach,
+            grid=self.grid,
         )
 
 

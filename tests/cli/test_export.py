@@ -29,7 +29,7 @@ def calls(monkeypatch):
     """Records export_model's arguments in place of exporting."""
     made = []
     monkeypatch.setattr(checkpoints, "load_model", lambda path: f"model of {path}")
-    recommended = StreamingSettings(RECOMMENDED, outlines="guided", reach=0.25)
+    recommended = StreamingSettings(RECOMMENDED, outlines="guided", reach=0.25, grid="aligned")
     monkeypatch.setattr(checkpoint_file, "recommended", lambda path: recommended)
     monkeypatch.setattr(
         feelvos_tf.export, "export_model", lambda *values, **options: made.append((values, options))
@@ -49,6 +49,7 @@ DEFAULTS = {
     "memory": RECOMMENDED,
     "outlines": "guided",
     "reach": 0.25,
+    "grid": "aligned",
 }
 
 

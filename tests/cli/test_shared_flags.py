@@ -21,14 +21,16 @@ def names_of(module: str) -> list[str]:
 
 
 def test_the_lists_are_found():
-    assert {"checkpoint_flag", "input_flags", "memory_flag", "streaming_flags"} < set(SHARED)
+    assert {"checkpoint_flag", "input_flags", "streaming_flags"} < set(SHARED)
     assert {"annotate", "evaluate", "export", "segment", "train"} < set(COMMANDS)
     assert names_of("streaming_flags") == [
         "max_side",
         "max_reference_pixels",
+        "memory",
         "probes",
         "outlines",
         "reach",
+        "grid",
     ]
 
 

@@ -72,12 +72,13 @@ def test_distances_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("fixed", [None, FixedShape(45, 66, 2)])
-def test_reach_is_the_segmenters(tmp_path, fixed):
+@pytest.mark.parametrize("option", [{"reach": 0.1}, {"grid": "aligned"}])
+def test_settings_are_the_segmenters(tmp_path, fixed, option):
     model = build_small()
     clip = synthetic_clip(seed=3, num_frames=4, height=45, width=66, num_objects=2)
-    export_model(model, tmp_path / "export", weights="random", reach=0.1, fixed=fixed)
+    export_model(model, tmp_path / "export", weights="random", fixed=fixed, **option)
     run = tf.saved_model.load(tmp_path / "export").signatures
-    segmenter = VideoSegmenter(model, reach=0.1)
+    segmenter = VideoSegmenter(model, **option)
     segmenter.reset(clip.frames[0], clip.masks[0])
     outputs = run["initialize"](image=tf.constant(clip.frames[0]), mask=tf.constant(clip.masks[0]))
     for frame in clip.frames[1:]:
