@@ -64,9 +64,9 @@ An object that is in none of the last masks is named at the end; run.json says i
 object is seen.
 
 Too slow or too little memory: --max_side=640 computes at reduced size (the masks keep the frames'
-size), which costs quality: of J&F 83.6 on five sequences at 854x480, --max_side=428 took
-eleven points. --reach=none left 80.3, then --outlines=none 79.0, then --probes=none --memory=none
-79.3 (feelvos_tf/weights/MODEL_CARD.md).
+size), which costs quality: of J&F 84.3 on five sequences at 854x480, --max_side=428 took
+nine points. --grid=none left 83.6, then --reach=none 80.3, then --outlines=none 79.0, then
+--probes=none --memory=none 79.3 (feelvos_tf/weights/MODEL_CARD.md).
 Objects that are small in the frame: --roi=auto computes only a region around them, which is faster,
 and sees more of them in large frames.
 Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
@@ -257,9 +257,11 @@ def main(argv: list[str]) -> int | None:
     if videos is None and is_live(video):
         stop = threading.Event()
         app.let_finish(stop)
+    if method.roi:
+        _say("only a region around the objects is computed of each frame (--roi=auto)")
     options: dict[str, Any] = {
         "settings": method.settings(),
-        "computed_side": method.max_side,
+        "computed_side": None if method.roi else method.max_side,  # with a region it depends
         "overlay": _OVERLAY.value,
         "contact_sheet": _CONTACT_SHEET.value,
         "write": _WRITE.value,

@@ -195,7 +195,7 @@ def small_whole() -> cfg.ExperimentConfig:
         {
             "train_data": {"seed": 41, "occluder_probability": 0.4},
             "losses": {"guided_share": 0.5},
-            "validation_data": {"reach": 0.2},
+            "validation_data": {"reach": 0.2, "grid": "aligned"},
             "freeze": "none",
             "init_checkpoint": "runs/small_hard/last_model.npz",
         }

@@ -32,12 +32,12 @@ def segment(*arguments):
 def test_help_says_of_lower_quality_what_the_model_card_says():
     text = " ".join(segment("--help").stdout.split())
     card = (ROOT / "feelvos_tf" / "weights" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    pattern = r"\*\*mean\*\* \| \*\*([\d.]+) " + 3 * r".*?\| ([\d.]+) "
+    pattern = r"\*\*mean\*\* \| \*\*([\d.]+) " + 4 * r".*?\| ([\d.]+) "
     mean = re.search(pattern, card)
     assert f"of J&F {mean[1]} on five sequences at 854x480" in text
     assert (
-        f"--reach=none left {mean[2]}, then --outlines=none {mean[3]}, "
-        f"then --probes=none --memory=none {mean[4]}" in text
+        f"--grid=none left {mean[2]}, then --reach=none {mean[3]}, then --outlines=none {mean[4]}, "
+        f"then --probes=none --memory=none {mean[5]}" in text
     )
     side, points = re.search(r"`--max_side=(\d+)` costs (\w+) points", card).groups()
     assert f"--max_side={side} took {points} points" in text
@@ -306,3 +306,18 @@ def test_demo_leaves_the_masks_of_a_video(clip, tmp_path):
         demo.run_demo(tmp_path, Still, say=str)
     assert "--" not in str(caught.value)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_region_of_interest(clip, tmp_path):
+    """These frames are smaller than a region, so the masks are those of whole frames."""
+    mask = clip["mask"] / "00000.png"
+    given = [*flags({**clip, "mask": mask, "end": 3})]
+    part, whole = tmp_path / "part", tmp_path / "whole"
+    done = segment(*given, f"--output={part}", "--roi=auto")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "only a region around the objects is computed" in done.stdout
+    assert segment(*given, f"--output={whole}", "--grid=aligned").returncode == 0
+    for name in ("00001.png", "00003.png"):
+        np.testing.assert_array_equal(read_mask(part / name), read_mask(whole / name))
+    again = segment(*given, f"--output={part}", "--resume")  # without a region
+    assert again.returncode == 1 and "roi" in again.stderr
