@@ -99,6 +99,9 @@ def test_help_teaches():
     [
         (["--baseline=first_mask", "--flip"], "--save_embeddings go with the whole network only"),
         (["--scales=1,2", "--max_side=9"], "--save_embeddings go with neither --scales nor --flip"),
+        (["--baseline=first_mask", "--roi=auto"], "go with the whole network only"),
+        (["--baseline=first_mask", "--grid=none"], "go with the whole network only"),
+        (["--roi=auto", "--flip"], "--roi=auto goes with none of --save_embeddings, --scales"),
         (["--scales=1,x"], "--scales has '1,x', expected numbers with commas between them"),
         (["--results=r", "--output_stride=8"], "--atrous_rates need a network to run"),
         (["--atrous_rates=12,b"], "--atrous_rates has '12,b', expected whole numbers"),
