@@ -17,6 +17,7 @@ import tensorflow as tf
 from feelvos_tf import npz
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import replaced_when_done
+from feelvos_tf.modeling.deeplab import DECODER_STRIDE
 from feelvos_tf.modeling.feelvos import FrameState
 from feelvos_tf.ops import sorted_reference
 from feelvos_tf.streaming import memory as memories
@@ -173,9 +174,8 @@ def checked(values: Mapping[str, np.ndarray], steps: StreamingSteps) -> State:
         )
     if not state.labels.size:
         raise InputError("labels in the state are empty, expected those of a frame")
-    size, small = list(state.labels.shape), list(state.previous_labels.shape)
-    if not steps.roi or min(small) < 2:  # with a region the first mask has decided
-        small = steps.sizes.small(size)
+    size = list(state.labels.shape)
+    small = _small_size(steps, size, state.previous_labels.shape)
     expected = shapes(steps, list(ids.shape), size, len(state.reference_objects), small)
     for name, shape in expected.items():
         shape = [int(side) for side in shape]
@@ -198,6 +198,16 @@ def checked(values: Mapping[str, np.ndarray], steps: StreamingSteps) -> State:
     if "memory_steps" in arrays and state.memory_steps < 0:
         raise InputError(f"memory_steps in the state is {state.memory_steps}, expected 0 or more")
     return state
+
+
+def _small_size(steps: StreamingSteps, size: Sequence[int], found: Sequence[int]) -> list[int]:
+    """The size [h, w] at stride 4 of frames [H, W]; with a region the first mask has decided."""
+    least = [int(side) for side in steps.sizes.small(size)]
+    step = steps.model.config.output_stride // DECODER_STRIDE
+    decided = steps.roi and all(
+        low <= side <= 2 * low and side % step == 1 for low, side in zip(least, found)
+    )
+    return list(found) if decided else least
 
 
 def plain(state: State) -> dict[str, np.ndarray]:

@@ -222,12 +222,13 @@ def test_a_state_goes_on(model, max_side):
     np.testing.assert_array_equal(again.step(frames[2]), expected[1])
     with pytest.raises(InputError, match="has frame: it is of a segmenter with other options"):
         VideoSegmenter(model, max_side=max_side, grid="aligned").restore(state)
-    for name, value in (
-        ("frame", state["frame"][1:]),
-        ("previous_mask", state["previous_mask"][1:]),
-    ):
+    for name in ("frame", "previous_mask"):
         with pytest.raises(InputError, match=f"{name} in the state is"):
-            again.restore({**state, name: value})
+            again.restore({**state, name: state[name][1:]})
+    names = ("previous_labels", "previous_mask", "previous_embedding")
+    off_the_grid = {name: state[name][1:] for name in names}
+    with pytest.raises(InputError, match="previous_embedding in the state is"):
+        again.restore({**state, **off_the_grid})
 
 
 def test_finished_masks_are_gone_on_from(segmenter):
