@@ -84,7 +84,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "feelvos-mnv2-2",
-            "the same network before its backbone was trained; runs without a reach",
+            "the same network before its backbone was trained; runs without a reach and a grid",
             "Apache-2.0",
         ),
         Preset(

@@ -53,8 +53,8 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch):
 def test_the_weights_before_these_still_load_as_they_ran():
     model, now = load_model("feelvos-mnv2-2"), load_model()
     assert model.config == now.config
-    assert model.recommended == now.recommended._replace(reach=None)
-    assert now.recommended == StreamingSettings(Memory(5, 4, 512, 0.9), 4, "guided", 0.2)
+    assert model.recommended == now.recommended._replace(reach=None, grid=None)
+    assert now.recommended == StreamingSettings(Memory(5, 4, 512, 0.9), 4, "guided", 0.2, "aligned")
 
 
 def test_the_weights_of_version_1_still_load_as_they_ran():
