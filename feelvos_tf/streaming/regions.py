@@ -106,16 +106,15 @@ def inside(size: Size, region: Region) -> tf.Tensor:
 
 def padded(part: tf.Tensor, size: Size, region: Region) -> tf.Tensor:
     """Distances [region's height, width, N] as [h, w, N], outside the largest of them."""
-    most = tf.reduce_max(part)
-    return tf.pad(part, _around(size, region), constant_values=most)
+    return tf.pad(part, _around(size, region), constant_values=tf.reduce_max(part))
 
 
 def background_around(logits: tf.Tensor, size: Size, region: Region) -> tf.Tensor:
     """Logits float32 [region's height, width, N] as [h, w, N], outside surely of background."""
-    outside = tf.concat([[0.0], tf.fill(tf.shape(logits)[-1:] - 1, -_SURE)], axis=0)
-    spread = tf.pad(logits, _around(size, region))
-    spread = tf.where(inside(size, region), spread, outside)
-    return tf.ensure_shape(spread, [None, None, logits.shape[-1]])
+    num_channels = tf.shape(logits)[-1]
+    outside = -_SURE * (1.0 - tf.one_hot(0, num_channels))
+    whole = tf.broadcast_to(outside, [*size, num_channels])
+    return pasted(logits, tf.ensure_shape(whole, [None, None, logits.shape[-1]]), region)
 
 
 def pasted(part: tf.Tensor, whole: tf.Tensor, region: Region) -> tf.Tensor:

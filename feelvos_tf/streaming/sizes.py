@@ -27,7 +27,7 @@ class Sizes:
     """
 
     def __init__(self, max_side: int | None, stride: int | None) -> None:
-        self.max_side = max_side
+        self._max_side = max_side
         self.stride = stride
 
     def computed(self, size: Size) -> list[int | tf.Tensor]:
@@ -40,11 +40,11 @@ class Sizes:
           the sides, integers where those given are and there is no max_side.
         """
         sides = list(size)
-        if self.max_side is not None:
+        if self._max_side is not None:
             stacked = tf.stack(sides)
             longest = tf.reduce_max(stacked)
-            reduced = tf.maximum(1, stacked * self.max_side // longest)
-            sides = tf.unstack(tf.where(longest > self.max_side, reduced, stacked))
+            reduced = tf.maximum(1, stacked * self._max_side // longest)
+            sides = tf.unstack(tf.where(longest > self._max_side, reduced, stacked))
         return self.aligned(sides)
 
     def aligned(self, size: Size) -> list[int | tf.Tensor]:
@@ -61,10 +61,10 @@ class Sizes:
 
     def resized(self, images: tf.Tensor, computed: Size) -> tf.Tensor:
         """Brings images float32 [B, H, W, 3] to a size, smoothed where it is much smaller."""
-        if self.max_side is None and self.stride is None:
+        if self._max_side is None and self.stride is None:
             return images
         size = size_of(images[0])
-        if self.max_side is None:
+        if self._max_side is None:
             return resize.resize_bilinear(images, computed)
         # What the grid alone changes is not worth the time that smoothing takes.
         much = tf.reduce_max(tf.stack(size) - tf.stack(computed)) > (self.stride or 0)

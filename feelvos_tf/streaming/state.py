@@ -53,10 +53,8 @@ class State(NamedTuple):
     def of(cls, ids: Any, labels: Any, video: VideoState, image: Any = None) -> State:
         """Gathers the state from what StreamingSteps hands back."""
         frame = video.frame
-        found = cls(
-            ids, labels, frame.embedding, frame.labels, frame.mask, *video.reference, *video.memory
-        )
-        return found._replace(frame=image)
+        found = frame.embedding, frame.labels, frame.mask, *video.reference, *video.memory
+        return cls(ids, labels, *found)._replace(frame=image)
 
     def by_name(self) -> dict[str, Any]:
         """The parts that there are."""

@@ -56,7 +56,7 @@ class StreamingSteps:
 
     Where the shapes of frame and ids are static and there is no max_side, so are the shapes of
     the results of `begin` and all in `advance`, which then compiles with jit_compile=True (not
-    with probes).
+    with probes or a region).
 
     Args:
       model: the network.

@@ -7,6 +7,7 @@ from small_networks import TINY
 from feelvos_tf import ModelConfig, build_model
 from feelvos_tf.ops import labels as label_ops
 
+IDS = np.array([0, 9, 30, 255], np.uint8)  # of the objects of a clip, by channel
 # Of the embeddings of 45x66 pixels.
 SMALL = (12, 17)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import build, run
+from streaming_models import IDS, build, run
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.data.synthetic import synthetic_clip
@@ -15,18 +15,7 @@ from feelvos_tf.streaming.views import AveragedSegmenter
 from feelvos_tf.streaming_settings import StreamingSettings
 
 pytestmark = pytest.mark.compat
-IDS = np.array([0, 9, 30, 255], np.uint8)
 ALIGNED = StreamingSettings(grid="aligned")
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return synthetic_clip(seed=3, num_frames=5, height=45, width=66, num_objects=3)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return build()
 
 
 @pytest.fixture(scope="module")

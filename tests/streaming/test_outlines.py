@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import build
+from streaming_models import IDS, build
 
 from feelvos_tf import Memory, VideoSegmenter
 from feelvos_tf.data.synthetic import synthetic_clip
@@ -13,7 +13,6 @@ from feelvos_tf.streaming.views import AveragedSegmenter
 from feelvos_tf.streaming_settings import AS_PUBLISHED, StreamingSettings
 
 pytestmark = pytest.mark.compat
-IDS = np.array([0, 9, 30, 255], np.uint8)
 
 
 @pytest.fixture(scope="module")

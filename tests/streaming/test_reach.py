@@ -3,27 +3,15 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import build, shrunk
+from streaming_models import IDS, build, shrunk
 
 from feelvos_tf import VideoSegmenter
-from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
 from feelvos_tf.ops import look_alikes
 from feelvos_tf.streaming.views import AveragedSegmenter
 from feelvos_tf.streaming_settings import StreamingSettings
 
 pytestmark = pytest.mark.compat
-IDS = np.array([0, 9, 30, 255], np.uint8)
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return synthetic_clip(seed=3, num_frames=6, height=45, width=66, num_objects=3)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return build()
 
 
 def steps(segmenter, clip):

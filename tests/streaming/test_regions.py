@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import build, run
+from streaming_models import run
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
@@ -13,11 +13,6 @@ from feelvos_tf.streaming.sizes import Sizes
 
 pytestmark = pytest.mark.compat
 SIZES = Sizes(None, 16)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return build()
 
 
 @pytest.fixture(scope="module")
