@@ -19,7 +19,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.streaming.checked_input import checked_frame, checked_mask, dimensions
-from feelvos_tf.training import forward, losses
+from feelvos_tf.training import clip_loss, forward
 from feelvos_tf.triplets.label_maps import IGNORE
 
 # Reference pixels of an object in a clip, and the memory of its later frames, as the weights that
@@ -28,6 +28,8 @@ _MAX_REFERENCE_PIXELS = 512
 _MEMORY = Memory(every=1, frames=2, max_pixels=512, min_confidence=0.9)
 # The hardest pixels alone count.
 _KEPT_SHARE = 0.3
+# Of the loss, where the weights recommend guided outlines; as the weights that ship were trained.
+_GUIDED_SHARE = 0.5
 # Gradients are cut to this norm, each.
 _CLIP_NORM = 5.0
 # Steps until the learning rate is whole, the first of which compile; a clock is read after them.
@@ -82,6 +84,7 @@ class Adapter:
     def __init__(self, model: Feelvos, adaptation: Adaptation) -> None:
         self._adaptation = adaptation
         self._model = with_precision(model, "float32")
+        self._guided_share = 0.0 if model.recommended.outlines is None else _GUIDED_SHARE
         layers: dict[str, tf.keras.layers.Layer] = {
             "head": self._model.head,
             "embedding": self._model.embedding,
@@ -204,10 +207,8 @@ class Adapter:
                 max_reference_pixels=_MAX_REFERENCE_PIXELS,
                 memory=_MEMORY,
             )
-            means = losses.hard_pixel_cross_entropy(
-                tf.reshape(logits, [-1, *logits.shape[2:]]),
-                tf.reshape(labels[:, 2:], [-1, *labels.shape[2:]]),
-                tf.constant(_KEPT_SHARE),
+            means = clip_loss.frame_losses(
+                logits, images, labels, tf.constant(_KEPT_SHARE), self._guided_share
             )
             loss = tf.reduce_mean(means)
         gradients = tape.gradient(loss, variables)

@@ -1,8 +1,9 @@
 """Clips dreamed from given frames: what a video may look like after them.
 
 Each object is cut out with its surroundings, and the cut is set in motion as photographs are for
-training: object and camera move on their own, what the object uncovers is filled in, light and
-sharpness change, and the mask that the network is told is damaged or lacks an object.
+training: object and camera move on their own, what the object uncovers is filled in, poles and
+leaves lie in front, light and sharpness change, and the mask that the network is told is damaged or
+lacks an object.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ def dream(
         blur=1.0,
         damage_previous=True,
         lost_probability=0.1,
+        occluder_probability=0.4,
     )
     clips = make_triplets(
         [Cuts(frames, channels, side)],

@@ -16,6 +16,7 @@ from feelvos_tf.modeling.heads import start_as_released
 from feelvos_tf.ops import resize
 from feelvos_tf.training import (
     accumulation,
+    clip_loss,
     configs,
     distances,
     forward,
@@ -212,15 +213,7 @@ class FeelvosTrainingTask(validation.ScoresOfVideos, base_task.Task):
         config = self.task_config.losses
         assert config.hard_pixel_steps is not None  # see schedules.resolve
         share = losses.kept_share(step, config.hard_pixel_share, config.hard_pixel_steps)
-        truth = tf.reshape(labels[:, 2:], [-1, *labels.shape[2:]])
-        frames = tf.reshape(images[:, 2:], [-1, *images.shape[2:]])
-        logits = tf.reshape(logits, [-1, *logits.shape[2:]])
-        means = losses.hard_pixel_cross_entropy(logits, truth, share)
-        if config.guided_share:
-            guided = losses.hard_pixel_cross_entropy(
-                forward.guided_logits(logits, frames), truth, share
-            )
-            means = (1.0 - config.guided_share) * means + config.guided_share * guided
+        means = clip_loss.frame_losses(logits, images, labels, share, config.guided_share)
         batch = self.task_config.train_data.global_batch_size
         divisor = config.divisor or batch / config.clips_per_replica
         return tf.reduce_sum(means) / (labels.shape[1] - 2) / divisor

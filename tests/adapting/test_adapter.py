@@ -97,6 +97,20 @@ def test_a_share_goes_part_of_the_way(adapter, model, given, monkeypatch):
         np.testing.assert_allclose(value, middle, rtol=1e-5, atol=1e-6)
 
 
+def test_the_loss_is_that_of_the_outlines_which_the_weights_recommend(model, given, monkeypatch):
+    shares = []
+    real = adapters.clip_loss.frame_losses
+    monkeypatch.setattr(
+        adapters.clip_loss, "frame_losses", lambda *all: shares.append(all[-1]) or real(*all)
+    )
+    told = as_channels([given], None)
+    guided = build(head_layers=1)
+    guided.recommended = guided.recommended._replace(outlines="guided")
+    found = [Adapter(one, SMALL).adapt(*told, steps=2).weights for one in (model, guided)]
+    assert shares == [0.0, 0.5]
+    assert any(not np.array_equal(found[0][name], value) for name, value in found[1].items())
+
+
 def test_no_steps_leave_the_weights(adapter, model, given):
     adapted = adapter.adapt(*as_channels([given], None), steps=0)
     before = weights_of(model)
@@ -115,7 +129,7 @@ def test_a_clock_cuts_the_steps_once_it_is_known_how_long_one_takes(adapter, giv
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_good_weights(model, given, monkeypatch):
-    real = adapters.losses.hard_pixel_cross_entropy
+    real = adapters.clip_loss.frame_losses
     broken = Adapter(model, SMALL)
 
     def loss(*arguments):
@@ -123,7 +137,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_weights(model, given, monk
         bad = broken._optimizer.iterations >= 3
         return adapters.tf.where(bad, np.float32("nan"), found)
 
-    monkeypatch.setattr(adapters.losses, "hard_pixel_cross_entropy", loss)
+    monkeypatch.setattr(adapters.clip_loss, "frame_losses", loss)
     told = as_channels([given], None)
     adapted = broken.adapt(*told)
     assert adapted.note == "ended after 3 of 6 steps: the loss is nan" and adapted.steps == 3

@@ -9,7 +9,7 @@ from feelvos_tf.ops import guided_filter
 
 pytest.importorskip("official", reason="needs the extra train")
 
-from feelvos_tf.training import forward, losses
+from feelvos_tf.training import clip_loss, forward, losses
 from feelvos_tf.training.configs import Losses
 
 
@@ -53,6 +53,21 @@ def test_gradients_are_finite_and_those_of_differences():
         step[frame] = 3e-3 * way[frame]
         slope = (loss(values + step) - loss(values - step)).numpy() / 2
         np.testing.assert_allclose(np.sum(gradient * step), slope, rtol=0.05, atol=1e-6)
+
+
+def test_the_loss_of_clips_is_a_mean_of_both_outlines():
+    logits, frames = drawn()
+    labels = np.random.default_rng(2).integers(0, 3, (2, 3, 33, 45)).astype(np.int32)
+    images = np.random.default_rng(3).uniform(0, 255, (2, 3, 33, 45, 3)).astype(np.float32)
+    images[:, 2] = frames
+    refined = forward.guided_logits(tf.constant(logits), tf.constant(frames))
+    plain, guided = (
+        losses.hard_pixel_cross_entropy(one, labels[:, 2], 0.5).numpy() for one in (logits, refined)
+    )
+    for share in (0.0, 0.3, 1.0):
+        found = clip_loss.frame_losses(logits[:, np.newaxis], images, labels, 0.5, share)
+        np.testing.assert_allclose(found, (1 - share) * plain + share * guided, rtol=1e-5)
+    assert not np.allclose(plain, guided)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
