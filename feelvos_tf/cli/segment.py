@@ -44,8 +44,9 @@ A mask is wrong from frame 40 on: paint the right one, put it beside the first i
 named like its frame, and run again with --mask=FOLDER and --overwrite.
 
 Start in the middle: name the mask like its frame and give its folder. The frames before it are then
-computed backwards (--direction=both, the default in that case). With masks of several frames each
-frame follows from the nearest of them and is compared with all.
+computed backwards (--direction=both, the default in that case). With masks of several frames those
+between two of them are computed from both, which takes twice as long, and merged: where one pass is
+unsure the other decides, and the nearer mask counts for more. All are compared with all masks.
 
 A part of the video: --start=00040 --end=00099, by name or by number from 0. A mask given as one
 file is then that of the frame --start.
@@ -196,7 +197,7 @@ _DIRECTION = flags.DEFINE_enum(
     None,
     ["forward", "backward", "both"],
     "forward: frames follow from masks before them, as in a stream. backward: from the next mask "
-    "after them. both: from the nearest mask, and all masks are known; the default where the "
+    "after them. both: from the masks before and after, and all are known; the default where the "
     "first mask is not in the first frame, else forward.",
 )
 _MIXED_PRECISION = flags.DEFINE_enum(

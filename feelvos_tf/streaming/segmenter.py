@@ -19,7 +19,7 @@ from feelvos_tf.errors import InputError, shown, whole_number
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.streaming import state as states
-from feelvos_tf.streaming.checked_input import checked_mask
+from feelvos_tf.streaming.checked_input import checked_frame, checked_mask
 from feelvos_tf.streaming.editing import Editing, Video, compiled
 from feelvos_tf.streaming.state import State
 from feelvos_tf.streaming.step_result import StepResult
@@ -159,6 +159,24 @@ class VideoSegmenter(Editing):
             **arrays,
         )
 
+    def labels_of(
+        self, frame: np.ndarray, logits: np.ndarray, object_ids: np.ndarray
+    ) -> np.ndarray:
+        """The labels of a frame by logits that need not be those of its step, such as a mean.
+
+        Nothing that is kept of the video changes.
+
+        Args:
+          frame: uint8 [H, W, 3], RGB.
+          logits: float32 [h, w, N], at stride 4.
+          object_ids: int32 [N], the id of each channel; the first is 0.
+
+        Returns:
+          uint8 [H, W]: ids, with outlines as in `step`.
+        """
+        channels = self._at_full_size(tf.constant(logits, tf.float32), checked_frame(frame))
+        return np.asarray(object_ids, np.uint8)[channels.numpy()]
+
     @property
     def embedding(self) -> np.ndarray:
         """The embedding of the frame handed over last, float32 [h, w, C], at stride 4.
@@ -263,8 +281,12 @@ class VideoSegmenter(Editing):
             shares = tf.nn.softmax(self._steps.at_full_size(logits, frame))
             return tf.cast(tf.round(255.0 * tf.transpose(shares, [2, 0, 1])), tf.uint8)
 
+        def at_full_size(logits: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
+            return tf.argmax(self._steps.at_full_size(logits, frame), axis=-1, output_type=tf.int32)
+
         logits = tf.TensorSpec([None, None, None], tf.float32)
         self._soften = compiled(soften, logits, image)
+        self._at_full_size = compiled(at_full_size, logits, image)
         self._begin = compiled(self._steps.begin, image, mask, ids)
         self._advance = compiled(advance, image, state, ids)
         self._look = compiled(self._steps.look, image, mask, state, ids)

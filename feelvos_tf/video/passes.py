@@ -1,7 +1,8 @@
 """In which order the frames of a video are computed, from which given frame each.
 
-Each frame follows from one given frame: with "both" the nearest (the earlier of two as near),
-with "backward" the next one after it. So every frame is computed once, whatever the direction.
+Each frame follows from one given frame: with "backward" the next one after it, with "both" the one
+before it, and what a pass backwards from the next one says is merged in (see `between`). Frames
+come once, whatever the direction.
 """
 
 from __future__ import annotations
@@ -24,10 +25,18 @@ class Pass:
     Attributes:
       anchor: the mask that it begins with; None for frames that get empty masks.
       frames: indices in the order in which they are computed; they may begin with the anchor's.
+      until: the mask given for the frame after the last of `frames`, from which all but the
+        anchor's are computed backwards as well; None where there is none.
     """
 
     anchor: GivenMask | None
     frames: range
+    until: GivenMask | None = None
+
+    @property
+    def back(self) -> range:
+        """The frames that are computed backwards first, in that order."""
+        return range(0) if self.until is None else self.frames[:0:-1]
 
 
 def planned(
@@ -65,12 +74,12 @@ def plan(entries: Sequence[GivenMask], count: int, direction: str) -> list[Pass]
             Pass(anchor, range(anchor.index, stop, -1)) for anchor, stop in zip(anchors, before)
         ][::-1]
     else:
-        # The last frame that follows from each anchor.
-        middles = [(a.index + b.index) // 2 for a, b in zip(anchors, anchors[1:])]
         passes = []
-        for anchor, low, high in zip(anchors, [-1, *middles], [*middles, count - 1]):
-            passes.append(Pass(anchor, range(anchor.index, high + 1)))
-            passes.append(Pass(anchor, range(anchor.index - 1, low, -1)))
+        for anchor, until in zip(anchors, [*anchors[1:], None]):
+            stop = count if until is None else until.index
+            passes.append(Pass(anchor, range(anchor.index, stop), until))
+            if anchor is anchors[0]:
+                passes.append(Pass(anchor, range(anchor.index - 1, -1, -1)))
     return [one for one in passes if one.frames]
 
 

@@ -21,8 +21,11 @@ def progress_shown(
     total: int | None,
     is_warm: Callable[[], bool],
     say: Callable[[str], None],
+    part: str = "",
 ) -> Iterator[Frame]:
     """Passes frames on and shows how fast they come and when the last is due.
+
+    `part` is what to call frames that are a part of a run, which has a bar of its own.
 
     Rate and time left are those of the frames after `is_warm()`: the ones before it were kept from
     an earlier run, which takes no time, or wait for the network to be compiled.
@@ -35,7 +38,15 @@ def progress_shown(
         before += 1
         yield frame
     if sys.stderr.isatty():
-        yield from tqdm(frames, total=total, initial=before, unit="frame", dynamic_ncols=True)
+        yield from tqdm(
+            frames,
+            part or None,
+            total,
+            leave=not part,
+            initial=before,
+            unit="frame",
+            dynamic_ncols=True,
+        )
         return
     began = said = time.monotonic()
     for count, frame in zip(itertools.count(before + 1), frames):
@@ -43,7 +54,7 @@ def progress_shown(
         now = time.monotonic()
         if now - said >= _SECONDS_BETWEEN_LINES:
             said = now
-            say(tqdm.format_meter(count, total, now - began, ncols=0, unit="frame", initial=before))
+            say(tqdm.format_meter(count, total, now - began, 0, part, unit="frame", initial=before))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from feelvos_tf.errors import InputError
@@ -163,6 +163,8 @@ def segment_video(
         soft, in_time = "matte" in kinds or save_confidence, names
         if passes is not None:
             say(f"direction {direction}: {len(passes)} passes away from given frames")
+            if any(one.back for one in passes):
+                say("frames between two masks are computed from both: backwards, then forwards")
             if soft:
                 raise InputError(
                     f"mattes and pictures of confidence go with the direction forward alone, "
@@ -194,7 +196,13 @@ def segment_video(
                 if passes is None:
                     tracker = Tracker(segmenter, given)
                 else:
-                    tracker = PassTracker(segmenter, given, passes, source)
+
+                    def watch(frames: Iterator[Frame], count: int) -> Iterator[Frame]:
+                        if not progress:
+                            return frames
+                        return progress_shown(frames, count, lambda: True, say, "backwards")
+
+                    tracker = PassTracker(method, given, passes, source, watch)
                     frames = FramesInPasses(source, passes)
                 known = KnownIds(given.entries, everywhere=passes is not None)
                 folder.begin(

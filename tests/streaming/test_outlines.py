@@ -52,6 +52,20 @@ def test_soft_masks_are_largest_at_the_label(clip, outlines):
         np.testing.assert_array_equal(own, soft.max(axis=0))
 
 
+@pytest.mark.parametrize("outlines", [None, "guided"])
+def test_labels_of_a_steps_own_logits_are_its_labels(clip, outlines):
+    segmenter = VideoSegmenter(build(), outlines=outlines)
+    result = steps(segmenter, clip)[-1]
+    frame, before = clip.frames[-1], segmenter.state()
+    found = segmenter.labels_of(frame, result.logits, result.object_ids)
+    np.testing.assert_array_equal(found, result.labels)
+    others = np.array([0, 200, 9, 255], np.int32)
+    found = segmenter.labels_of(frame, result.logits, others)
+    np.testing.assert_array_equal(found, others[np.searchsorted(IDS, result.labels)])
+    for name, value in segmenter.state().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
 def test_interpolated_soft_masks_are_those_of_the_resized_logits(clip):
     (result, *_) = steps(VideoSegmenter(build(), outlines=None), clip)
     full = tf.compat.v1.image.resize_bilinear(

@@ -58,6 +58,19 @@ class Noisy:
     def resume(self, frame, labels):
         self._frame, self._labels = frame, labels
 
+    def state(self):
+        return {
+            "ids": np.array(self._ids),
+            "reference": np.array(self._reference, np.uint64),
+            "frame_before": self._frame.copy(),
+            "labels": self._labels.copy(),
+        }
+
+    def restore(self, state):
+        self._ids = state["ids"].tolist()
+        self._reference = [int(value) for value in state["reference"]]
+        self._frame, self._labels = state["frame_before"], state["labels"]
+
 
 class Scoring(Noisy):
     """One that says how sure it is, at stride 4: less so to the right, and in some frames."""
@@ -103,19 +116,6 @@ class Remembering(Noisy):
 
     def resume(self, frame, labels):
         raise AssertionError("labels do not hold the memory")
-
-    def state(self):
-        return {
-            "ids": np.array(self._ids),
-            "reference": np.array(self._reference, np.uint64),
-            "frame_before": self._frame.copy(),
-            "labels": self._labels.copy(),
-        }
-
-    def restore(self, state):
-        self._ids = state["ids"].tolist()
-        self._reference = [int(value) for value in state["reference"]]
-        self._frame, self._labels = state["frame_before"], state["labels"]
 
 
 def unsure_at(frames, *names):

@@ -84,21 +84,25 @@ def test_the_default_is_both_where_frames_come_before_the_first_mask(frames, giv
 
 
 @pytest.mark.parametrize("kind", [Noisy, Remembering])
-@pytest.mark.parametrize("direction,stops", [("both", (0, 2, 4, 7, 9)), ("backward", (0, 1, 4, 6))])
+@pytest.mark.parametrize(
+    "direction,stops", [("both", (0, 2, 4, 5, 7, 8, 9, 13)), ("backward", (0, 1, 4, 6))]
+)
 def test_resumed_is_as_if_never_stopped(
     kind, direction, stops, frames, given, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("feelvos_tf.video.kept_state._SECONDS_BETWEEN", 0.0)
     options = {"direction": direction, "contact_sheet": False}
-    run(frames, given, tmp_path / "whole", kind(), **options)
+    whole = kind()
+    run(frames, given, tmp_path / "whole", whole, **options)
     for stop_at in stops:
         out = tmp_path / str(stop_at)
         with pytest.raises(KeyboardInterrupt):
             run(frames, given, out, kind(stop_at), **options)
         rest = kind()
         run(frames, given, out, rest, resume=True, **options)
-        total = {"both": 10, "backward": 7}[direction]
-        assert rest.steps <= total - stop_at
+        # The four frames between the masks are computed backwards again where they are needed.
+        again = min(stop_at, 4) if direction == "both" and stop_at < 8 else 0
+        assert rest.steps <= whole.steps - stop_at + again
         for path, data in contents(tmp_path / "whole").items():
             assert path.name == "run.json" or (out / path).read_bytes() == data, path
 
@@ -158,17 +162,40 @@ def test_a_film_in_both_directions_holds_few_frames(tmp_path, monkeypatch):
     assert max(held) == 4 and sum(held) == 30 + 2
 
 
+def test_frames_between_two_masks_are_read_twice_and_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(passes, "_CHUNK_BYTES", 4 * 3 * SIZE[0] * SIZE[1])
+    held = []
+    chunk = VideoFileFrames.chunk
+    monkeypatch.setattr(
+        VideoFileFrames,
+        "chunk",
+        lambda self, first, last: held.append(last - first + 1) or chunk(self, first, last),
+    )
+    path = film(tmp_path / "v.mp4", 30)
+    (tmp_path / "m").mkdir()
+    for index in (2, 27):
+        write_mask(tmp_path / "m" / f"{index:05d}.png", square(1))
+    run(path, tmp_path / "m", tmp_path / "out", direction="both")
+    assert max(held) == 4
+    assert sum(held) == 30 + 24 + 4 * 2  # each pass, and the way back, reads both given frames
+
+
 def test_plans():
     def entry(index, ids=(1,), whole=True):
         return passes.GivenMask(None, index, str(index), ids, 0, whole)
 
     a, b, late, empty = entry(2), entry(6), entry(4, (5,), False), entry(7, ())
     both = passes.plan([a, late, b, empty], 9, "both")
-    assert [(one.anchor, list(one.frames)) for one in both] == [
-        (a, [2, 3, 4]),
-        (a, [1, 0]),
-        (b, [6, 7, 8]),
-        (b, [5]),
+    assert [(one.anchor, list(one.frames), one.until, list(one.back)) for one in both] == [
+        (a, [2, 3, 4, 5], b, [5, 4, 3]),
+        (a, [1, 0], None, []),
+        (b, [6, 7, 8], None, []),
+    ]
+    near = passes.plan([a, entry(3)], 4, "both")
+    assert [(list(one.frames), list(one.back)) for one in near] == [
+        ([2], []),
+        ([1, 0], []),
+        ([3], []),
     ]
     backward = passes.plan([a, late, b, empty], 9, "backward")
     assert [(one.anchor, list(one.frames)) for one in backward] == [
