@@ -93,6 +93,7 @@ def segmented(
         direction=direction,
         contact_sheet=False,
         resume=True,
+        progress=True,
     )
     found = (read_mask(folder / f"{name}.png") == 1 for name in video.frame_names)
     return np.array(
