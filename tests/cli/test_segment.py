@@ -143,7 +143,9 @@ def test_bad_input_is_one_line(change, message, clip, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("direction,last", [("forward", 40), ("backward", 10), ("both", 10)])
+@pytest.mark.parametrize(
+    "direction,last", [("forward", 40), ("backward", 10), ("both", 10), ("both", 35)]
+)
 def test_killed_in_every_direction_and_resumed_to_the_same_bytes(direction, last, clip, tmp_path):
     given = tmp_path / "given"
     given.mkdir()
