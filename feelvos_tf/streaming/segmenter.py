@@ -173,7 +173,15 @@ class VideoSegmenter(Editing):
 
         Returns:
           uint8 [H, W]: ids, with outlines as in `step`.
+
+        Raises:
+          InputError: the frame is not as described, or the logits have another number of channels.
         """
+        if np.ndim(logits) != 3 or np.shape(logits)[2:] != np.shape(object_ids):
+            raise InputError(
+                f"logits of shape {list(np.shape(logits))} for ids of shape "
+                f"{list(np.shape(object_ids))}, expected [h, w, N] and [N]"
+            )
         channels = self._at_full_size(tf.constant(logits, tf.float32), checked_frame(frame))
         return np.asarray(object_ids, np.uint8)[channels.numpy()]
 

@@ -64,6 +64,8 @@ def test_labels_of_a_steps_own_logits_are_its_labels(clip, outlines):
     np.testing.assert_array_equal(found, others[np.searchsorted(IDS, result.labels)])
     for name, value in segmenter.state().items():
         np.testing.assert_array_equal(value, before[name])
+    with pytest.raises(InputError, match=r"for ids of shape \[3\], expected \[h, w, N\] and \[N\]"):
+        segmenter.labels_of(frame, result.logits, others[:3])
 
 
 def test_interpolated_soft_masks_are_those_of_the_resized_logits(clip):

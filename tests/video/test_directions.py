@@ -145,7 +145,9 @@ def test_stamps_that_tell_nothing_are_done_without(tmp_path):
     assert [frame.index for frame in source.chunk(4, 6)] == [4, 5, 6]
 
 
-def test_a_film_in_both_directions_holds_few_frames(tmp_path, monkeypatch):
+@pytest.fixture
+def held(monkeypatch):
+    """How many frames of a film are read at once, each time; four at most."""
     monkeypatch.setattr(passes, "_CHUNK_BYTES", 4 * 3 * SIZE[0] * SIZE[1])
     held = []
     chunk = VideoFileFrames.chunk
@@ -154,6 +156,10 @@ def test_a_film_in_both_directions_holds_few_frames(tmp_path, monkeypatch):
         "chunk",
         lambda self, first, last: held.append(last - first + 1) or chunk(self, first, last),
     )
+    return held
+
+
+def test_a_film_in_both_directions_holds_few_frames(tmp_path, held):
     path = film(tmp_path / "v.mp4", 30)
     (tmp_path / "m").mkdir()
     write_mask(tmp_path / "m" / "00012.png", square(1))
@@ -162,15 +168,7 @@ def test_a_film_in_both_directions_holds_few_frames(tmp_path, monkeypatch):
     assert max(held) == 4 and sum(held) == 30 + 2
 
 
-def test_frames_between_two_masks_are_read_twice_and_few_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(passes, "_CHUNK_BYTES", 4 * 3 * SIZE[0] * SIZE[1])
-    held = []
-    chunk = VideoFileFrames.chunk
-    monkeypatch.setattr(
-        VideoFileFrames,
-        "chunk",
-        lambda self, first, last: held.append(last - first + 1) or chunk(self, first, last),
-    )
+def test_frames_between_two_masks_are_read_twice_and_few_at_a_time(tmp_path, held):
     path = film(tmp_path / "v.mp4", 30)
     (tmp_path / "m").mkdir()
     for index in (2, 27):
