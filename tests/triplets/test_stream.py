@@ -223,20 +223,28 @@ def test_every_hard_part_together_depends_on_seed_and_index_alone(coordinate_vid
         assert labels[labels != 255].max(initial=0) < element["num_objects"]
 
 
-@pytest.mark.parametrize("name", HARD)
-def test_each_hard_part_changes_the_stream(coordinate_videos, name):
+PLAIN = dict(
+    crop_size=(97, 97),
+    num_frames=4,
+    min_object_pixels=1,
+    paste_objects=1,
+    paste_probability=1.0,
+)
+
+
+@pytest.fixture(scope="module")
+def plain_stills(coordinate_videos):
     sources = [TreeSource("stills", coordinate_videos, still=True)]
+    return sources, take(sources, TripletConfig(**PLAIN), limit=6, seed=1)
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_each_hard_part_changes_the_stream(coordinate_videos, plain_stills, name):
+    sources, before = plain_stills
     if name == "max_stride":
         sources = [TreeSource("videos", coordinate_videos)]
-    plain = dict(
-        crop_size=(97, 97),
-        num_frames=4,
-        min_object_pixels=1,
-        paste_objects=1,
-        paste_probability=1.0,
-    )
-    before = take(sources, TripletConfig(**plain), limit=6, seed=1)
-    after = take(sources, TripletConfig(**plain, **{name: HARD[name]}), limit=6, seed=1)
+        before = take(sources, TripletConfig(**PLAIN), limit=6, seed=1)
+    after = take(sources, TripletConfig(**PLAIN, **{name: HARD[name]}), limit=6, seed=1)
     after = {element["index"]: element for element in after}
     both = [(one, after[one["index"]]) for one in before if one["index"] in after]
     key = {"lost_probability": "labels", "max_stride": "name"}.get(name, "images")
