@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,6 +108,7 @@ class Adapter:
         planned: Callable[[int], None] = lambda steps: None,
         report: Callable[[Progress], None] = lambda progress: None,
         stop: threading.Event | None = None,
+        clips: Callable[[int], Iterator[Mapping[str, tf.Tensor]]] | None = None,
     ) -> Adapted:
         """Trains on clips dreamed from frames, beginning with the network's own weights.
 
@@ -122,6 +123,8 @@ class Adapter:
           planned: told the number of steps, once it is known.
           report: told after every step.
           stop: ends it once set, with the weights there are.
+          clips: batches as `dreams.dream` yields them, for a number of steps, to train on in place
+            of dreamed ones.
 
         Raises:
           InputError: no frame has an object, or a frame is too small.
@@ -135,7 +138,10 @@ class Adapter:
         total = settings.steps if steps is None else steps
         if not timed:
             planned(total)
-        clips = dreams.dream(frames, channels, settings, total)
+        if clips is None:
+            batches = dreams.dream(frames, channels, settings, total)
+        else:
+            batches = clips(total)
         began = time.monotonic()
         warm = began
         seen: list[float] = []
@@ -150,7 +156,7 @@ class Adapter:
             if stop is not None and stop.is_set():
                 note = f"stopped after {step} of {total} steps"
                 break
-            batch = next(clips, None)
+            batch = next(batches, None)
             if batch is None:
                 note = f"ended after {step} of {total} steps: the objects make too few clips"
                 break

@@ -53,6 +53,23 @@ def test_head_and_embedding_change_and_nothing_else(model, given):
     assert all(np.isfinite(progress.loss) for progress in reports)
 
 
+def test_other_clips_in_place_of_dreamed_ones(adapter, given):
+    told, asked = as_channels([given], None), []
+
+    def mirrored(steps):
+        asked.append(steps)
+        frames, channels = ([x[:, ::-1] for x in part] for part in told)
+        return adapters.dreams.dream(frames, channels, SMALL, steps)
+
+    frames, channels = ([x[:, ::-1] for x in part] for part in told)
+    expected = adapter.adapt(frames, channels, steps=3)
+    found = adapter.adapt(*told, steps=3, clips=mirrored)
+    assert asked == [3] and found.steps == 3
+    for name, value in expected.weights.items():
+        np.testing.assert_array_equal(found.weights[name], value)
+    assert adapter.adapt(*told, clips=lambda steps: iter(())).steps == 0
+
+
 def test_the_decoder_on_request(model, given):
     adapter = Adapter(model, dataclasses.replace(SMALL, parts=("decoder",)))
     adapted = adapter.adapt(*as_channels([given], None), steps=0)
