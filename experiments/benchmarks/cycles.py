@@ -22,18 +22,20 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from PIL import Image
 
 from feelvos_tf.adapting.adaptation import Adaptation
-from feelvos_tf.adapting.adapter import Adapter
+from feelvos_tf.adapting.adapter import Adapter, Progress
 from feelvos_tf.checkpoints import assign, load_model
 from feelvos_tf.data.layouts import read_dataset
 from feelvos_tf.data.videos import Video
-from feelvos_tf.evaluation.metrics import boundary_accuracy, region_similarity
+from feelvos_tf.evaluation.protocols import plan_video
+from feelvos_tf.evaluation.reports import table
+from feelvos_tf.evaluation.scoring import read_truth, score_frame
 from feelvos_tf.files import make_folder, replaced_when_done
 from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.streaming.segmenter import VideoSegmenter
 from feelvos_tf.triplets.label_maps import IGNORE
+from feelvos_tf.video.images import read_image
 
 _DATASET_DIR = flags.DEFINE_string("dataset_dir", None, "DAVIS 2016 tree.", required=True)
 _SPLIT = flags.DEFINE_string("split", "val", "Split.")
@@ -48,6 +50,8 @@ _SHIFT = 60  # pixels from a random one of the object to the middle of a crop, a
 _LEAST = 200  # pixels of the object in a crop
 _LIGHT = 0.1  # change of each color of a clip, at most
 _CHANNELS = 8  # of a batch
+_TRIES = 100  # for a clip that shows the object
+_PROTOCOL = "davis2016"
 
 
 def main(argv: list[str]) -> None:
@@ -61,7 +65,7 @@ def main(argv: list[str]) -> None:
     adapter = Adapter(model, settings)
     own = with_precision(model, "float32")
     segmenters = VideoSegmenter(model), VideoSegmenter(own)
-    for video in read_dataset("davis2016", _DATASET_DIR.value, _SPLIT.value):
+    for video in read_dataset(_PROTOCOL, _DATASET_DIR.value, _SPLIT.value):
         if video.name in [row["video"] for row in rows]:
             continue
         rows.append(compare(video, adapter, settings, own, segmenters))
@@ -69,7 +73,7 @@ def main(argv: list[str]) -> None:
         with replaced_when_done(done) as temporary:
             pathlib.Path(temporary).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     with replaced_when_done(output / "cycles.md") as temporary:
-        pathlib.Path(temporary).write_text(table(rows), encoding="utf-8")
+        pathlib.Path(temporary).write_text("\n".join(lines(rows)) + "\n", encoding="utf-8")
 
 
 def compare(
@@ -80,22 +84,34 @@ def compare(
     segmenters: tuple[VideoSegmenter, VideoSegmenter],
 ) -> dict[str, object]:
     """Scores a video with the weights given and those trained on it, which `own` gets."""
-    frames = [np.asarray(Image.open(path).convert("RGB")) for path in video.frames]
-    truth = [(video.read_labels(i) > 0).astype(np.uint8) for i in range(len(frames))]
+    frames = [read_image(path) for path in video.frames]
+    mask = read_truth(video, 0, _PROTOCOL)
     given, trained = segmenters
-    labels = segmented(given, frames, truth[0])
+    labels = segmented(given, frames, mask)
+    print(f"{video.name}: labeled {len(frames)} frames", flush=True)
     losses: list[float] = []
+
+    def report(progress: Progress) -> None:
+        losses.append(progress.loss)
+        if progress.step % _SPAN == 0:
+            print(
+                f"{video.name}: step {progress.step}/{progress.steps}, loss {progress.loss:.3f}, "
+                f"{progress.seconds_left:.0f} s left",
+                flush=True,
+            )
+
     began = time.monotonic()
     found = adapter.adapt(
         frames[:1],
-        truth[:1],
+        [mask],
         clips=lambda steps: cycles(frames, labels, steps, settings),
-        report=lambda progress: losses.append(progress.loss),
+        report=report,
     )
     seconds = time.monotonic() - began
     assign(own, found.weights, "the adaptation", found.weights)
-    before, after = score(labels, truth), score(segmented(trained, frames, truth[0]), truth)
-    fall = 1 - losses[-1] / losses[_SPAN - 1]
+    before, after = score(video, labels), score(video, segmented(trained, frames, mask))
+    # Fewer steps than two spans: the object makes too few clips, and nothing is known.
+    fall = 1 - losses[-1] / losses[_SPAN - 1] if len(losses) >= 2 * _SPAN else 0.0
     return {
         "video": video.name,
         "given": before,
@@ -115,13 +131,11 @@ def segmented(
     return [mask, *(segmenter.step(frame).astype(np.uint8) for frame in frames[1:])]
 
 
-def score(labels: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> float:
-    """J&F in percent over the frames of the protocol: neither the first nor the last."""
-    pairs = [(one == 1, true == 1) for one, true in zip(labels[1:-1], truth[1:-1])]
-    return 50 * float(
-        np.mean(
-            [region_similarity(true, one) + boundary_accuracy(true, one) for one, true in pairs]
-        )
+def score(video: Video, labels: Sequence[np.ndarray]) -> float:
+    """J&F in percent over the frames that the protocol scores."""
+    scored = plan_video(video, _PROTOCOL).scored
+    return 100 * float(
+        np.mean([score_frame(read_truth(video, i, _PROTOCOL), labels[i], [1])[1] for i in scored])
     )
 
 
@@ -137,19 +151,19 @@ def cycles(
       settings: how many clips a batch has, their crop size and seed.
 
     Yields:
-      Clips of a reference, two frames on the way and the first one, which alone has a loss.
+      Clips of a reference, two frames on the way and the first one, which alone has a loss. Fewer
+      than `steps` where no later frame shows the object.
     """
     side = min(settings.crop_size, *labels[0].shape)
     rng = np.random.default_rng(settings.seed)
     valid = np.arange(_CHANNELS) < 2
-    index = 0
-    for _ in range(steps):
-        clips = []
-        while len(clips) < settings.batch_size:
-            clip = cycle(frames, labels, side, rng)
-            if clip is not None:
-                clips.append((*clip, valid, np.int64(index)))
-                index += 1
+    for step in range(steps):
+        tried = (cycle(frames, labels, side, rng) for _ in range(_TRIES))
+        found = (clip for clip in tried if clip is not None)
+        numbers = range(step * settings.batch_size, (step + 1) * settings.batch_size)
+        clips = [(*clip, valid, np.int64(index)) for index, clip in zip(numbers, found)]
+        if len(clips) < settings.batch_size:
+            return
         names = ("images", "labels", "valid", "index")
         yield {name: tf.stack(values) for name, values in zip(names, zip(*clips))}
 
@@ -161,6 +175,8 @@ def cycle(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Images float32 [4, S, S, 3] and labels int32 [4, S, S]; None where an object is too small."""
+    if len(frames) < 3:
+        return None
     speed = rng.integers(1, 1 + min(_SPEED, (len(frames) - 1) // 2))
     later = rng.integers(1, len(frames))
     numbers = (later, 2 * speed, speed, 0)
@@ -189,18 +205,21 @@ def crop(labels: np.ndarray, side: int, rng: np.random.Generator) -> tuple[slice
     return slice(start[0], start[0] + side), slice(start[1], start[1] + side)
 
 
-def table(rows: list[dict[str, object]]) -> str:
+def lines(rows: list[dict[str, object]]) -> list[str]:
     """The rows and their mean, in Markdown."""
     names = ("given", "trained", "kept")
-    lines = [
-        "| video | as given | trained | kept | loss falls, % | steps | seconds |",
-        "|---|---|---|---|---|---|---|",
+    cells = [
+        [
+            row["video"],
+            *(f"{row[name]:.1f}" for name in (*names, "fall")),
+            f"{row['steps']}",
+            f"{row['seconds']:.0f}",
+        ]
+        for row in rows
     ]
-    for row in rows:
-        values = " | ".join(f"{row[name]:.1f}" for name in (*names, "fall"))
-        lines.append(f"| {row['video']} | {values} | {row['steps']} | {row['seconds']:.0f} |")
-    mean = " | ".join(f"{np.mean([row[name] for row in rows]):.1f}" for name in names)
-    return "\n".join([*lines, f"| **mean** | {mean} | | | |"]) + "\n"
+    mean = [f"{np.mean([row[name] for row in rows]):.1f}" for name in names]
+    columns = ["video", "as given", "trained", "kept", "loss falls, %", "steps", "seconds"]
+    return table(columns, [*cells, ["**mean**", *mean, "", "", ""]])
 
 
 if __name__ == "__main__":

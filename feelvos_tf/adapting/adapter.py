@@ -123,8 +123,8 @@ class Adapter:
           planned: told the number of steps, once it is known.
           report: told after every step.
           stop: ends it once set, with the weights there are.
-          clips: batches as `dreams.dream` yields them, for a number of steps, to train on in place
-            of dreamed ones.
+          clips: makes batches as `dreams.dream` yields them, for a number of steps, to train on in
+            place of dreamed ones; frames and channels are then not looked at.
 
         Raises:
           InputError: no frame has an object, or a frame is too small.
