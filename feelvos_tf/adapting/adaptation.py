@@ -62,3 +62,8 @@ class Adaptation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values as JSON has them."""
         return {**dataclasses.asdict(self), "parts": list(self.parts)}
+
+
+# Of a network to a whole video, see `adaptive_segmenter`: what the first frame's own mask corrects
+# may be learned whole.
+TO_A_VIDEO = Adaptation(steps=100, share=1.0)

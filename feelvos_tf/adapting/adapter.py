@@ -34,9 +34,10 @@ _GUIDED_SHARE = 0.5
 _CLIP_NORM = 5.0
 # Steps until the learning rate is whole, the first of which compile; a clock is read after them.
 _WARM_UP = 5
-# The loss that is shown and judged is a mean of so many steps. It is flat where it has fallen by
-# less than this share from one such mean to the next.
-_SPAN = 20
+_SPAN = 20  # steps that the loss which is shown is a mean of
+# The loss is flat where its mean over so many steps has fallen by less than this share since the
+# same number before.
+_FLAT_SPAN = 40
 _FLAT = 0.01
 _LEAST_SIDE = 9  # pixels of a frame
 
@@ -47,7 +48,7 @@ class Progress(NamedTuple):
     Attributes:
       step: finished ones.
       steps: that there will be.
-      loss: mean of the latest ones, cross entropy of the hardest pixels of dreamed clips.
+      loss: mean of the latest ones, cross entropy of the hardest pixels of clips.
       seconds_left: None while it is not known.
     """
 
@@ -99,35 +100,34 @@ class Adapter:
         self._slots = [(variable, variable.numpy()) for variable in self._optimizer.variables]
         self._step = tf.function(self._train_step, autograph=False)
 
+    @property
+    def given(self) -> Mapping[str, np.ndarray]:
+        """The weights that training begins with, of the variables that it changes."""
+        return self._given
+
     def adapt(
         self,
-        frames: Sequence[np.ndarray],
-        channels: Sequence[np.ndarray],
+        clips: Callable[[int], Iterator[Mapping[str, tf.Tensor]]],
         *,
         steps: int | None = None,
         planned: Callable[[int], None] = lambda steps: None,
         report: Callable[[Progress], None] = lambda progress: None,
         stop: threading.Event | None = None,
-        clips: Callable[[int], Iterator[Mapping[str, tf.Tensor]]] | None = None,
     ) -> Adapted:
-        """Trains on clips dreamed from frames, beginning with the network's own weights.
+        """Trains on clips, beginning with the network's own weights.
 
         The same arguments give the same weights, unless a clock (`Adaptation.seconds`) or `stop`
         ended it.
 
         Args:
-          frames: uint8 [H, W, 3], RGB.
-          channels: for each frame uint8 [H, W]: 0 for background, 1, 2, ... for objects, the same
-            in all frames, 255 for unknown.
+          clips: makes so many batches, as `dreams.dream` and `cycles.cycles` yield them.
           steps: how many, as an earlier run has planned them; None for those of the Adaptation.
           planned: told the number of steps, once it is known.
           report: told after every step.
           stop: ends it once set, with the weights there are.
-          clips: makes batches as `dreams.dream` yields them, for a number of steps, to train on in
-            place of dreamed ones; frames and channels are then not looked at.
 
         Raises:
-          InputError: no frame has an object, or a frame is too small.
+          InputError: what `clips` raises.
         """
         settings = self._adaptation
         assign(self._model, self._given, "the network", self._given)
@@ -138,10 +138,7 @@ class Adapter:
         total = settings.steps if steps is None else steps
         if not timed:
             planned(total)
-        if clips is None:
-            batches = dreams.dream(frames, channels, settings, total)
-        else:
-            batches = clips(total)
+        batches = clips(total)
         began = time.monotonic()
         warm = began
         seen: list[float] = []
@@ -154,6 +151,8 @@ class Adapter:
                 timed, total = False, self._fitting(total, began, warm)
                 planned(total)
             if stop is not None and stop.is_set():
+                if timed:
+                    planned(total)
                 note = f"stopped after {step} of {total} steps"
                 break
             batch = next(batches, None)
@@ -278,7 +277,12 @@ def adapt(
       InputError: a frame or mask is not as described, or no frame has an object.
     """
     frames, channels = as_channels(frames_and_masks, ignore_label)
-    found = Adapter(model, adaptation or Adaptation()).adapt(frames, channels, report=report)
+    settings = adaptation or Adaptation()
+
+    def clips(steps: int) -> Iterator[Mapping[str, tf.Tensor]]:
+        return dreams.dream(frames, channels, settings, steps)
+
+    found = Adapter(model, settings).adapt(clips, report=report)
     adapted = with_precision(model, model.dtype_policy.name)
     assign(adapted, found.weights, "the adaptation", found.weights)
     return adapted
@@ -315,8 +319,8 @@ def as_channels(
 
 
 def _is_flat(seen: Sequence[float]) -> bool:
-    """Whether the last steps were no better than those before; judged once in _SPAN steps."""
-    if len(seen) < 2 * _SPAN or len(seen) % _SPAN:
+    """Whether the last steps were no better than those before; judged once in _FLAT_SPAN steps."""
+    if len(seen) < 2 * _FLAT_SPAN or len(seen) % _FLAT_SPAN:
         return False
-    before, now = np.mean(seen[-2 * _SPAN : -_SPAN]), np.mean(seen[-_SPAN:])
+    before, now = np.mean(seen[-2 * _FLAT_SPAN : -_FLAT_SPAN]), np.mean(seen[-_FLAT_SPAN:])
     return bool(now > (1 - _FLAT) * before)

@@ -1,25 +1,30 @@
-"""A segmenter whose network adapts to the frames that are given of each video."""
+"""A segmenter whose network adapts to each video, on the video's own way back to given frames."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import dataclasses
+import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from feelvos_tf.adapting.adaptation import Adaptation
-from feelvos_tf.adapting.adapter import Adapted, Adapter, Progress, as_channels
+from feelvos_tf.adapting.adaptation import TO_A_VIDEO, Adaptation
+from feelvos_tf.adapting.adapter import Adapter, Progress, as_channels
+from feelvos_tf.adapting.cycles import cycles, kept
+from feelvos_tf.adapting.reduced import reduced
+from feelvos_tf.adapting.trial import way_back
 from feelvos_tf.checkpoints import assign, load_model, save_model
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.modeling.precision import with_precision
 from feelvos_tf.streaming.segmenter import VideoSegmenter
+from feelvos_tf.video.adapted import Outcome, PassedFrame
 
-_logger = logging.getLogger(__name__)
+_BEGINS = 8  # of the trial before and after
 
 
 def _never() -> AbstractContextManager[threading.Event]:
@@ -29,16 +34,16 @@ def _never() -> AbstractContextManager[threading.Event]:
 class AdaptiveSegmenter(VideoSegmenter):
     """A VideoSegmenter with a network of its own, which `adapt` fine-tunes for a video.
 
-        segmenter = AdaptiveSegmenter(model, Adaptation(steps=80))
-        segmenter.adapt([first_frame], [first_mask])
+        segmenter = AdaptiveSegmenter(model)
+        segmenter.adapt(lambda: labeled(segmenter, frames, first_mask))
         segmenter.reset(first_frame, first_mask)
 
     Args:
       model: the network, which stays as it is.
-      adaptation: how it is fine-tuned.
-      on_reset: whether `reset` adapts to its frame, as where each video gives its first mask alone.
+      adaptation: how it is fine-tuned; the defaults were measured (docs/adapt.md).
       report: told how far an adaptation is.
       stopping: makes a block in which an event may be set that ends the adaptation early.
+      max_side: see VideoSegmenter; the network is fine-tuned at that size too.
       ignore_label: see VideoSegmenter.
       mixed_precision: see VideoSegmenter; training is in float32.
       **options: further ones of VideoSegmenter.
@@ -50,54 +55,79 @@ class AdaptiveSegmenter(VideoSegmenter):
     def __init__(
         self,
         model: Feelvos,
-        adaptation: Adaptation,
+        adaptation: Adaptation = TO_A_VIDEO,
         *,
-        on_reset: bool = False,
         report: Callable[[Progress], None] = lambda progress: None,
         stopping: Callable[[], AbstractContextManager[threading.Event]] = _never,
+        max_side: int | None = None,
         ignore_label: int | None = None,
         mixed_precision: str | None = None,
         **options: Any,
     ) -> None:
         own = with_precision(model, mixed_precision or "float32")
-        super().__init__(own, ignore_label=ignore_label, **options)
+        super().__init__(own, max_side=max_side, ignore_label=ignore_label, **options)
+        self._adaptation = adaptation
         self._adapter = Adapter(model, adaptation)
-        self._on_reset, self._report, self._stopping = on_reset, report, stopping
-
-    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
-        """See VideoSegmenter."""
-        super().reset(frame, mask)
-        if self._on_reset:  # the input is known to be right
-            adapted = self.adapt([frame], [mask])
-            if adapted.note:
-                _logger.warning("the adaptation %s", adapted.note)
-            super().reset(frame, mask)
+        self._max_side, self._report, self._stopping = max_side, report, stopping
 
     def adapt(
         self,
-        frames: Sequence[np.ndarray],
-        masks: Sequence[np.ndarray],
+        passes: Callable[[], Iterable[PassedFrame]],
         *,
         steps: int | None = None,
         planned: Callable[[int], None] = lambda steps: None,
-    ) -> Adapted:
-        """Fine-tunes the network, from the weights it came with; to be called before `reset`.
+    ) -> Outcome:
+        """Fine-tunes the network to a video, from the weights it came with; then `reset` it.
+
+        What was learned is judged by the labels that it gives: with the weights it came with, the
+        network begins at later frames under these labels, and given masks must be found again
+        better than from those of the first pass. So a network that has learned a given frame by
+        heart does not judge itself.
 
         Args:
-          frames: uint8 [H, W, 3], RGB.
-          masks: integers [H, W]: ids, 0 for background.
+          passes: makes a pass over the video, frames in order and labeled by this segmenter, which
+            changes its weights between one pass and the next.
           steps, planned: see `Adapter.adapt`.
 
         Raises:
-          InputError: see `adapter.adapt`.
+          InputError: what a pass raises, or a frame is too small.
         """
-        told = as_channels(list(zip(frames, masks)), self._ignore_label)
+        self._take(self._adapter.given)
         with self._stopping() as stop:
+            frames = self._passed(passes, stop)
+            before = way_back(self, frames, _BEGINS, self._ignore_label)
+            pairs = [(frame.image, frame.labels) for frame in frames]
+            _, channels = as_channels(pairs, self._ignore_label)
+            told = [dataclasses.replace(frame, labels=one) for frame, one in zip(frames, channels)]
             adapted = self._adapter.adapt(
-                *told, steps=steps, planned=planned, report=self._report, stop=stop
+                lambda count: cycles(told, self._adaptation, count),
+                steps=steps,
+                planned=planned,
+                report=self._report,
+                stop=stop,
             )
-        assign(self.model, adapted.weights, "the adaptation", adapted.weights)
-        return adapted
+        if before is None or not adapted.steps:
+            return Outcome(adapted.steps, adapted.loss, adapted.note, before, None, False)
+        self._take(adapted.weights)
+        frames = self._passed(passes, threading.Event())
+        self._take(self._adapter.given)
+        after = way_back(self, frames, _BEGINS, self._ignore_label)
+        is_better = after is not None and after > before
+        if is_better:
+            self._take(adapted.weights)
+        return Outcome(adapted.steps, adapted.loss, adapted.note, before, after, is_better)
+
+    def _take(self, weights: Mapping[str, np.ndarray]) -> None:
+        assign(self.model, weights, "the adaptation", weights)
+
+    def _passed(
+        self, passes: Callable[[], Iterable[PassedFrame]], stop: threading.Event
+    ) -> list[PassedFrame]:
+        """Frames of a pass, as they are computed, or of what of it came before `stop` was set."""
+        frames = kept(itertools.takewhile(lambda _: not stop.is_set(), passes()))
+        if self._max_side is None:
+            return frames
+        return [_at_most(frame, self._max_side) for frame in frames]
 
     def save_adapted(self, path: str | os.PathLike[str]) -> None:
         """Writes the network as it is now, a checkpoint like any other.
@@ -114,3 +144,28 @@ class AdaptiveSegmenter(VideoSegmenter):
           InputError: it is not there, damaged, or of another form.
         """
         self.model.set_weights(load_model(path).get_weights())
+
+
+def labeled(
+    segmenter: VideoSegmenter, frames: Iterable[np.ndarray], mask: np.ndarray
+) -> Iterator[PassedFrame]:
+    """Labels frames from the mask of the first one, for `AdaptiveSegmenter.adapt`.
+
+    Args:
+      segmenter: the one that adapts.
+      frames: uint8 [H, W, 3], RGB.
+      mask: integers [H, W]: ids, 0 for background.
+
+    Raises:
+      InputError: a frame or the mask is not as described.
+    """
+    for index, frame in enumerate(frames):
+        if index == 0:
+            segmenter.reset(frame, mask)
+        labels = segmenter.step(frame) if index else np.asarray(mask, np.uint8)
+        yield PassedFrame(index, frame, labels, index == 0)
+
+
+def _at_most(frame: PassedFrame, side: int) -> PassedFrame:
+    image, labels = reduced(frame.image, frame.labels, side)
+    return dataclasses.replace(frame, image=image, labels=labels)

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from feelvos_tf.adapting.adaptation import Adaptation
+from feelvos_tf.adapting.reduced import reduced
 from feelvos_tf.errors import InputError
 from feelvos_tf.triplets.clip_sources import FrameSize
 from feelvos_tf.triplets.label_maps import IGNORE
@@ -58,7 +58,7 @@ class Cuts:
                 if one in (0, IGNORE):
                     continue
                 cut = _around(labels == one, round(crop_size * _LEAST_CROPS))
-                image, mask = _reduced(frame[cut], labels[cut])
+                image, mask = reduced(frame[cut], labels[cut], _MOST_PIXELS)
                 images.append(tf.io.encode_png(image).numpy())
                 masks.append(tf.io.encode_png(mask[..., np.newaxis]).numpy())
                 self.names.append(f"frame {number}, object {one}")
@@ -144,15 +144,3 @@ def _around(is_object: np.ndarray, least: int) -> tuple[slice, slice]:
         start = min(max(0, (first + last - side) // 2), length - side)
         slices.append(slice(start, start + side))
     return slices[0], slices[1]
-
-
-def _reduced(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A cut of at most _MOST_PIXELS a side."""
-    height, width = labels.shape
-    scale = _MOST_PIXELS / max(height, width)
-    if scale >= 1:
-        return image, labels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
-    nearest = Image.fromarray(labels).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(small), np.asarray(nearest)

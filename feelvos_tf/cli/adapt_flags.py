@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from absl import app as absl_app
 from absl import flags
 
-from feelvos_tf.adapting.adaptation import Adaptation
+from feelvos_tf.adapting.adaptation import TO_A_VIDEO, Adaptation
 
 if TYPE_CHECKING:
     from feelvos_tf.adapting.adapter import Progress
@@ -25,19 +26,21 @@ _SECONDS_BETWEEN_LINES = 10.0
 ADAPT = flags.DEFINE_bool(
     "adapt",
     False,
-    "Fine-tune the network on the given frames before it segments, which takes about a minute; "
+    "Fine-tune the network to each video before it segments: a first pass labels the video, and "
+    "the network learns to find its way back to the given masks, which takes minutes; "
     "docs/adapt.md tells on which videos it gained and on which it lost.",
 )
 ADAPT_STEPS = flags.DEFINE_integer(
     "adapt_steps",
-    Adaptation.steps,
+    TO_A_VIDEO.steps,
     "Steps of --adapt, at most; the same number gives the same weights.",
     lower_bound=1,
 )
 ADAPT_SECONDS = flags.DEFINE_float(
     "adapt_seconds",
     0.0,
-    "Cut the steps of --adapt to what fits into so many seconds; 0 for no limit.",
+    "Cut the steps of --adapt to what fits into so many seconds, the first pass beside them; "
+    "0 for no limit.",
     lower_bound=0.0,
 )
 
@@ -52,7 +55,7 @@ def chosen() -> Adaptation | None:
         if ADAPT_STEPS.present or ADAPT_SECONDS.present:
             raise absl_app.UsageError("--adapt_steps and --adapt_seconds go with --adapt")
         return None
-    return Adaptation(steps=ADAPT_STEPS.value, seconds=ADAPT_SECONDS.value)
+    return dataclasses.replace(TO_A_VIDEO, steps=ADAPT_STEPS.value, seconds=ADAPT_SECONDS.value)
 
 
 def described(adaptation: Adaptation | None) -> dict[str, Any]:

@@ -113,8 +113,6 @@ def _segmenter(
     from feelvos_tf.streaming.views import AveragedSegmenter
 
     if adaptation is not None:
-        return adapt_flags.segmenter(
-            load_model(path, **network), adaptation, say, on_reset=True, **options
-        )
+        return adapt_flags.segmenter(load_model(path, **network), adaptation, say, **options)
     kind = AveragedSegmenter if "scales" in options else VideoSegmenter
     return kind(load_model(path, **network), **options)

@@ -73,10 +73,10 @@ and sees more of them in large frames.
 Time to spare: --output_stride=8 --atrous_rates=12,24,36 runs a network of stride 16 and rates
 6,12,18 as the paper tests it.
 
-A minute to spare: --adapt fine-tunes the network on the given frames first, which gains on some
-videos and loses on others (docs/adapt.md). OUT/adapted.npz keeps what comes of it, which --resume
-and, for a clip of the same objects, --checkpoint take. Ctrl-C while it adapts goes on with what
-there is.
+Minutes to spare: --adapt labels the video once, trains the network on the way back from later
+frames to the given masks, and keeps what it learned where given masks are found again better from
+the labels it then gives (docs/adapt.md). OUT/adapted.npz holds the network, which --resume and, for
+a clip of the same objects, --checkpoint take. Ctrl-C while it adapts goes on with what there is.
 
 Many videos: repeat --video, or name a folder of videos, or a text file with lines VIDEO,MASK; each
 video's results lie in OUT/NAME, and the weights are read once. --mask is then a folder with

@@ -152,6 +152,7 @@ def evaluate_method(
                 categories=task.categories,
                 finished=progress.finished,
                 failed=progress.failed,
+                say=say,
             )
         except KeyboardInterrupt:
             say(f"finished sequences stay in {output}; the same command goes on after them")

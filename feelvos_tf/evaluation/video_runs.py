@@ -5,9 +5,10 @@ One frame is in memory at a time, whatever a video's length.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -20,6 +21,7 @@ from feelvos_tf.evaluation.results_folder import RunFolder
 from feelvos_tf.evaluation.scoring import SequenceScores
 from feelvos_tf.files import replaced_when_done
 from feelvos_tf.process_memory import peak_memory
+from feelvos_tf.video.adapted import Adaptable, PassedFrame
 from feelvos_tf.video.images import describe_size, read_image, size_of
 from feelvos_tf.video.masks import write_mask
 
@@ -54,6 +56,7 @@ def run_videos(
     categories: Mapping[str, Mapping[int, str]] | None = None,
     finished: Callable[[SequenceScores, bool], None] = lambda scores, fresh: None,
     failed: Callable[[str, str], None] = lambda name, reason: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[SequenceScores], dict[str, str]]:
     """Runs a method over videos; a failing one is named and the rest goes on.
 
@@ -65,6 +68,7 @@ def run_videos(
       categories: video -> object id -> category, or None.
       finished: called after each sequence with its scores and whether it was run just now.
       failed: called after a sequence that failed with its name and the reason.
+      say: takes lines on what came of adapting, where the method does.
 
     Returns:
       The scores by sequence, and for each failed sequence its name and the reason in one line.
@@ -85,6 +89,10 @@ def run_videos(
             if segmenter is None:
                 segmenter = make_segmenter()
             try:
+                if isinstance(segmenter, Adaptable):
+                    outcome = segmenter.adapt(passes_of(video, plan, protocol, segmenter))
+                    for line in outcome.lines():
+                        say(f"{video.name}: {line}")
                 scores = run_video(
                     video,
                     plan,
@@ -145,6 +153,42 @@ def run_video(
       InputError: an image or mask cannot be used.
     """
     by_frame, step_seconds = {}, []
+    for frame in segmented(video, plan, protocol, segmenter):
+        if frame.index > plan.start:
+            step_seconds.append(frame.seconds)
+        stem = video.frames[frame.index].stem
+        write_mask(folder / f"{stem}.png", frame.labels)
+        if embeddings is not None and frame.index >= plan.start:
+            embedding = cast(EmbeddingMethod, segmenter).embedding
+            with replaced_when_done(embeddings / f"{stem}.npy") as temporary:
+                with open(temporary, "wb") as file:
+                    np.save(file, embedding)
+        if frame.truth is not None and frame.index in plan.scored:
+            scored = plan.scored[frame.index]
+            by_frame[frame.index] = scoring.score_frame(frame.truth, frame.labels, scored)
+    timed = step_seconds[1:]  # a network's first step includes its compilation
+    return SequenceScores(
+        video.name,
+        scoring.score_sequence(video, plan, by_frame, categories),
+        len(video.frames),
+        frames_per_second=len(timed) / sum(timed) if timed else None,
+        peak_memory=peak_memory(),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Segmented:
+    index: int
+    image: np.ndarray
+    labels: np.ndarray
+    truth: np.ndarray | None  # where it is given or scored
+    seconds: float  # that the method took
+
+
+def segmented(
+    video: Video, plan: protocols.Plan, protocol: str, segmenter: Method
+) -> Iterator[_Segmented]:
+    """Takes a method through a video as a protocol says; see `run_video`."""
     for index, path in enumerate(video.frames):
         image = read_image(path)
         size = size_of(image)
@@ -175,21 +219,18 @@ def run_video(
             if given is not None and given.any():
                 segmenter.add_objects(given)
                 labels = np.where(given > 0, given, labels)
-        if index > plan.start:
-            step_seconds.append(time.perf_counter() - start)
-        write_mask(folder / f"{path.stem}.png", labels)
-        if embeddings is not None and index >= plan.start:
-            embedding = cast(EmbeddingMethod, segmenter).embedding
-            with replaced_when_done(embeddings / f"{path.stem}.npy") as temporary:
-                with open(temporary, "wb") as file:
-                    np.save(file, embedding)
-        if truth is not None and index in plan.scored:
-            by_frame[index] = scoring.score_frame(truth, labels, plan.scored[index])
-    timed = step_seconds[1:]  # a network's first step includes its compilation
-    return SequenceScores(
-        video.name,
-        scoring.score_sequence(video, plan, by_frame, categories),
-        len(video.frames),
-        frames_per_second=len(timed) / sum(timed) if timed else None,
-        peak_memory=peak_memory(),
-    )
+        yield _Segmented(index, image, labels, truth, time.perf_counter() - start)
+
+
+def passes_of(
+    video: Video, plan: protocols.Plan, protocol: str, segmenter: Method
+) -> Callable[[], Iterator[PassedFrame]]:
+    """Labels a video for an `Adaptable` method; the first mask alone is the whole truth."""
+
+    def passed() -> Iterator[PassedFrame]:
+        for frame in segmented(video, plan, protocol, segmenter):
+            if frame.index >= plan.start:
+                is_given = frame.index == plan.start
+                yield PassedFrame(frame.index, frame.image, frame.labels.astype(np.uint8), is_given)
+
+    return passed

@@ -1,39 +1,78 @@
-"""A network that is adapted to the frames of a video whose masks are given, once for a run.
+"""A network that is adapted to a video and its given masks, once for a run.
 
 OUTPUT/adapted.npz   the network as it was adapted, a checkpoint like any other
-OUTPUT/run.json      under "adaptation" how many steps were planned and taken, with which loss;
-                     and the checksum of that file, by which a resumed run knows it
+OUTPUT/run.json      under "adaptation" how many steps were planned and taken, with which loss and
+                     gain, and the checksum of that file, by which a resumed run knows it
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.files import sha256
-from feelvos_tf.video.frame_source import FrameSource
+from feelvos_tf.video.frame_source import Frame, FrameSource
 from feelvos_tf.video.given_masks import GivenMasks
 from feelvos_tf.video.segment_output import SegmentOutput
-from feelvos_tf.video.tracker import Segmenter, frame_missing
+from feelvos_tf.video.tracker import Segmenter, Tracker
 
 ADAPTED = "adapted.npz"
-# Given frames that are adapted to, at most, spread over all; bounds memory.
-_MOST_FRAMES = 16
 
 
-class _Outcome(Protocol):
-    @property
-    def steps(self) -> int: ...
+@dataclasses.dataclass(frozen=True)
+class PassedFrame:
+    """A frame as a first pass over a video leaves it.
 
-    @property
-    def loss(self) -> float: ...
+    Attributes:
+      index: position in the video from 0.
+      image: uint8 [H, W, 3], RGB.
+      labels: uint8 [H, W], ids.
+      given: whether a user has given all of the labels, so that they are true.
+    """
 
-    @property
-    def note(self) -> str: ...
+    index: int
+    image: np.ndarray
+    labels: np.ndarray
+    given: bool
+
+
+class Outcome(NamedTuple):
+    """What came of adapting to a video.
+
+    Attributes:
+      steps: that were taken.
+      loss: cross entropy at the end; NaN where no step was taken.
+      note: a line for people where it ended before its time, else empty.
+      before, after: how well the network as it came finds given masks again from other frames,
+        mean intersection over union, under the labels of itself and under those of the network as
+        it was trained; None where that cannot be told.
+      kept: whether the network is as it was trained, else it is as it came.
+    """
+
+    steps: int
+    loss: float
+    note: str
+    before: float | None
+    after: float | None
+    kept: bool
+
+    def lines(self) -> list[str]:
+        """What there is to tell people."""
+        lines = [f"the adaptation {self.note}"] if self.note else []
+        if self.before is None or self.after is None:
+            return [*lines, "nothing was learned: no given mask is found again from later frames"]
+        kept = "kept" if self.kept else "not kept: the network stays as it came"
+        return [
+            *lines,
+            f"{self.steps} steps; given masks found again from other frames: overlap "
+            f"{100 * self.before:.1f} % before, {100 * self.after:.1f} % after; {kept}",
+        ]
 
 
 @runtime_checkable
@@ -42,12 +81,11 @@ class Adaptable(Protocol):
 
     def adapt(
         self,
-        frames: Sequence[np.ndarray],
-        masks: Sequence[np.ndarray],
+        passes: Callable[[], Iterable[PassedFrame]],
         *,
-        steps: int | None,
-        planned: Callable[[int], None],
-    ) -> _Outcome: ...
+        steps: int | None = None,
+        planned: Callable[[int], None] = ...,
+    ) -> Outcome: ...
 
     def save_adapted(self, path: str | os.PathLike[str]) -> None: ...
 
@@ -60,15 +98,17 @@ def adapt_to_given(
     source: FrameSource,
     folder: SegmentOutput,
     *,
+    watch: Callable[[Iterator[Frame], int], Iterator[Frame]],
     say: Callable[[str], None],
 ) -> None:
-    """Adapts a method to all given frames, or takes what an earlier run of the same has left.
+    """Adapts a method to a video, or takes what an earlier run of the same has left.
 
     Args:
       segmenter: an `Adaptable`.
-      given: the masks; those that tell of new objects alone do not count.
+      given: the masks; those that tell of new objects alone are not taken for the whole truth.
       source: the frames.
       folder: of the run, after `begin`.
+      watch: hands on the frames of a pass, a number of them, and shows how far they are.
       say: takes lines for people.
 
     Raises:
@@ -87,34 +127,49 @@ def adapt_to_given(
             f"{path}: is gone or has changed, and was ended before its time, so that it cannot be "
             "made again; --overwrite starts anew"
         )
-    entries = [entry for entry in given.entries if entry.whole and entry.ids]
-    if len(entries) > _MOST_FRAMES:
-        spread = np.linspace(0, len(entries) - 1, _MOST_FRAMES).round().astype(int)
-        entries = [entries[i] for i in spread]
-    frames = []
-    for entry in entries:
-        found = source.chunk(entry.index, entry.index)
-        if not found:
-            raise InputError(frame_missing(entry, "that frame cannot be read"))
-        frames.append(found[0].image)
     say(
-        f"adapting the network to {len(frames)} given frame{'s' * (len(frames) > 1)}; Ctrl-C ends "
-        "that and goes on with what there is"
+        "adapting the network to this video: it is labeled once, and the network trained on the "
+        "way back to the given frames; Ctrl-C ends that and goes on with what there is"
     )
-    known: dict[str, Any] = {"frames": [entry.name for entry in entries]}
+    known: dict[str, Any] = {}
 
     def planned(steps: int) -> None:
         known["planned_steps"] = steps
         folder.record_adaptation(known)
 
-    masks = [given.read(entry) for entry in entries]
-    outcome = segmenter.adapt(frames, masks, steps=facts.get("planned_steps"), planned=planned)
-    if outcome.note:
-        say(f"the adaptation {outcome.note}")
-    segmenter.save_adapted(path)
-    loss = outcome.loss if np.isfinite(outcome.loss) else None
-    folder.record_adaptation(
-        {**known, "steps": outcome.steps, "loss": loss, "sha256": sha256(path)}
+    outcome = segmenter.adapt(
+        lambda: _passed(segmenter, given, source, watch),
+        steps=facts.get("planned_steps"),
+        planned=planned,
     )
-    said = "" if loss is None else f", cross entropy {loss:.3f}"
-    say(f"adapted in {outcome.steps} steps{said}; {path}")
+    for line in outcome.lines():
+        say(line)
+    segmenter.save_adapted(path)
+    loss = outcome.loss if math.isfinite(outcome.loss) else None
+    folder.record_adaptation(
+        {
+            **known,
+            "steps": outcome.steps,
+            "loss": loss,
+            "before": outcome.before,
+            "after": outcome.after,
+            "kept": outcome.kept,
+            "sha256": sha256(path),
+        }
+    )
+
+
+def _passed(
+    segmenter: Segmenter,
+    given: GivenMasks,
+    source: FrameSource,
+    watch: Callable[[Iterator[Frame], int], Iterator[Frame]],
+) -> Iterator[PassedFrame]:
+    tracker = Tracker(segmenter, given)
+    whole = {entry.index: entry for entry in given.entries if entry.whole}
+    for frame in watch(source.iterate(tracker.start), len(source) - tracker.start):
+        labels = tracker.segment(frame)
+        entry = whole.get(frame.index)
+        if entry is not None:
+            labels = given.read(entry)  # which keeps the ignored label
+        yield PassedFrame(frame.index, frame.image, labels, entry is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -98,7 +99,7 @@ def segment_video(
       end: last frame, likewise; None for the last there is.
       direction: "forward", "backward" or "both", see `passes`; None for "both" where frames come
         before the first mask, else "forward".
-      adapt: fine-tune the network on the given frames before the first one is computed, see
+      adapt: fine-tune the network to the video before the first frame is computed, see
         `adapt_to_given`; the method must be able to.
       inputs: further files that the method reads and that must not be written over.
       stop: ends a live video once it is set, as if it had come to its end.
@@ -191,18 +192,19 @@ def segment_video(
             ) as folder:
                 method = make_segmenter()
                 segmenter, scores = with_scores(method, needed=soft)
+
+                def watch(part: str, frames: Iterator[Frame], count: int) -> Iterator[Frame]:
+                    if not progress:
+                        return frames
+                    return progress_shown(frames, count, lambda: True, say, part)
+
                 tracker: Tracker | PassTracker
                 frames: Iterable[Frame] = source
                 if passes is None:
                     tracker = Tracker(segmenter, given)
                 else:
-
-                    def watch(frames: Iterator[Frame], count: int) -> Iterator[Frame]:
-                        if not progress:
-                            return frames
-                        return progress_shown(frames, count, lambda: True, say, "backwards")
-
-                    tracker = PassTracker(method, given, passes, source, watch)
+                    back = functools.partial(watch, "backwards")
+                    tracker = PassTracker(method, given, passes, source, back)
                     frames = FramesInPasses(source, passes)
                 known = KnownIds(given.entries, everywhere=passes is not None)
                 folder.begin(
@@ -229,7 +231,8 @@ def segment_video(
                 if marked is not None:
                     marked.write(say)
                 if adapt:
-                    adapt_to_given(method, given, source, folder, say=say)
+                    trial = functools.partial(watch, "trial pass")
+                    adapt_to_given(method, given, source, folder, watch=trial, say=say)
                 with (
                     Pictures(
                         folder.folder,

@@ -15,6 +15,7 @@ from feelvos_tf.errors import InputError
 from feelvos_tf.evaluation import baselines, protocols, scoring, video_runs
 from feelvos_tf.evaluation.results_folder import PROGRAM, RunFolder
 from feelvos_tf.output_folder import OutputFolder
+from feelvos_tf.video.adapted import Outcome
 from feelvos_tf.video.masks import read_mask, write_mask
 
 IDENTITY = {"dataset": "davis2017", "split": "val", "method": {"baseline": "first_mask"}}
@@ -243,6 +244,52 @@ def test_a_killed_run_goes_on_where_it_was(tree):
     (tree / "out").rename(tree / "killed")
     whole, _ = run(tree, baselines.FirstMask())
     assert [s.objects for s in resumed] == [s.objects for s in whole]
+
+
+class Adaptive(Recorder):
+    """One that looks through a video twice before it is asked to segment it."""
+
+    def adapt(self, passes, *, steps=None, planned=None):
+        self.calls.append(("adapt",))
+        self.passes = [list(passes()) for _ in range(2)]
+        return Outcome(3, 0.5, "", 0.25, 0.5, True)
+
+    def save_adapted(self, path):
+        raise AssertionError("nothing asks for it")
+
+    load_adapted = save_adapted
+
+
+def test_a_method_that_adapts_is_shown_each_video_first(tree):
+    method, said = Adaptive(), []
+    done, failures = run(tree, method, say=said.append)
+    assert not failures and [scores.name for scores in done] == ["ant", "bee", "cat"]
+    assert [call for call in method.calls if call[0] in ("adapt", "reset")] == 3 * [
+        ("adapt",),
+        *3 * [("reset", [0, 1, 2])],
+    ]
+    found = (
+        "3 steps; given masks found again from other frames: overlap 25.0 % before, 50.0 % after"
+    )
+    assert said == [f"{name}: {found}; kept" for name in ("ant", "bee", "cat")]
+    truth = scoring.read_truth(videos(tree)[2], 0, "davis2017")
+    for frames in method.passes:
+        assert [frame.index for frame in frames] == [0, 1, 2, 3, 4, 5]
+        assert [frame.given for frame in frames] == [True] + 5 * [False]
+        assert all((frame.labels == truth).all() for frame in frames)
+
+
+def test_frames_before_the_first_mask_are_no_part_of_a_pass(tmp_path):
+    clip = synthetic.synthetic_clip(3, num_frames=6, height=32, width=48, num_objects=1)
+    synthetic.write_clip(clip, tmp_path / "data", "late", "val")
+    for mask in sorted((tmp_path / "data").rglob("*.png"))[:2]:
+        write_mask(mask, np.zeros([32, 48], np.uint8))
+    (video,) = read_dataset("folder", tmp_path / "data", "")
+    plan = protocols.plan_video(video, "folder")
+    passes = video_runs.passes_of(video, plan, "folder", Recorder())
+    assert [(frame.index, frame.given) for frame in passes()] == [
+        (2, True), (3, False), (4, False), (5, False),
+    ]  # fmt: skip
 
 
 class Embedding(Recorder):
