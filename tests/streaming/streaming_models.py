@@ -1,10 +1,12 @@
 """Small networks that stream in no time, and what a stream of theirs holds."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 from small_networks import TINY
 
-from feelvos_tf import ModelConfig, build_model
+from feelvos_tf import ModelConfig, VideoSegmenter, build_model
 from feelvos_tf.ops import labels as label_ops
 
 IDS = np.array([0, 9, 30, 255], np.uint8)  # of the objects of a clip, by channel
@@ -21,6 +23,25 @@ def build(**changes):
     norm.gamma.assign(norm.gamma / np.std(model.embed(noise)[0]))
     model.head.logits.kernel.assign(model.head.logits.kernel * 30)
     return model
+
+
+@functools.cache
+def shared_model():
+    """One for all tests of a process that leave it as it is."""
+    return build()
+
+
+def shared(**options):
+    """A segmenter of the shared model, compiled once for all tests of a process.
+
+    Each test begins with `reset`. None is what weights that recommend nothing do.
+    """
+    return _compiled(**{name: value for name, value in options.items() if value is not None})
+
+
+@functools.cache
+def _compiled(**options):
+    return VideoSegmenter(shared_model(), **options)
 
 
 def run(segmenter, frames, mask):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import IDS, build, run
+from streaming_models import IDS, build, run, shared
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.data.synthetic import synthetic_clip
@@ -21,7 +21,7 @@ ALIGNED = StreamingSettings(grid="aligned")
 @pytest.fixture(scope="module")
 def segmenter(model):
     """One for all, which saves compiling; each test begins a video of its own."""
-    return VideoSegmenter(model, grid="aligned")
+    return shared(grid="aligned")
 
 
 def larger(image, size):
@@ -57,12 +57,9 @@ def test_a_stride_of_eight_has_its_own_sizes():
     assert steps.sizes.computed((480, 854)) == [481, 857]
 
 
-def test_aligned_frames_are_computed_as_ever(model, segmenter):
+def test_aligned_frames_are_computed_as_ever(segmenter):
     clip = synthetic_clip(seed=4, num_frames=4, height=49, width=65, num_objects=3)
-    results = [
-        run(either, clip.frames, IDS[clip.masks[0]])
-        for either in (segmenter, VideoSegmenter(model))
-    ]
+    results = [run(either, clip.frames, IDS[clip.masks[0]]) for either in (segmenter, shared())]
     np.testing.assert_array_equal(*results)
 
 
@@ -112,7 +109,7 @@ def test_weights_say_what_suits_them(segmenter, clip):
     model.recommended = ALIGNED
     auto, aligned, plain = (
         run(either, clip.frames[:2], IDS[clip.masks[0]])[0]
-        for either in (VideoSegmenter(model), segmenter, VideoSegmenter(model, grid=None))
+        for either in (VideoSegmenter(model), segmenter, shared())
     )
     np.testing.assert_array_equal(auto, aligned)
     assert (auto != plain).any()

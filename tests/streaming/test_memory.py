@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import build, run
+from streaming_models import build, run, shared
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
@@ -109,7 +109,7 @@ def test_a_channel_keeps_at_most_max_pixels_and_the_draw_is_seeded():
 
 def test_without_confident_pixels_nothing_changes(model, clip):
     """No probability exceeds 1, so this memory stays empty."""
-    plain = run(VideoSegmenter(model), clip.frames, clip.masks[0])
+    plain = run(shared(), clip.frames, clip.masks[0])
     segmenter = VideoSegmenter(model, memory=Memory(every=1, min_confidence=1.0))
     for a, b in zip(plain, run(segmenter, clip.frames, clip.masks[0])):
         np.testing.assert_array_equal(a, b)
@@ -117,9 +117,9 @@ def test_without_confident_pixels_nothing_changes(model, clip):
     assert (result.reference_frame == 0).all()
 
 
-def test_the_winning_reference_frame_is_told(model, clip):
+def test_the_winning_reference_frame_is_told(clip):
     """A frame seen before and remembered whole is nearer than the given one: distance 0."""
-    segmenter = VideoSegmenter(model, memory=ALL)
+    segmenter = shared(memory=ALL)
     segmenter.reset(clip.frames[0], clip.masks[0])
     for t in (1, 2, 3, 4, 5):
         segmenter.step(clip.frames[t])
@@ -132,9 +132,9 @@ def test_the_winning_reference_frame_is_told(model, clip):
     assert set(np.unique(result.reference_frame)) <= {0, 3, 4, 5}
 
 
-def test_given_pixels_never_leave(model, clip):
+def test_given_pixels_never_leave(clip):
     """The given frame, seen again after any number of others, is found at distance 0."""
-    segmenter = VideoSegmenter(model, memory=ALL)
+    segmenter = shared(memory=ALL)
     run(segmenter, clip.frames, clip.masks[0])
     result = segmenter.step(clip.frames[0], return_details=True)
     assert result.global_distance.min(-1).max() < 1e-4
@@ -183,9 +183,9 @@ def run_on(segmenter, frames):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 37), (23, 1)])
-def test_frames_of_a_pixel_or_a_line(model, size):
+def test_frames_of_a_pixel_or_a_line(size):
     rng = np.random.RandomState(0)
-    segmenter = VideoSegmenter(model, memory=ALL)
+    segmenter = shared(memory=ALL)
     frames = rng.randint(0, 256, [4, *size, 3]).astype(np.uint8)
     mask = np.zeros(size, np.uint8)
     mask[-1, -1] = 255

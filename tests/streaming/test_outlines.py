@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import IDS, build
+from streaming_models import IDS, build, shared, shared_model
 
 from feelvos_tf import Memory, VideoSegmenter
 from feelvos_tf.data.synthetic import synthetic_clip
@@ -28,10 +28,9 @@ def steps(segmenter, clip, mask=None):
 @pytest.mark.parametrize("memory", [None, Memory(every=2, frames=2)])
 @pytest.mark.parametrize("max_side", [None, 33])
 def test_labels_are_refined_and_the_recurrence_is_as_published(clip, memory, max_side):
-    model = build()
     options = {"memory": memory, "max_side": max_side}
-    plain = steps(VideoSegmenter(model, outlines=None, **options), clip)
-    guided = steps(VideoSegmenter(model, outlines="guided", **options), clip)
+    plain = steps(shared(**options), clip)
+    guided = steps(shared(outlines="guided", **options), clip)
     changed = 0
     for one, other, frame in zip(plain, guided, clip.frames[1:]):
         np.testing.assert_array_equal(one.logits, other.logits)
@@ -44,7 +43,7 @@ def test_labels_are_refined_and_the_recurrence_is_as_published(clip, memory, max
 
 @pytest.mark.parametrize("outlines", [None, "guided"])
 def test_soft_masks_are_largest_at_the_label(clip, outlines):
-    for result in steps(VideoSegmenter(build(), outlines=outlines), clip):
+    for result in steps(shared(outlines=outlines), clip):
         soft = result.soft_masks()
         assert soft.dtype == np.uint8 and soft.shape == (4, 45, 66)
         assert np.abs(soft.sum(axis=0, dtype=int) - 255).max() <= 2
@@ -54,7 +53,7 @@ def test_soft_masks_are_largest_at_the_label(clip, outlines):
 
 @pytest.mark.parametrize("outlines", [None, "guided"])
 def test_labels_of_a_steps_own_logits_are_its_labels(clip, outlines):
-    segmenter = VideoSegmenter(build(), outlines=outlines)
+    segmenter = shared(outlines=outlines)
     result = steps(segmenter, clip)[-1]
     frame, before = clip.frames[-1], segmenter.state()
     found = segmenter.labels_of(frame, result.logits, result.object_ids)
@@ -69,7 +68,7 @@ def test_labels_of_a_steps_own_logits_are_its_labels(clip, outlines):
 
 
 def test_interpolated_soft_masks_are_those_of_the_resized_logits(clip):
-    (result, *_) = steps(VideoSegmenter(build(), outlines=None), clip)
+    (result, *_) = steps(shared(outlines=None), clip)
     full = tf.compat.v1.image.resize_bilinear(
         result.logits[np.newaxis], result.labels.shape, align_corners=True
     )
@@ -78,10 +77,10 @@ def test_interpolated_soft_masks_are_those_of_the_resized_logits(clip):
 
 
 def test_labels_do_not_hold_what_is_fed_back(clip):
-    segmenter = VideoSegmenter(build(), outlines="guided")
+    segmenter = shared(outlines="guided")
     first, second, third, *_ = steps(segmenter, clip)
     assert not segmenter.labels_hold_all
-    assert VideoSegmenter(build(), outlines=None).labels_hold_all
+    assert shared(outlines=None).labels_hold_all
     with pytest.raises(InputError, match="with guided outlines cannot resume from labels"):
         segmenter.resume(clip.frames[1], first.labels)
     segmenter.reset(clip.frames[0], IDS[clip.masks[0]])
@@ -95,10 +94,9 @@ def test_labels_do_not_hold_what_is_fed_back(clip):
 
 
 def test_one_view_is_the_segmenter(clip):
-    model = build()
-    averaged = AveragedSegmenter(model, outlines="guided")
+    averaged = AveragedSegmenter(shared_model(), outlines="guided")
     averaged.reset(clip.frames[0], IDS[clip.masks[0]])
-    (result, *_) = steps(VideoSegmenter(model, outlines="guided"), clip)
+    (result, *_) = steps(shared(outlines="guided"), clip)
     labels = averaged.step(clip.frames[1])
     assert np.mean(labels != result.labels) < 1e-2  # ties fall either way
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from streaming_models import build, run
+from streaming_models import build, run, shared
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
@@ -44,16 +44,16 @@ def edited(segmenter, clip):
 
 
 @pytest.mark.compat
-def test_with_all_columns_it_streams_as_the_exact_search(model, probing, clip):
-    exact = edited(VideoSegmenter(model, memory=MEMORY), clip)
+def test_with_all_columns_it_streams_as_the_exact_search(probing, clip):
+    exact = edited(shared(memory=MEMORY), clip)
     for found, expected in zip(edited(probing, clip), exact):
         np.testing.assert_array_equal(found.labels, expected.labels)
         np.testing.assert_allclose(found.global_distance, expected.global_distance, atol=1e-5)
 
 
-def test_few_columns_find_real_pixels_farther_away(model, clip):
+def test_few_columns_find_real_pixels_farther_away(clip):
     """The first step, before results feed on results."""
-    exact, few = (VideoSegmenter(model, memory=None, probes=probes) for probes in (None, 1))
+    exact, few = (shared(probes=probes) for probes in (None, 1))
     distances = []
     for segmenter in (exact, few):
         segmenter.reset(clip.frames[0], clip.masks[0])
@@ -76,8 +76,8 @@ def test_auto_is_what_the_weights_recommend(clip):
     model = build()
     model.recommended = StreamingSettings(probes=1)
     few, auto, exact = (
-        run(VideoSegmenter(model, memory=None, **options), clip.frames[:4], clip.masks[0])
-        for options in ({"probes": 1}, {}, {"probes": None})
+        run(either, clip.frames[:4], clip.masks[0])
+        for either in (shared(probes=1), VideoSegmenter(model, memory=None), shared())
     )
     np.testing.assert_array_equal(auto, few)
     assert (np.array(auto) != np.array(exact)).any()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import IDS, build, shrunk
+from streaming_models import IDS, build, shared, shrunk
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.errors import InputError
@@ -19,9 +19,9 @@ def steps(segmenter, clip):
     return [segmenter.step(frame, return_details=True) for frame in clip.frames[1:]]
 
 
-def test_each_step_holds_to_the_one_before(model, clip):
-    plain = steps(VideoSegmenter(model, reach=None), clip)
-    bound = steps(VideoSegmenter(model, reach=0.1), clip)
+def test_each_step_holds_to_the_one_before(clip):
+    plain = steps(shared(), clip)
+    bound = steps(shared(reach=0.1), clip)
     first = shrunk(clip.masks[0])
     given = first[..., np.newaxis] == np.arange(4)
     expected = look_alikes.removed(
@@ -40,9 +40,9 @@ def test_each_step_holds_to_the_one_before(model, clip):
         assert after.previous_labels.shape == before.logits.shape[:2]
 
 
-def test_the_whole_frame_is_no_bound(model, clip):
-    plain = steps(VideoSegmenter(model, reach=None), clip)
-    bound = steps(VideoSegmenter(model, reach=1.0), clip)
+def test_the_whole_frame_is_no_bound(clip):
+    plain = steps(shared(), clip)
+    bound = steps(shared(reach=1.0), clip)
     for one, other in zip(plain, bound):
         np.testing.assert_array_equal(one.logits, other.logits)
         np.testing.assert_array_equal(one.labels, other.labels)
@@ -51,14 +51,14 @@ def test_the_whole_frame_is_no_bound(model, clip):
 def test_one_view_is_the_segmenter(model, clip):
     averaged = AveragedSegmenter(model, reach=0.1)
     averaged.reset(clip.frames[0], IDS[clip.masks[0]])
-    (result, *_) = steps(VideoSegmenter(model, reach=0.1), clip)
+    (result, *_) = steps(shared(reach=0.1), clip)
     labels = averaged.step(clip.frames[1])
     assert np.mean(labels != result.labels) < 1e-2  # ties fall either way
 
 
-def test_labels_hold_all(model, clip):
+def test_labels_hold_all(clip):
     """So a run goes on from its masks, as without a bound."""
-    segmenter = VideoSegmenter(model, reach=0.1)
+    segmenter = shared(reach=0.1)
     _, second, third, *_ = steps(segmenter, clip)
     assert segmenter.labels_hold_all
     segmenter.reset(clip.frames[0], IDS[clip.masks[0]])
@@ -70,8 +70,8 @@ def test_weights_say_what_suits_them(clip):
     model = build()
     model.recommended = StreamingSettings(reach=0.1)
     auto, bound, plain = (
-        steps(VideoSegmenter(model, **options), clip)[0].logits
-        for options in ({}, {"reach": 0.1}, {"reach": None})
+        steps(either, clip)[0].logits
+        for either in (VideoSegmenter(model), shared(reach=0.1), shared())
     )
     np.testing.assert_array_equal(auto, bound)
     assert (auto != plain).any()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import run
+from streaming_models import run, shared
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
@@ -128,9 +128,9 @@ def test_small_objects_are_seen_larger():
     assert found(labels) == [545, 961]
 
 
-def test_a_frame_that_is_all_region_is_the_aligned_one(model, segmenter):
+def test_a_frame_that_is_all_region_is_the_aligned_one(segmenter):
     frames, masks = clip(height=65, width=97, side=9)
-    whole = run(VideoSegmenter(model, grid="aligned"), frames, masks[0])
+    whole = run(shared(grid="aligned"), frames, masks[0])
     np.testing.assert_array_equal(run(segmenter, frames, masks[0]), whole)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from streaming_models import build, run
+from streaming_models import build, run, shared
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.data.synthetic import synthetic_clip
@@ -52,10 +52,10 @@ def test_any_ids_give_the_same_regions(segmenter, clip):
         assert b.dtype == np.uint8
 
 
-def test_ignored_pixels_are_neither_object_nor_background(model, clip):
+def test_ignored_pixels_are_neither_object_nor_background(clip):
     mask = clip.masks[0].copy()
     mask[:9] = 255
-    segmenter = VideoSegmenter(model, ignore_label=255)
+    segmenter = shared(ignore_label=255)
     segmenter.reset(clip.frames[0], mask)
     assert 255 not in segmenter.object_ids
     result = segmenter.step(clip.frames[1], return_details=True)

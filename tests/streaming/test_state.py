@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from streaming_models import build, run
+from streaming_models import build, run, shared
 
 from feelvos_tf import VideoSegmenter
 from feelvos_tf.config import Memory
@@ -122,7 +122,7 @@ def test_damaged_files_are_named(state, tmp_path):
 
 
 def test_labels_cannot_stand_for_a_memory(segmenter, state, clip):
-    memory = VideoSegmenter(build(), memory=MEMORY)
+    memory = shared(memory=MEMORY)
     memory.reset(clip.frames[0], clip.masks[0])
     with pytest.raises(InputError, match="cannot resume from labels, which do not hold it"):
         memory.resume(clip.frames[1], clip.masks[1])
@@ -130,7 +130,7 @@ def test_labels_cannot_stand_for_a_memory(segmenter, state, clip):
 
 def test_what_labels_do_not_hold_can_be_forgotten(clip):
     """From any frame on as from the given frame with an empty memory, steps counted on."""
-    memory = VideoSegmenter(build(), memory=MEMORY)
+    memory = shared(memory=MEMORY)
     memory.reset(clip.frames[0], clip.masks[0])
     for frame in clip.frames[1:5]:
         labels = memory.step(frame)
@@ -140,7 +140,7 @@ def test_what_labels_do_not_hold_can_be_forgotten(clip):
     assert memory.state()["memory_steps"] == 4
     expected = memory.step(clip.frames[5])
 
-    plain = VideoSegmenter(build(), memory=None)
+    plain = shared()
     plain.reset(clip.frames[0], clip.masks[0])
     plain.resume(clip.frames[4], labels)
     np.testing.assert_array_equal(plain.step(clip.frames[5]), expected)
