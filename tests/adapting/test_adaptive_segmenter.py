@@ -64,6 +64,7 @@ def equal(one, other):
     return all(np.array_equal(one[name], value) for name, value in other.items())
 
 
+@pytest.mark.compat
 def test_each_video_is_adapted_to_from_the_weights_given(model, segmenter, trials):
     found = []
     for seed in (3, 4, 3):

@@ -13,10 +13,13 @@ SMALL = Adaptation(crop_size=33, batch_size=2, num_frames=4, seed=5)
 
 
 def video(count, labels, given=(0,), size=(45, 61)):
-    """Frames whose color is their index; `labels` makes those of a frame."""
+    """Frames whose color is their index, up to 255; `labels` makes those of a frame."""
     return [
         PassedFrame(
-            index, np.full([*size, 3], index, np.uint8), np.asarray(labels(index)), index in given
+            index,
+            np.full([*size, 3], index % 256, np.uint8),
+            np.asarray(labels(index)),
+            index in given,
         )
         for index in range(count)
     ]
