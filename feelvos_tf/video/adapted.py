@@ -27,7 +27,7 @@ ADAPTED = "adapted.npz"
 
 @dataclasses.dataclass(frozen=True)
 class PassedFrame:
-    """A frame as a first pass over a video leaves it.
+    """A frame as a pass over a video leaves it.
 
     Attributes:
       index: position in the video from 0.
@@ -65,8 +65,12 @@ class Outcome(NamedTuple):
     def lines(self) -> list[str]:
         """What there is to tell people."""
         lines = [f"the adaptation {self.note}"] if self.note else []
-        if self.before is None or self.after is None:
-            return [*lines, "nothing was learned: no given mask is found again from later frames"]
+        if self.before is None:
+            return [*lines, "nothing was learned: no other frame leads back to a given mask"]
+        if not self.steps:
+            return lines
+        if self.after is None:
+            return [*lines, f"not kept: after {self.steps} steps the objects are lost everywhere"]
         kept = "kept" if self.kept else "not kept: the network stays as it came"
         return [
             *lines,

@@ -174,9 +174,11 @@ def test_what_came_of_it_in_words():
         "9 steps; given masks found again from other frames: overlap 12.5 % before, 50.0 % after; "
         "not kept: the network stays as it came"
     ]
-    nothing = "nothing was learned: no given mask is found again from later frames"
+    nothing = "nothing was learned: no other frame leads back to a given mask"
     assert lines(0, 0.5, "stopped", None, None, False) == ["the adaptation stopped", nothing]
-    assert lines(9, 0.5, "", 0.125, None, False) == [nothing]
+    assert lines(0, 0.5, "stopped", 0.125, None, False) == ["the adaptation stopped"]
+    lost = "not kept: after 9 steps the objects are lost everywhere"
+    assert lines(9, 0.5, "", 0.125, None, False) == [lost]
 
 
 def test_a_pass_shows_how_far_it_is(clip, tmp_path, monkeypatch):
