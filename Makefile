@@ -31,11 +31,12 @@ ifneq ($(shell cat $(DIST_READY) 2>/dev/null),$(PYTHON))
 endif
 endif
 
-.PHONY: help env demo test lint docs dist benchmark weights pins clean
+.PHONY: help env demo test coverage lint docs dist benchmark weights pins clean
 
 help:
 	@echo "make demo       segment a synthetic clip; results in outputs/demo"
-	@echo "make test       the test suite, with coverage of feelvos_tf"
+	@echo "make test       the test suite"
+	@echo "make coverage   the same, and which lines of feelvos_tf it runs; slower"
 	@echo "make lint       format and lints by ruff, types by mypy"
 	@echo "make docs       the documents as a site, in site/"
 	@echo "make dist       sdist and wheel in dist/, the wheel tried in an empty environment"
@@ -54,8 +55,11 @@ $(READY): requirements/classic.txt requirements/modern.txt requirements/make_env
 demo: $(READY)
 	$(BIN)/python -m feelvos_tf.cli.segment --demo --output=outputs/demo
 
+coverage: COVERAGE = --cov --cov-report=term
+coverage: test
+
 test: $(READY)
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist=loadfile --no-loadscope-reorder --cov --cov-report=term $(TESTS) || \
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist=loadfile --no-loadscope-reorder $(COVERAGE) $(TESTS) || \
 		{ code=$$?; [ $$code != 5 ] || echo "error: no test matches $(TESTS)" >&2; exit $$code; }
 
 lint: $(READY)

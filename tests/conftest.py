@@ -10,6 +10,15 @@ import release_server
 
 import feelvos_tf  # noqa: F401  (selects the Keras 2 API before anything imports TensorFlow)
 
+import tensorflow as tf  # isort: skip
+
+# Most of the suite's time goes into compiling functions for small inputs that they see a few times.
+# A third of it is the optimizing of their graphs, which pays only where frames are large and many.
+# What is run as a command, and a test that asks for it below, has graphs as users have them.
+_QUICKLY = {"disable_meta_optimizer": True}
+_AS_USERS_DO = {"disable_meta_optimizer": False}
+tf.config.optimizer.set_experimental_options(_QUICKLY)
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -20,6 +29,14 @@ def shared():
     if not (folder / "golden").is_dir():
         pytest.skip(f"needs the reference data in {folder}, which is not on this machine")
     return folder
+
+
+@pytest.fixture
+def optimized_graphs():
+    """What is compiled in this test is optimized as it is for users."""
+    tf.config.optimizer.set_experimental_options(_AS_USERS_DO)
+    yield
+    tf.config.optimizer.set_experimental_options(_QUICKLY)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from original_weights import weights, write_checkpoint
+from small_networks import trace_once
 
 from feelvos_tf import ModelConfig, VideoSegmenter, build_model, load_tf1_checkpoint
 from feelvos_tf.ops import local_correlation, matching
@@ -78,7 +79,7 @@ def model(case, tmp_path_factory):
     write_checkpoint(weights(case.folder), prefix)
     network = build_model(case.config)
     load_tf1_checkpoint(network, prefix)
-    return network
+    return trace_once(network)
 
 
 def assert_labels_agree(labels, expected, logits):
@@ -119,6 +120,7 @@ def test_streaming_with_the_originals_previous_labels(case, model, implementatio
         assert_labels_agree(result.labels, tensors[f"labels_{t}"], tensors[f"logits_{t}"])
 
 
+@pytest.mark.usefixtures("optimized_graphs")
 def test_streaming_on_its_own_labels(case, model):
     """Up to the frame before which rounding, which differs by processor, decided a tie.
 

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import tensorflow as tf
-from small_networks import TINY
+from small_networks import TINY, trace_once
 
 from feelvos_tf import ModelConfig, VideoSegmenter, build_model
 from feelvos_tf.ops import labels as label_ops
@@ -22,7 +22,7 @@ def build(**changes):
     norm = model.deeplab.decoder.convs[-1].pointwise.norm
     norm.gamma.assign(norm.gamma / np.std(model.embed(noise)[0]))
     model.head.logits.kernel.assign(model.head.logits.kernel * 30)
-    return model
+    return trace_once(model)
 
 
 @functools.cache
