@@ -129,6 +129,7 @@ class Feelvos(tf.keras.Model):
         previous_labels: tf.Tensor,
         num_objects: int | tf.Tensor,
         implementation: str = "auto",
+        differentiable: bool = True,
     ) -> tf.Tensor | None:
         """Distances to the previous frame as the config wants them, or None.
 
@@ -138,6 +139,7 @@ class Feelvos(tf.keras.Model):
           previous_labels: int32 [h, w], channels.
           num_objects: integer or int32 scalar.
           implementation: of local matching.
+          differentiable: see `matching.global_distances`.
 
         Returns:
           float32 [h, w, num_objects] in 0..1, or None where the config has no such matching.
@@ -146,10 +148,21 @@ class Feelvos(tf.keras.Model):
             return None
         if self.config.previous_frame_matching == "global":
             return matching.global_matching(
-                query, previous, previous_labels, num_objects, self.config.k_nearest_neighbors
+                query,
+                previous,
+                previous_labels,
+                num_objects,
+                self.config.k_nearest_neighbors,
+                differentiable=differentiable,
             )
         return matching.local_matching(
-            query, previous, previous_labels, num_objects, self.config.window, implementation
+            query,
+            previous,
+            previous_labels,
+            num_objects,
+            self.config.window,
+            implementation,
+            differentiable,
         )
 
     def segment(
@@ -196,6 +209,7 @@ class Feelvos(tf.keras.Model):
         previous: FrameState,
         num_channels: int | tf.Tensor,
         implementation: str = "auto",
+        differentiable: bool = True,
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Computes the logits of a frame from those before it: one turn of the recurrence.
 
@@ -206,13 +220,19 @@ class Feelvos(tf.keras.Model):
           previous: the frame before.
           num_channels: N, integer or int32 scalar.
           implementation: of local matching.
+          differentiable: see `matching.global_distances`.
 
         Returns:
           logits: float32 [h, w, N].
           previous_distance: float32 [h, w, N] in 0..1, or None where switched off.
         """
         previous_distance = self.match_previous(
-            embedding, previous.embedding, previous.labels, num_channels, implementation
+            embedding,
+            previous.embedding,
+            previous.labels,
+            num_channels,
+            implementation,
+            differentiable,
         )
         logits = self.segment(
             features, global_distance, previous.mask, previous_distance, num_channels

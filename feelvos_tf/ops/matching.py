@@ -54,6 +54,7 @@ def global_matching(
     num_objects: int | tf.Tensor,
     k: int = 1,
     normalized: bool = True,
+    differentiable: bool = True,
 ) -> tf.Tensor:
     """Distance of every query pixel to the nearest reference pixel of each object.
 
@@ -65,6 +66,7 @@ def global_matching(
       k: average the distances to the k nearest pixels; an object with fewer pixels has its
         farthest one counted repeatedly, as in the released code.
       normalized: whether distances are squashed.
+      differentiable: see `global_distances`.
 
     Returns:
       float32 [H, W, num_objects] in 0..1, exactly 1 where an object has no pixel; not normalized in
@@ -80,6 +82,7 @@ def global_matching(
         tf.reshape(reference_labels, [-1]),
         num_objects,
         k,
+        differentiable,
     )
     shape = tf.concat([tf.shape(query)[:-1], tf.shape(flat)[-1:]], axis=0)
     result = tf.reshape(as_features(flat, normalized), shape)
@@ -92,6 +95,7 @@ def global_distances(
     reference_labels: tf.Tensor,
     num_objects: int | tf.Tensor,
     k: int = 1,
+    differentiable: bool = True,
 ) -> tf.Tensor:
     """Squared distances behind `global_matching`.
 
@@ -101,6 +105,8 @@ def global_distances(
       reference_labels: integers [R].
       num_objects: integer or int32 scalar.
       k: number of neighbors to average.
+      differentiable: whether gradients will be asked for. TensorFlow keeps every graph in which a
+        gradient of our own was traced for as long as the process lives.
 
     Returns:
       float32 [Q, num_objects], inf where an object has no reference pixel.
@@ -108,6 +114,10 @@ def global_distances(
     if k < 1:
         raise InputError(f"k is {k}, expected at least 1")
     labels = tf.cast(reference_labels, tf.int32)
+    query, reference = tf.cast(query, tf.float32), tf.cast(reference, tf.float32)
+    if not differentiable:
+        prepared = sorted_reference.prepare(reference, labels, num_objects)
+        return reference_search.nearest(query, prepared, num_objects, k)
 
     @tf.custom_gradient
     def distances(
@@ -129,7 +139,7 @@ def global_distances(
 
         return result, gradient
 
-    return distances(tf.cast(query, tf.float32), tf.cast(reference, tf.float32))
+    return distances(query, reference)
 
 
 def local_matching(
@@ -139,6 +149,7 @@ def local_matching(
     num_objects: int | tf.Tensor,
     window: int,
     implementation: str = "auto",
+    differentiable: bool = True,
 ) -> tf.Tensor:
     """Distance of every pixel to the nearest pixel of each object close by in the previous frame.
 
@@ -151,6 +162,7 @@ def local_matching(
       implementation: "tiled" (matrix products over blocks), "shifted" (the readable form, a
         running minimum over the window's offsets), "correlation" (TensorFlow Addons'
         CorrelationCost, float32 and without XLA) or "auto", which is tiled.
+      differentiable: see `global_distances`.
 
     Returns:
       float32 [H, W, num_objects] in 0..1, exactly 1 where the neighborhood holds no pixel of
@@ -166,6 +178,10 @@ def local_matching(
         raise InputError(f"window is {window}, expected 0 or more")
     search = _LOCAL_SEARCHES["tiled" if implementation == "auto" else implementation]
     labels = tf.cast(previous_labels, tf.int32)
+    query, previous = tf.cast(query, tf.float32), tf.cast(previous, tf.float32)
+    if not differentiable:
+        result, _ = search(query, previous, labels, num_objects, window, with_winners=False)
+        return squash(result)
 
     @tf.custom_gradient
     def distances(
@@ -188,7 +204,7 @@ def local_matching(
 
         return result, gradient
 
-    return squash(distances(tf.cast(query, tf.float32), tf.cast(previous, tf.float32)))
+    return squash(distances(query, previous))
 
 
 def _winner_gradients(

@@ -230,6 +230,7 @@ class StreamingSteps:
             previous,
             num_channels,
             self._local_matching,
+            differentiable=False,
         )
         if previous_distance is not None:
             details["previous_distance"] = previous_distance
