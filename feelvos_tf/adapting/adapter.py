@@ -80,10 +80,12 @@ class Adapter:
     Args:
       model: the network, which stays as it is.
       adaptation: how.
+      last_only: whether clips have a loss at their last frame alone, as those of `cycles`.
     """
 
-    def __init__(self, model: Feelvos, adaptation: Adaptation) -> None:
+    def __init__(self, model: Feelvos, adaptation: Adaptation, *, last_only: bool = False) -> None:
         self._adaptation = adaptation
+        self._last_only = last_only
         self._model = with_precision(model, "float32")
         self._guided_share = 0.0 if model.recommended.outlines is None else _GUIDED_SHARE
         layers: dict[str, tf.keras.layers.Layer] = {
@@ -211,6 +213,7 @@ class Adapter:
                 seeds,
                 max_reference_pixels=_MAX_REFERENCE_PIXELS,
                 memory=_MEMORY,
+                last_only=self._last_only,
             )
             means = clip_loss.frame_losses(
                 logits, images, labels, tf.constant(_KEPT_SHARE), self._guided_share

@@ -67,7 +67,7 @@ class AdaptiveSegmenter(VideoSegmenter):
         own = with_precision(model, mixed_precision or "float32")
         super().__init__(own, max_side=max_side, ignore_label=ignore_label, **options)
         self._adaptation = adaptation
-        self._adapter = Adapter(model, adaptation)
+        self._adapter = Adapter(model, adaptation, last_only=True)
         self._max_side, self._report, self._stopping = max_side, report, stopping
 
     def adapt(

@@ -17,7 +17,7 @@ def frame_losses(
     """Computes a mean over the hardest pixels of each frame that was segmented.
 
     Args:
-      logits: float32 [B, T - 2, h, w, N], from `forward.segment_clips`.
+      logits: float32 [B, S, h, w, N], of the last S frames, from `forward.segment_clips`.
       images: floats [B, T, H, W, 3], RGB 0..255.
       labels: int32 [B, T, H, W], channels, 255 for none.
       kept_share: float32 scalar, see `losses.hard_pixel_cross_entropy`.
@@ -25,13 +25,14 @@ def frame_losses(
         interpolated ones, as published.
 
     Returns:
-      float32 [B * (T - 2)], the frames of the first clip first.
+      float32 [B * S], the frames of the first clip first.
     """
-    truth = tf.reshape(labels[:, 2:], [-1, *labels.shape[2:]])
+    first = labels.shape[1] - logits.shape[1]
+    truth = tf.reshape(labels[:, first:], [-1, *labels.shape[2:]])
     logits = tf.reshape(logits, [-1, *logits.shape[2:]])
     means = losses.hard_pixel_cross_entropy(logits, truth, kept_share)
     if guided_share:
-        frames = tf.reshape(images[:, 2:], [-1, *images.shape[2:]])
+        frames = tf.reshape(images[:, first:], [-1, *images.shape[2:]])
         guided = losses.hard_pixel_cross_entropy(
             forward.guided_logits(logits, frames), truth, kept_share
         )

@@ -59,6 +59,7 @@ def segment_clips(
     memory: Memory | None = None,
     static: bool = False,
     with_distances: bool = False,
+    last_only: bool = False,
 ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Segments frames 2 to T-1 of each clip.
 
@@ -78,11 +79,12 @@ def segment_clips(
       static: compute all N channels of every clip, so that shapes are static (XLA); otherwise
         only those that are valid.
       with_distances: return the distances of frame 2 as well, as the head sees them.
+      last_only: return the last frame's logits alone, so that the others have no gradients.
 
     Returns:
-      float32 [B, T - 2, h, w, N], ABSENT_LOGIT where a channel is not valid. With distances: also
-      the global and the previous one, float32 [B, h, w, N], 1 where switched off. Channels that
-      are not valid say nothing.
+      float32 [B, T - 2 or 1, h, w, N], ABSENT_LOGIT where a channel is not valid. With
+      distances: also the global and the previous one, float32 [B, h, w, N], 1 where switched off.
+      Channels that are not valid say nothing.
     """
     config = model.config
     size, full_size = embeddings.shape[2:4], labels.shape[2:4]
@@ -122,7 +124,8 @@ def segment_clips(
                 features[t], embeddings[t], from_first, compared, count
             )
             logits = tf.where(is_valid[:count], logits, ABSENT_LOGIT)
-            outputs.append(pad(logits, ABSENT_LOGIT))
+            if t + 1 == num_frames or not last_only:
+                outputs.append(pad(logits, ABSENT_LOGIT))
             distances.append(
                 [
                     tf.ones([*size, num_channels]) if d is None else pad(d, 1.0)
@@ -136,7 +139,8 @@ def segment_clips(
                     remembered = [*remembered, (embeddings[t], pixels)][-memory.frames :]
         return (tf.stack(outputs), *distances[0]) if with_distances else tf.stack(outputs)
 
-    logits_spec = tf.TensorSpec([num_frames - 2, *size, num_channels], tf.float32)
+    num_outputs = 1 if last_only else num_frames - 2
+    logits_spec = tf.TensorSpec([num_outputs, *size, num_channels], tf.float32)
     distance_spec = tf.TensorSpec([*size, num_channels], tf.float32)
     signature = logits_spec
     if with_distances:

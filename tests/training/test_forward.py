@@ -99,6 +99,41 @@ def test_gradients_reach_what_is_remembered():
     assert found["with"][0, 2].any() and np.isfinite(found["with"]).all()
 
 
+def test_the_last_frame_alone_is_the_last_of_all_frames():
+    """With the same logits and gradients, wherever the loss is at that frame alone."""
+    from feelvos_tf.training import forward
+
+    model = build()
+    rng = np.random.RandomState(0)
+    features = tf.constant(rng.rand(2, 4, 7, 9, 8), tf.float32)
+    embeddings = tf.Variable(rng.rand(2, 4, 7, 9, 6).astype(np.float32))
+    labels = tf.constant(rng.randint(0, 2, [2, 4, 25, 33]), tf.int32)
+    valid = tf.constant([[True, True, False]] * 2)
+    memory = Memory(every=1, frames=2, max_pixels=99, min_confidence=0.0)
+
+    def segmented(**options):
+        with tf.GradientTape() as tape:
+            logits = forward.segment_clips(
+                model,
+                features,
+                embeddings,
+                labels,
+                valid,
+                tf.constant([[1, 2], [3, 4]]),
+                memory=memory,
+                **options,
+            )
+            loss = tf.reduce_sum(tf.nn.softmax(logits[:, -1])[..., 1])
+        found = tape.gradient(loss, [embeddings, *model.head.trainable_variables])
+        return logits.numpy(), [tf.convert_to_tensor(one).numpy() for one in found]
+
+    (every, expected), (last, actual) = segmented(), segmented(last_only=True)
+    assert every.shape[1] == 2 and expected[0].any()
+    np.testing.assert_array_equal(last, every[:, 1:])
+    for one, other in zip(actual, expected):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
 def test_the_whole_previous_frame_is_searched_at_so_many_pixels(monkeypatch):
     """Each object of the previous frame gives at most so many pixels, drawn anew each frame."""
     from feelvos_tf.ops import matching
