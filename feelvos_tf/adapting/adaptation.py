@@ -65,5 +65,5 @@ class Adaptation:
 
 
 # Of a network to a whole video, see `adaptive_segmenter`: what the first frame's own mask corrects
-# may be learned whole.
-TO_A_VIDEO = Adaptation(steps=100, share=1.0)
+# may be learned whole, and fast: a trial refuses what went wrong.
+TO_A_VIDEO = Adaptation(steps=50, share=1.0, learning_rate=2e-3)

@@ -269,7 +269,7 @@ def adapt(
     Args:
       model: the network, which stays as it is.
       frames_and_masks: uint8 [H, W, 3], RGB, and integers [H, W]: ids, 0 for background.
-      adaptation: how; None for the defaults, which take about a minute on two cores.
+      adaptation: how; None for the defaults, which take some minutes on two cores.
       ignore_label: id in masks that means "unknown"; None for none.
       report: told after every step.
 

@@ -27,8 +27,9 @@ ADAPT = flags.DEFINE_bool(
     "adapt",
     False,
     "Fine-tune the network to each video before it segments: a first pass labels the video, and "
-    "the network learns to find its way back to the given masks, which takes minutes; "
-    "docs/adapt.md tells on which videos it gained and on which it lost.",
+    "the network learns for about a minute to find its way back to the given masks, a second pass "
+    "tries what it learned, and it is kept where the masks are found better; docs/adapt.md tells "
+    "what that gained.",
 )
 ADAPT_STEPS = flags.DEFINE_integer(
     "adapt_steps",

@@ -16,6 +16,8 @@ from feelvos_tf.cli import adapt_flags
 from feelvos_tf.data.synthetic import synthetic_clip, write_clip
 from feelvos_tf.video.masks import read_mask, write_mask
 
+STEPS = 60  # enough to be killed in between
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
@@ -42,22 +44,54 @@ def masks(folder):
     return [read_mask(folder / f"{i:05d}.png") for i in range(4)]
 
 
-def test_segment_keeps_a_checkpoint_that_gives_the_same_masks(clip, tmp_path):
-    done = commands.run("segment", *options(clip, tmp_path / "a", "--adapt_steps=2"))
+@pytest.fixture(scope="module")
+def adapted(clip, tmp_path_factory):
+    output = tmp_path_factory.mktemp("adapted") / "out"
+    done = commands.run("segment", *options(clip, output, f"--adapt_steps={STEPS}"))
     assert done.returncode == 0, done.stderr
     assert "adapting the network to this video" in done.stdout
-    assert "2 steps; given masks found again from other frames: overlap" in done.stdout
-    told = json.loads((tmp_path / "a" / "run.json").read_text())
-    assert told["made_from"]["adapt"]["steps"] == 2 and told["adaptation"]["steps"] == 2
-    load_model(tmp_path / "a" / "adapted.npz")
+    assert f"{STEPS} steps; given masks found again from other frames: overlap" in done.stdout
+    return output
+
+
+def test_segment_keeps_a_checkpoint_that_gives_the_same_masks(adapted, clip, tmp_path):
+    told = json.loads((adapted / "run.json").read_text())
+    assert told["made_from"]["adapt"]["steps"] == told["adaptation"]["steps"] == STEPS
+    load_model(adapted / "adapted.npz")
     again = commands.run(
         "segment",
         *options(clip, tmp_path / "b")[:2],
-        f"--checkpoint={tmp_path / 'a' / 'adapted.npz'}",
+        f"--checkpoint={adapted / 'adapted.npz'}",
         f"--output={tmp_path / 'b'}",
     )
     assert again.returncode == 0, again.stderr
-    np.testing.assert_array_equal(masks(tmp_path / "a"), masks(tmp_path / "b"))
+    np.testing.assert_array_equal(masks(adapted), masks(tmp_path / "b"))
+
+
+@pytest.mark.compat
+def test_a_run_killed_while_it_adapts_resumes_to_the_same_masks(adapted, clip, tmp_path):
+    given = options(clip, tmp_path / "out", f"--adapt_steps={STEPS}")
+    process = subprocess.Popen(
+        commands.command("segment", *given),
+        env=commands.ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("adapting: step"):
+            break
+    process.kill()
+    process.communicate(timeout=60)
+    assert not (tmp_path / "out" / "adapted.npz").exists()
+    done = commands.run("segment", *given, "--resume")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(masks(adapted), masks(tmp_path / "out"))
+    found, expected = (
+        load_model(f / "adapted.npz").get_weights() for f in (tmp_path / "out", adapted)
+    )
+    for one, other in zip(found, expected):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_evaluate_adapts_to_every_sequence(clip, tmp_path):
