@@ -25,3 +25,14 @@ def run(program, *arguments, python=(), environment=ENVIRONMENT):
         timeout=600,
         check=False,
     )
+
+
+def start(program, *arguments):
+    """A command that goes on beside the test, its output in pipes."""
+    return subprocess.Popen(
+        command(program, *arguments),
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

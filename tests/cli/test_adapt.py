@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 
 import commands
@@ -44,6 +43,10 @@ def masks(folder):
     return [read_mask(folder / f"{i:05d}.png") for i in range(4)]
 
 
+def adaptation(folder):
+    return json.loads((folder / "run.json").read_text())["adaptation"]
+
+
 @pytest.fixture(scope="module")
 def adapted(clip, tmp_path_factory):
     output = tmp_path_factory.mktemp("adapted") / "out"
@@ -56,7 +59,7 @@ def adapted(clip, tmp_path_factory):
 
 def test_segment_keeps_a_checkpoint_that_gives_the_same_masks(adapted, clip, tmp_path):
     told = json.loads((adapted / "run.json").read_text())
-    assert told["made_from"]["adapt"]["steps"] == told["adaptation"]["steps"] == STEPS
+    assert told["made_from"]["adapt"]["steps"] == adaptation(adapted)["steps"] == STEPS
     load_model(adapted / "adapted.npz")
     again = commands.run(
         "segment",
@@ -71,13 +74,7 @@ def test_segment_keeps_a_checkpoint_that_gives_the_same_masks(adapted, clip, tmp
 @pytest.mark.compat
 def test_a_run_killed_while_it_adapts_resumes_to_the_same_masks(adapted, clip, tmp_path):
     given = options(clip, tmp_path / "out", f"--adapt_steps={STEPS}")
-    process = subprocess.Popen(
-        commands.command("segment", *given),
-        env=commands.ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = commands.start("segment", *given)
     for line in process.stdout:
         if line.startswith("adapting: step"):
             break
@@ -87,11 +84,8 @@ def test_a_run_killed_while_it_adapts_resumes_to_the_same_masks(adapted, clip, t
     done = commands.run("segment", *given, "--resume")
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(masks(adapted), masks(tmp_path / "out"))
-    found, expected = (
-        load_model(f / "adapted.npz").get_weights() for f in (tmp_path / "out", adapted)
-    )
-    for one, other in zip(found, expected):
-        np.testing.assert_array_equal(one, other)
+    # Besides the weights' checksum: loss and trial are equal where what was learned is not kept.
+    assert adaptation(tmp_path / "out") == adaptation(adapted)
 
 
 def test_evaluate_adapts_to_every_sequence(clip, tmp_path):
@@ -112,13 +106,7 @@ def test_evaluate_adapts_to_every_sequence(clip, tmp_path):
 
 
 def test_ctrl_c_goes_on_with_what_there_is(clip, tmp_path):
-    process = subprocess.Popen(
-        commands.command("segment", *options(clip, tmp_path / "out", "--adapt_steps=100000")),
-        env=commands.ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = commands.start("segment", *options(clip, tmp_path / "out", "--adapt_steps=100000"))
     said = []
     for line in process.stdout:
         said.append(line)

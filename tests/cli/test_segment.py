@@ -190,13 +190,7 @@ def test_several_videos_by_the_command(clip, tmp_path):
 
 def terminate_after(mask, *arguments):
     """Starts the command, sends SIGTERM when a mask is there; returns exit code, stdout, stderr."""
-    process = subprocess.Popen(
-        commands.command("segment", *arguments),
-        env=commands.ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = commands.start("segment", *arguments)
     deadline = time.monotonic() + 300
     while not mask.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
