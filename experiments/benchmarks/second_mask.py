@@ -9,7 +9,8 @@ Each video of a DAVIS 2016 tree is segmented four times by the engine of feelvos
   both     with the same two masks, --direction=both
   middle   from the mask of the middle frame alone, --direction=both
 
-`two` and `both` are compared with `one` over the frames that neither run was given; so is `middle`.
+With --adapt `one` and `both` are run once more by a network that adapts to the video and to all
+masks of the run. All are compared with `one` over the frames that neither run was given.
 OUT/second_mask.md has the table. A run that was stopped goes on where it was.
 """
 
@@ -31,27 +32,44 @@ _SPLIT = flags.DEFINE_string("split", "val", "Split.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for masks and the table.", required=True)
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Weights; by default those that ship.")
 _MAX_SIDE = flags.DEFINE_integer("max_side", None, "Compute at reduced size.", lower_bound=1)
+_ADAPT = flags.DEFINE_bool("adapt", False, "Run one mask and both with --adapt too.")
 
-RUNS = ("one", "two", "both", "middle")
+# Columns of the table, in their order, and what stands above them.
+HEADINGS = {
+    "video": "video",
+    "worst": "worst frame",
+    "one": "one mask",
+    "one_adapted": "one, --adapt",
+    "two": "two, forward",
+    "both": "two, both",
+    "both_adapted": "two, both, --adapt",
+    "one_beside_middle": "one mask",
+    "middle": "middle, both",
+}
 
 
 def main(argv: list[str]) -> None:
     """Runs all videos and writes the table."""
     del argv
+    from feelvos_tf.adapting.adaptive_segmenter import AdaptiveSegmenter
     from feelvos_tf.checkpoints import load_model
     from feelvos_tf.streaming.segmenter import VideoSegmenter
 
-    segmenter = VideoSegmenter(load_model(_CHECKPOINT.value), max_side=_MAX_SIDE.value)
+    model = load_model(_CHECKPOINT.value)
+    segmenter = VideoSegmenter(model, max_side=_MAX_SIDE.value)
+    adaptive = AdaptiveSegmenter(model, max_side=_MAX_SIDE.value) if _ADAPT.value else None
     output = make_folder(_OUTPUT.value)
     rows = []
     for video in read_dataset("davis2016", _DATASET_DIR.value, _SPLIT.value):
-        rows.append(compare(video, segmenter, output / video.name))
+        rows.append(compare(video, segmenter, adaptive, output / video.name))
         print(rows[-1], flush=True)
     with replaced_when_done(output / "second_mask.md") as temporary:
         pathlib.Path(temporary).write_text(table(rows), encoding="utf-8")
 
 
-def compare(video: Video, segmenter: Segmenter, folder: pathlib.Path) -> dict[str, object]:
+def compare(
+    video: Video, segmenter: Segmenter, adaptive: Segmenter | None, folder: pathlib.Path
+) -> dict[str, object]:
     """Segments a video in all ways; J&F in percent of each, over frames that none was given."""
     last = len(video.frames) - 1
     make_folder(folder)
@@ -59,27 +77,31 @@ def compare(video: Video, segmenter: Segmenter, folder: pathlib.Path) -> dict[st
     # As in the protocol the last frame is not scored.
     worst = 1 + int(np.argmin(scores["one"][1:last]))
     middle = last // 2
+    told = {"two": {0, worst}, "both": {0, worst}, "middle": {0, middle}}
     scores["two"] = segmented(video, segmenter, folder / "two", [0, worst], "forward")
     scores["both"] = segmented(video, segmenter, folder / "both", [0, worst], "both")
     scores["middle"] = segmented(video, segmenter, folder / "middle", [middle], "both")
-
-    def mean(run: str, given: set[int]) -> float:
-        return 100 * float(np.mean([scores[run][i] for i in range(last) if i not in given]))
-
-    told = {0, worst}
-    return {
-        "video": video.name,
-        "worst": video.frame_names[worst],
-        "one": mean("one", told),
-        "two": mean("two", told),
-        "both": mean("both", told),
-        "one_beside_middle": mean("one", {0, middle}),
-        "middle": mean("middle", {0, middle}),
+    if adaptive is not None:
+        for run, given, direction in (("one", [0], "forward"), ("both", [0, worst], "both")):
+            name = f"{run}_adapted"
+            scores[name] = segmented(video, adaptive, folder / name, given, direction, adapt=True)
+            told[name] = {0, worst}
+    scores["one_beside_middle"], told["one_beside_middle"] = scores["one"], told["middle"]
+    told["one"] = told["two"]
+    means = {
+        run: 100 * float(np.mean([values[i] for i in range(last) if i not in told[run]]))
+        for run, values in scores.items()
     }
+    return {"video": video.name, "worst": video.frame_names[worst], **means}
 
 
 def segmented(
-    video: Video, segmenter: Segmenter, folder: pathlib.Path, given: list[int], direction: str
+    video: Video,
+    segmenter: Segmenter,
+    folder: pathlib.Path,
+    given: list[int],
+    direction: str,
+    adapt: bool = False,
 ) -> np.ndarray:
     """J&F of every frame, float64 [T], of a run that is given the true masks of some."""
     masks = make_folder(folder.with_name(f"{folder.name}_given"))
@@ -91,6 +113,7 @@ def segmented(
         folder,
         lambda: segmenter,
         direction=direction,
+        adapt=adapt,
         contact_sheet=False,
         resume=True,
         progress=True,
@@ -113,14 +136,15 @@ def truth(video: Video, index: int) -> np.ndarray:
 
 def table(rows: list[dict[str, object]]) -> str:
     """The rows and their mean, in Markdown."""
-    names = [name for name in rows[0] if name not in ("video", "worst")]
-    mean = {name: np.mean([row[name] for row in rows]) for name in names}
+    columns = [name for name in HEADINGS if name in rows[0]]
+    numbers = columns[2:]
+    mean = {name: np.mean([row[name] for row in rows]) for name in numbers}
     lines = [
-        "| video | worst frame | one mask | two, forward | two, both | one mask | middle, both |",
-        "|---|---|---|---|---|---|---|",
+        "| " + " | ".join(HEADINGS[name] for name in columns) + " |",
+        "|" + "---|" * len(columns),
     ]
     for row in [*rows, {"video": "**mean**", "worst": "", **mean}]:
-        values = " | ".join(f"{row[name]:.1f}" for name in names)
+        values = " | ".join(f"{row[name]:.1f}" for name in numbers)
         lines.append(f"| {row['video']} | {row['worst']} | {values} |")
     return "\n".join(lines) + "\n"
 
