@@ -18,6 +18,10 @@ import tensorflow as tf  # isort: skip
 _QUICKLY = {"disable_meta_optimizer": True}
 _AS_USERS_DO = {"disable_meta_optimizer": False}
 tf.config.optimizer.set_experimental_options(_QUICKLY)
+# Tests run side by side, a process for each core: threads that wait for the other process's core
+# cost processor time and gain nothing. Commands have their threads as for users.
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
