@@ -25,6 +25,8 @@ _SIDE = 2
 _ROW = 16
 # Rows worked off at once: their products are 8 MB.
 _ROWS = 1024
+# Distances of tiles to columns that are computed at once, 4 MB; all of a 4K frame's would be 8 GB.
+_SCORES = 1 << 20
 
 
 @tf.function(autograph=False)
@@ -65,7 +67,7 @@ def _choose(
     """
     centers = tf.reduce_mean(tiles, axis=1)
     lifted = tf.concat([-2.0 * centers, tf.ones_like(centers[:, :1])], axis=-1)
-    scores = tf.matmul(lifted, clusters.means(prepared), transpose_b=True)
+    means = clusters.means(prepared)
     objects = prepared.objects
     num_columns, num_tiles = tf.size(objects), tf.shape(tiles)[0]
     # One segment more for padding.
@@ -77,8 +79,7 @@ def _choose(
         most = tf.minimum(probes, counts[index])
         # A group without a column begins past the end, at the largest integer.
         begin = tf.minimum(first[index], num_columns)
-        own = scores[:, begin : begin + counts[index]]
-        _, place = tf.math.top_k(-own, most, sorted=False)
+        place = _nearest_columns(lifted, means[begin : begin + counts[index]], most)
         tile = tf.repeat(tf.range(num_tiles), most)
         rows = [tile, tf.reshape(place + begin, [-1]), tf.fill(tf.shape(tile), index)]
         return index + 1, chosen.write(index, tf.stack(rows, axis=1))
@@ -91,6 +92,34 @@ def _choose(
     )
     pairs = chosen.concat()
     return pairs[:, 0], pairs[:, 1], pairs[:, 2]
+
+
+def _nearest_columns(lifted: tf.Tensor, means: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """The nearest columns of each tile, in no order, a part of the tiles at a time.
+
+    Args:
+      lifted: float32 [T, C + 1], whose products with means are distances, but for a constant.
+      means: float32 [M, C + 1].
+      count: how many, at most M.
+
+    Returns:
+      int32 [T, count].
+    """
+    num_tiles, dim = tf.shape(lifted)[0], lifted.shape[-1]
+    size = tf.clip_by_value(_SCORES // tf.maximum(tf.shape(means)[0], 1), 1, num_tiles)
+    parts = (num_tiles + size - 1) // size
+    lifted = tf.pad(lifted, [[0, parts * size - num_tiles], [0, 0]])
+
+    def part(own: tf.Tensor) -> tf.Tensor:
+        return tf.math.top_k(-tf.matmul(own, means, transpose_b=True), count, sorted=False)[1]
+
+    found = tf.map_fn(
+        part,
+        tf.reshape(lifted, [parts, size, dim]),
+        fn_output_signature=tf.TensorSpec([None, None], tf.int32),
+        parallel_iterations=2,
+    )
+    return tf.reshape(found, [parts * size, count])[:num_tiles]
 
 
 def _search(

@@ -101,13 +101,19 @@ def test_with_all_columns_it_is_exact(size):
     )
 
 
-def test_a_tile_looks_into_the_columns_with_the_nearest_means():
-    """A twin that chooses as the search does and then compares one by one."""
+@pytest.mark.parametrize("scores", [probed_search._SCORES, 40, 1])
+def test_a_tile_looks_into_the_columns_with_the_nearest_means(monkeypatch, scores):
+    """A twin that chooses as the search does and then compares one by one.
+
+    Nine tiles choose among some 15 columns of each object: all at once, two at a time, one.
+    """
+    monkeypatch.setattr(probed_search, "_SCORES", scores)
+    nearest = tf.function(probed_search.nearest.python_function, autograph=False)  # traced anew
     pixels, labels = blobs(6, 900, 2)
     query = blobs(7, 5 * 6, 2)[0].reshape(5, 6, -1)
     reference = clusters.clustered(prepared(pixels, labels, 2), 2)
     probes = 3
-    found = probed_search.nearest(tf.constant(query), reference, 2, probes).numpy()
+    found = nearest(tf.constant(query), reference, 2, probes).numpy()
     columns = columns_of(reference)
     expected = np.full((5, 6, 2), np.inf)
     for top in range(0, 5, 2):
