@@ -77,21 +77,20 @@ def compare(
     # As in the protocol the last frame is not scored.
     worst = 1 + int(np.argmin(scores["one"][1:last]))
     middle = last // 2
-    told = {"two": {0, worst}, "both": {0, worst}, "middle": {0, middle}}
     scores["two"] = segmented(video, segmenter, folder / "two", [0, worst], "forward")
     scores["both"] = segmented(video, segmenter, folder / "both", [0, worst], "both")
     scores["middle"] = segmented(video, segmenter, folder / "middle", [middle], "both")
+    scores["one_beside_middle"] = scores["one"]
     if adaptive is not None:
         for run, given, direction in (("one", [0], "forward"), ("both", [0, worst], "both")):
             name = f"{run}_adapted"
             scores[name] = segmented(video, adaptive, folder / name, given, direction, adapt=True)
-            told[name] = {0, worst}
-    scores["one_beside_middle"], told["one_beside_middle"] = scores["one"], told["middle"]
-    told["one"] = told["two"]
-    means = {
-        run: 100 * float(np.mean([values[i] for i in range(last) if i not in told[run]]))
-        for run, values in scores.items()
-    }
+
+    def mean(run: str) -> float:
+        told = {0, middle if "middle" in run else worst}
+        return 100 * float(np.mean([scores[run][i] for i in range(last) if i not in told]))
+
+    means = {run: mean(run) for run in scores}
     return {"video": video.name, "worst": video.frame_names[worst], **means}
 
 
