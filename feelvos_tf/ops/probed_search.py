@@ -27,6 +27,9 @@ _ROW = 16
 _ROWS = 1024
 # Distances of tiles to columns that are computed at once, 4 MB; all of a 4K frame's would be 8 GB.
 _SCORES = 1 << 20
+# Columns of which the nearest is found first: a minimum is several times as fast as picking out the
+# few nearest of all.
+_FOLD = 8
 
 
 @tf.function(autograph=False)
@@ -106,12 +109,25 @@ def _nearest_columns(lifted: tf.Tensor, means: tf.Tensor, count: tf.Tensor) -> t
       int32 [T, count].
     """
     num_tiles, dim = tf.shape(lifted)[0], lifted.shape[-1]
-    size = tf.clip_by_value(_SCORES // tf.maximum(tf.shape(means)[0], 1), 1, num_tiles)
+    num_columns = tf.shape(means)[0]
+    folds = (num_columns + _FOLD - 1) // _FOLD
+    spare = folds * _FOLD - num_columns
+    far = tf.concat([tf.zeros([spare, dim - 1]), tf.fill([spare, 1], ABSENT)], axis=1)
+    means = tf.concat([means, far], axis=0)
+    kept = tf.minimum(count, folds)
+    size = tf.clip_by_value(_SCORES // tf.maximum(folds * _FOLD, 1), 1, num_tiles)
     parts = (num_tiles + size - 1) // size
     lifted = tf.pad(lifted, [[0, parts * size - num_tiles], [0, 0]])
 
     def part(own: tf.Tensor) -> tf.Tensor:
-        return tf.math.top_k(-tf.matmul(own, means, transpose_b=True), count, sorted=False)[1]
+        scores = tf.reshape(tf.matmul(own, means, transpose_b=True), [size, _FOLD, folds])
+        # The nearest columns lie in the folds whose nearest ones are nearest.
+        fold = tf.math.top_k(-tf.reduce_min(scores, axis=1), kept, sorted=False)[1]
+        scores = tf.reshape(tf.gather(scores, fold, axis=2, batch_dims=1), [size, _FOLD * kept])
+        place = tf.math.top_k(-scores, count, sorted=False)[1]
+        kept_or_one = tf.maximum(kept, 1)  # without a column there is nothing to divide
+        own_fold = tf.gather(fold, place % kept_or_one, batch_dims=1)
+        return place // kept_or_one * folds + own_fold
 
     found = tf.map_fn(
         part,

@@ -130,6 +130,21 @@ def test_a_tile_looks_into_the_columns_with_the_nearest_means(monkeypatch, score
     np.testing.assert_allclose(found, expected.reshape(-1, 2), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("num_columns", [1, 7, 8, 9, 43])
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_the_nearest_columns_are_those_of_sorting_all(num_columns, count):
+    """More and fewer columns than are judged together, and all of them."""
+    rng = np.random.RandomState(num_columns)
+    tiles, means = (rng.standard_normal([n, 6]).astype(np.float32) for n in (11, num_columns))
+    tiles[:, -1] = 1
+    count = min(count, num_columns)
+    found = probed_search._nearest_columns(
+        tf.constant(tiles), tf.constant(means), tf.constant(count)
+    ).numpy()
+    expected = np.argsort(tiles @ means.T, axis=1)[:, :count]
+    np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(expected, axis=1))
+
+
 def test_more_probes_come_nearer_and_never_below_the_exact_distance():
     pixels, labels = blobs(8, 2500, 3, num_blobs=40)
     query = blobs(9, 12 * 10, 3, num_blobs=40)[0].reshape(12, 10, -1)
