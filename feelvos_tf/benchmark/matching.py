@@ -8,8 +8,9 @@ at stride 4 with window 15 and 3 channels.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,7 @@ import tensorflow as tf
 from feelvos_tf.benchmark import matching_memory, report
 from feelvos_tf.benchmark.bare_product import bare_product
 from feelvos_tf.benchmark.matching_cases import EMBEDDING_DIM, TRAINING_SIZE, Case, cases, inputs
-from feelvos_tf.benchmark.timing import fastest
+from feelvos_tf.benchmark.timing import timed
 from feelvos_tf.ops import (
     local_correlation,
     local_tiled,
@@ -65,7 +66,8 @@ def run_case(case: Case, repetitions: int = 3, slow: bool = True) -> Iterator[Ro
         floor = float("nan")  # until the matrix product, which is first, is timed
         ours: np.ndarray | None = None
         for name, form in forms.items():
-            milliseconds, result = _timed(tf.function(form), given, repetitions)
+            call = functools.partial(_as_array, tf.function(form), *given)
+            milliseconds, result = timed(call, repetitions)
             difference = None
             if name == "matrix product":
                 floor = milliseconds
@@ -157,16 +159,8 @@ def _local_forms(n: int, window: int, slow: bool) -> dict[str, Callable[..., tf.
     return forms
 
 
-def _timed(
-    function: Callable[..., tf.Tensor], arguments: Sequence[tf.Tensor], repetitions: int
-) -> tuple[float, np.ndarray]:
-    """Milliseconds of the fastest run, and the result."""
-    results: list[np.ndarray] = []
-
-    def run() -> None:
-        results[:] = [np.asarray(function(*arguments))]
-
-    return fastest(run, repetitions), results[0]
+def _as_array(function: Callable[..., tf.Tensor], *arguments: tf.Tensor) -> np.ndarray:
+    return np.asarray(function(*arguments))
 
 
 def measure(folder: pathlib.Path, *, quick: bool = False, repetitions: int = 3) -> None:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from feelvos_tf import process_memory
 from feelvos_tf.benchmark import networks, report
 from feelvos_tf.benchmark.bare_product import bare_product
 from feelvos_tf.benchmark.resolutions import RESOLUTIONS, check_resolutions
-from feelvos_tf.benchmark.timing import fastest
+from feelvos_tf.benchmark.timing import timed
 from feelvos_tf.errors import InputError
 from feelvos_tf.modeling.feelvos import Feelvos
 from feelvos_tf.ops import (
@@ -48,6 +49,7 @@ class Row:
       name: of the form.
       milliseconds: the fastest of the repetitions.
       share: of the time of the bare product of the same size.
+      peak_mb: most memory that the process held meanwhile.
       changed: share of the pixels whose nearest object is another than that of the exact search.
       error: mean difference of the squashed distances from the exact ones; None where there is
         nothing to compare.
@@ -57,6 +59,7 @@ class Row:
     name: str
     milliseconds: float
     share: float
+    peak_mb: float
     changed: float | None = None
     error: float | None = None
 
@@ -103,8 +106,9 @@ def run(
         return lambda: probed_search.nearest(query, prepared, num_channels, probes).numpy()
 
     product = tf.function(bare_product)
-    floor = fastest(lambda: product(query, known).numpy(), repetitions)
-    yield Row(size, "matrix product", floor, 1.0)
+    process_memory.reset_peak()
+    floor, _ = timed(lambda: product(query, known).numpy(), repetitions)
+    yield Row(size, "matrix product", floor, 1.0, process_memory.peak_mb())
     random = sorted_reference.subsample(own, num_channels, RANDOM_PIXELS, seed=0)
     clustered = tf.function(clusters.clustered)(reference(own), num_channels)
     forms = {
@@ -112,13 +116,15 @@ def run(
         **{f"{probes} probes": probed(clustered, tf.constant(probes)) for probes in PROBES},
         f"{RANDOM_PIXELS} random pixels": exact(reference(random)),
     }
-    truth = forms["exact"]()
+    truth: np.ndarray | None = None
     for name, form in forms.items():
-        milliseconds = fastest(form, repetitions)
-        found = form()
+        process_memory.reset_peak()
+        milliseconds, found = timed(form, repetitions)
+        peak = process_memory.peak_mb()
+        truth = found if truth is None else truth  # the exact form comes first
         changed = float((found.argmin(-1) != truth.argmin(-1)).mean())
         error = np.abs(matching.squash(found) - matching.squash(truth)).mean()
-        yield Row(size, name, milliseconds, milliseconds / floor, changed, float(error))
+        yield Row(size, name, milliseconds, milliseconds / floor, peak, changed, float(error))
 
 
 def measure(
@@ -157,17 +163,19 @@ def measure(
             rows.append(row)
             changed = "" if row.changed is None else f"{row.changed:8.2%} changed"
             print(
-                f"  {size:6} {row.name:20} {row.milliseconds:9.1f} ms {row.share:7.2f}{changed}",
+                f"  {size:6} {row.name:20} {row.milliseconds:9.1f} ms {row.share:7.2f}"
+                f" {row.peak_mb:6.0f} MB{changed}",
                 flush=True,
             )
     table = report.markdown_table(
-        ["size", "form", "ms", "of the product", "changed %", "mean error"],
+        ["size", "form", "ms", "of the product", "peak MB", "changed %", "mean error"],
         [
             [
                 row.size,
                 row.name,
                 row.milliseconds,
                 row.share,
+                row.peak_mb,
                 None if row.changed is None else 100 * row.changed,
                 row.error,
             ]

@@ -17,6 +17,7 @@ from feelvos_tf.benchmark import (
     resolutions,
     search_on_frames,
     step,
+    timing,
 )
 from feelvos_tf.data.synthetic import synthetic_clip
 from feelvos_tf.errors import InputError
@@ -141,6 +142,15 @@ def test_report_writes_table_json_and_plot(tmp_path):
         guides={"local: linear": 1},
     )
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_first_run_counts_where_it_is_long(monkeypatch):
+    monkeypatch.setattr(timing, "_LEAST_SECONDS", 0.0)
+    for long, calls in ((1e9, 4), (0.0, 3)):
+        monkeypatch.setattr(timing, "_LONG_SECONDS", long)
+        counted = iter(range(1, 9))
+        milliseconds, last = timing.timed(lambda counted=counted: next(counted), repetitions=3)
+        assert last == calls and 0 <= milliseconds < 1000
 
 
 def test_the_search_on_real_frames(tmp_path, monkeypatch):
