@@ -185,6 +185,23 @@ class VideoSegmenter(Editing):
         channels = self._at_full_size(tf.constant(logits, tf.float32), checked_frame(frame))
         return np.asarray(object_ids, np.uint8)[channels.numpy()]
 
+    def soft_masks_of(self, frame: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Probabilities at a frame's size by given logits, see `labels_of`.
+
+        Args:
+          frame: uint8 [H, W, 3], RGB.
+          logits: float32 [h, w, N], at stride 4.
+
+        Returns:
+          uint8 [N, H, W], 0..255 for 0..1; the largest is that of the label.
+
+        Raises:
+          InputError: the frame or the logits are not as described.
+        """
+        if np.ndim(logits) != 3:
+            raise InputError(f"logits of shape {list(np.shape(logits))}, expected [h, w, N]")
+        return self._soften(tf.constant(logits, tf.float32), checked_frame(frame)).numpy()
+
     @property
     def embedding(self) -> np.ndarray:
         """The embedding of the frame handed over last, float32 [h, w, C], at stride 4.

@@ -97,7 +97,8 @@ class Confidences:
     A context manager; the file is written when the block ends, also with an error, so that a
     later run knows of the frames so far. Its columns are HEADER: a row for each frame and object
     that came in up to there; area in pixels, margin empty where it is not known. Where nothing is
-    known but of masks that were given, nothing is written. Memory: 9 bytes a row, and the names.
+    known but of masks that were given, nothing is written. Memory: 9 bytes a row, and the names;
+    some 300 bytes a row of a frame computed out of order, until it comes in its place.
     """
 
     def __init__(self, folder: pathlib.Path, resume: bool) -> None:
@@ -108,8 +109,9 @@ class Confidences:
           resume: whether an earlier run's file in it is of the same masks.
         """
         self.path = folder / CONFIDENCE
-        self._earlier = _read(self.path) if resume else {}
-        self._any = bool(self._earlier)  # whether more is known than what was given
+        # (frame, object) -> area and margin, of frames that come in their place later.
+        self._early = _read(self.path) if resume else {}
+        self._any = bool(self._early)  # whether more is known than what was given
         self.names: list[str] = []
         self._rows = array.array("I")  # up to each frame
         self._ids, self._areas, self._margins = array.array("B"), array.array("I"), array.array("f")
@@ -119,19 +121,36 @@ class Confidences:
     def add(self, labeled: LabeledFrame) -> None:
         """Takes the next frame; InputError where the file cannot be written."""
         name = labeled.frame.name
-        found = {} if labeled.kept else mean_margins(labeled)
+        computed = None if labeled.kept else mean_margins(labeled)
         self._any = self._any or labeled.scores is not None
         areas = np.bincount(labeled.labels.ravel(), minlength=256)
         for object_id in labeled.ids:
-            margin = found.get(object_id, math.nan)
-            if labeled.kept:
-                margin = self._earlier.pop((name, object_id), math.nan)
+            _, margin = self._early.pop((name, object_id), (0, math.nan))
+            if computed is not None:
+                margin = computed.get(object_id, math.nan)
             self._ids.append(object_id)
             self._areas.append(int(areas[object_id]))
             # As the file has it, so that a resumed run draws the same plot.
             self._margins.append(round(margin, _DIGITS))
         self.names.append(name)
         self._rows.append(len(self._ids))
+        self._write_in_time()
+
+    def add_early(self, labeled: LabeledFrame) -> None:
+        """Takes a frame computed out of order, which comes again by `add`, as one that is kept.
+
+        Raises:
+          InputError: the file cannot be written.
+        """
+        found = mean_margins(labeled)
+        self._any = self._any or labeled.scores is not None
+        areas = np.bincount(labeled.labels.ravel(), minlength=256)
+        for object_id in labeled.ids:
+            margin = round(found.get(object_id, math.nan), _DIGITS)
+            self._early[labeled.frame.name, object_id] = int(areas[object_id]), margin
+        self._write_in_time()
+
+    def _write_in_time(self) -> None:
         if time.monotonic() - self._written >= self._pause:
             self._write()
 
@@ -182,6 +201,7 @@ class Confidences:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
+            self._early.clear()  # all frames have come
             self._write()
         else:  # what went wrong first matters more
             with contextlib.suppress(InputError):
@@ -199,16 +219,21 @@ class Confidences:
                     first = 0
                     for name, last in zip(self.names, self._rows):
                         for row in range(first, last):
-                            margin = self._margins[row]
-                            shown = "" if math.isnan(margin) else f"{margin:.{_DIGITS}f}"
-                            rows.writerow([name, self._ids[row], self._areas[row], shown])
+                            own = self._ids[row], self._areas[row], _shown(self._margins[row])
+                            rows.writerow([name, *own])
                         first = last
+                    for (name, object_id), (area, margin) in self._early.items():
+                        rows.writerow([name, object_id, area, _shown(margin)])
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot be written ({error.strerror or error})"
             ) from error
         self._written = time.monotonic()
         self._pause = max(_SECONDS_BETWEEN, _SHARE * (self._written - began))
+
+
+def _shown(margin: float) -> str:
+    return "" if math.isnan(margin) else f"{margin:.{_DIGITS}f}"
 
 
 def least_sure(sure: np.ndarray) -> list[int]:
@@ -273,9 +298,12 @@ def _resized(margins: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.rint(255 * margins).astype(np.uint8)
 
 
-def _read(path: pathlib.Path) -> dict[tuple[str, int], float]:
-    """(frame, object) -> margin, of an earlier run; lines that are none of ours are left out."""
-    found: dict[tuple[str, int], float] = {}
+def _read(path: pathlib.Path) -> dict[tuple[str, int], tuple[int, float]]:
+    """(frame, object) -> area, margin, of an earlier run; lines that are none of ours are left out.
+
+    So are those without a margin.
+    """
+    found: dict[tuple[str, int], tuple[int, float]] = {}
     try:
         with open_file(path) as file:
             lines = file.read().decode("utf-8", "replace").splitlines()
@@ -284,7 +312,7 @@ def _read(path: pathlib.Path) -> dict[tuple[str, int], float]:
     with contextlib.suppress(csv.Error):
         for row in csv.reader(lines):
             with contextlib.suppress(ValueError):
-                name, object_id, _, margin = row
+                name, object_id, area, margin = row
                 if 0 <= float(margin) <= 1:
-                    found[name, int(object_id)] = float(margin)
+                    found[name, int(object_id)] = int(area), float(margin)
     return found

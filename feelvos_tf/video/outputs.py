@@ -187,6 +187,21 @@ class Outputs:
             for output in outputs:
                 work.submit(output.add, labeled)
 
+    def add_early(self, labeled: LabeledFrame) -> None:
+        """Takes what a frame's mask does not hold, of a frame computed out of order.
+
+        The frame itself comes again by `add`, as one that is kept.
+
+        Raises:
+          InputError: an earlier one could not be written.
+        """
+        for work, outputs in self._works:
+            if outputs is self._in_order:
+                work.submit(self.confidence.add_early, labeled)
+            else:
+                for output in self._not_in_masks:
+                    work.submit(output.add, labeled)
+
     def holds(self, name: str) -> bool:
         """Whether all is there of the finished frame of a name that its mask does not hold."""
         # A video file may have more frames than its index says.

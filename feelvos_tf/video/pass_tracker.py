@@ -67,6 +67,11 @@ class PassTracker:
         entry = self._entries.get(frame.index)
         return labels if entry is None else self._tell(entry, labels)
 
+    def is_given(self, frame: Frame) -> bool:
+        """See Tracker."""
+        anchor = self._pass_of(frame).anchor
+        return anchor is not None and frame.index == anchor.index
+
     @property
     def labels_hold_all(self) -> bool:
         """See Tracker; merged labels are not those that the next frame follows from."""

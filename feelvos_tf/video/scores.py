@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -30,18 +31,22 @@ class Scores(NamedTuple):
 
 
 class _Scored:
-    """A segmenter that keeps the scores of its latest step until they are taken."""
+    """A segmenter that keeps the scores of what it labeled last until they are taken."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         self._segmenter = segmenter
         self._scores: Scores | None = None
 
-    def step(self, frame: np.ndarray) -> np.ndarray:
+    def reset(self, frame: np.ndarray, mask: np.ndarray) -> None:
+        self._scores = None  # of a step on another way through the video
+        self._segmenter.reset(frame, mask)
+
+    def step(self, frame: np.ndarray, return_details: bool = False) -> Any:
         result = cast(Any, self._segmenter).step(frame, return_details=True)
         self._scores = Scores(
             result.labels, result.object_ids, result.probabilities, result.soft_masks
         )
-        return result.labels
+        return result if return_details else result.labels
 
     def take(self) -> Scores | None:
         scores, self._scores = self._scores, None
@@ -51,30 +56,49 @@ class _Scored:
         return getattr(self._segmenter, name)
 
 
+class _ScoredMerging(_Scored):
+    """One that labels frames by given logits too; see `VideoSegmenter.labels_of`."""
+
+    def labels_of(
+        self, frame: np.ndarray, logits: np.ndarray, object_ids: np.ndarray
+    ) -> np.ndarray:
+        method = cast(Any, self._segmenter)
+        labels: np.ndarray = method.labels_of(frame, logits, object_ids)
+        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        shares /= shares.sum(axis=-1, keepdims=True)
+        soft = functools.partial(method.soft_masks_of, frame, logits)
+        self._scores = Scores(labels, object_ids, shares, soft)
+        return labels
+
+
 def with_scores(
-    segmenter: Segmenter, *, needed: bool = False
+    segmenter: Segmenter, *, needed: bool = False, merged: bool = False
 ) -> tuple[Segmenter, Callable[[], Scores | None]]:
-    """Wraps a method so that the scores of its steps are at hand.
+    """Wraps a method so that the scores of the labels it gives are at hand.
 
     Args:
       segmenter: one whose `step` takes `return_details`, as `VideoSegmenter` does, or any other.
       needed: whether something is to be made of the scores.
+      merged: whether two passes over a frame are merged, see `between`: then the method must have
+        `labels_of` and `soft_masks_of` as well.
 
     Returns:
       segmenter: what to call in its place; labels stay the same.
-      take: returns the scores of the latest step, once; None where there was no step since, as
+      take: returns the scores of the latest labels, once; None where there were none since, as
         for a frame whose mask was given.
 
-    A method whose `step` has no `return_details` gives no scores and comes back as it is.
+    A method that lacks what it must have gives no scores and comes back as it is.
 
     Raises:
       InputError: it gives none and they are needed.
     """
-    if "return_details" not in inspect.signature(segmenter.step).parameters:
+    merges = hasattr(segmenter, "labels_of") and hasattr(segmenter, "soft_masks_of")
+    details = "return_details" in inspect.signature(segmenter.step).parameters
+    if not details or (merged and not merges):
         if needed:
             raise InputError(
                 "the method gives no probabilities, which mattes and pictures of confidence need"
             )
         return segmenter, lambda: None
-    scored = _Scored(segmenter)
+    scored = _ScoredMerging(segmenter) if merges else _Scored(segmenter)
     return cast(Segmenter, scored), scored.take

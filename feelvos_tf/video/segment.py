@@ -166,11 +166,6 @@ def segment_video(
             say(f"direction {direction}: {len(passes)} passes away from given frames")
             if any(one.back for one in passes):
                 say("frames between two masks are computed from both: backwards, then forwards")
-            if soft:
-                raise InputError(
-                    f"mattes and pictures of confidence go with the direction forward alone, "
-                    f"not with {direction}"
-                )
             names = names_in_order(names, passes)
         sightings = Sightings({entry.name: entry.ids for entry in given.entries})
         run = None
@@ -191,7 +186,8 @@ def segment_video(
                 inputs=_files_read(whole, given, mask, inputs),
             ) as folder:
                 method = make_segmenter()
-                segmenter, scores = with_scores(method, needed=soft)
+                merges = any(one.back for one in passes or ())
+                segmenter, scores = with_scores(method, needed=soft, merged=merges)
 
                 def watch(part: str, frames: Iterator[Frame], count: int) -> Iterator[Frame]:
                     if not progress:
@@ -204,7 +200,7 @@ def segment_video(
                     tracker = Tracker(segmenter, given)
                 else:
                     back = functools.partial(watch, "backwards")
-                    tracker = PassTracker(method, given, passes, source, back)
+                    tracker = PassTracker(segmenter, given, passes, source, back)
                     frames = FramesInPasses(source, passes)
                 known = KnownIds(given.entries, everywhere=passes is not None)
                 folder.begin(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -59,15 +59,15 @@ class SegmentRun:
         """Whether the network is compiled, so that frames take their usual time from now on."""
         return self._warm is not None
 
-    def resume(self, names: Iterable[str], say: Callable[[str], None]) -> None:
-        """Looks at what an earlier run left; to be called before the first frame.
+    def resume(self, names: Sequence[str], say: Callable[[str], None]) -> None:
+        """Looks at what an earlier run left, if anything; to be called before the first frame.
 
         Args:
           names: of the frames, in their order.
           say: takes a line where nothing can be taken over.
         """
-        self._resume = True
-        if not (self._tracker.labels_hold_all or self._output.is_finished(names)):
+        self._resume = any(self._output.stored(name) is not None for name in names)
+        if self._resume and not (self._tracker.labels_hold_all or self._output.is_finished(names)):
             try:
                 self._kept_state = self._output.kept_state(names)
             except InputError as error:
@@ -77,6 +77,7 @@ class SegmentRun:
     def look_through(self, source: FrameSource) -> None:
         """Takes finished masks, which came in another order, to pictures and sightings."""
         self._output.flush()
+        self._outputs.flush()
         with contextlib.closing(prefetch(source)) as frames:
             for frame in frames:
                 labels = self._output.stored(frame.name)
@@ -89,8 +90,12 @@ class SegmentRun:
         """Takes a frame to all that is written of it beside its mask; frames come in order."""
         self._sightings.add(frame.name, labels)
         self._pictures.add(frame, labels)
-        ids = self._known.up_to(frame.index)
-        self._outputs.add(LabeledFrame(frame, labels, ids, kept, scores))
+        self._outputs.add(self._labeled(frame, labels, kept, scores))
+
+    def _labeled(
+        self, frame: Frame, labels: np.ndarray, kept: bool, scores: Scores | None
+    ) -> LabeledFrame:
+        return LabeledFrame(frame, labels, self._known.up_to(frame.index), kept, scores)
 
     def frames(self, source: Iterable[Frame], live: bool = False) -> Iterator[Frame]:
         """Yields every frame when its mask is on the way to its file.
@@ -118,8 +123,13 @@ class SegmentRun:
                     self._output.write(frame.name, labels)
                 else:
                     self._take_over(frame, labels)
+                scores = None if kept else self._scores()
+                # What is said of a frame by hand needs no earlier run.
+                by_hand = self._tracker.is_given(frame)
                 if self._in_order:
-                    self._finished(frame, labels, kept, self._scores())
+                    self._finished(frame, labels, kept and not by_hand, scores)
+                elif by_hand or not kept:
+                    self._outputs.add_early(self._labeled(frame, labels, False, scores))
                 if not kept:
                     self._keep_state(frame)
                 yield frame

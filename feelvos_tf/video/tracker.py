@@ -65,6 +65,10 @@ class Tracker:
         labels = self._segmenter.step(frame.image)
         return labels if entry is None else self._tell(entry)
 
+    def is_given(self, frame: Frame) -> bool:
+        """Whether a frame's labels are those of its mask, so that nothing is computed of it."""
+        return frame.index == self.start
+
     @property
     def labels_hold_all(self) -> bool:
         """Whether `restore` goes on as if never stopped; else `skip` and `restore_state` do."""

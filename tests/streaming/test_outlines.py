@@ -52,12 +52,14 @@ def test_soft_masks_are_largest_at_the_label(clip, outlines):
 
 
 @pytest.mark.parametrize("outlines", [None, "guided"])
-def test_labels_of_a_steps_own_logits_are_its_labels(clip, outlines):
+def test_labels_and_soft_masks_of_a_steps_own_logits_are_its_own(clip, outlines):
     segmenter = shared(outlines=outlines)
     result = steps(segmenter, clip)[-1]
     frame, before = clip.frames[-1], segmenter.state()
     found = segmenter.labels_of(frame, result.logits, result.object_ids)
     np.testing.assert_array_equal(found, result.labels)
+    soft = segmenter.soft_masks_of(frame, result.logits)
+    np.testing.assert_array_equal(soft, result.soft_masks())
     others = np.array([0, 200, 9, 255], np.int32)
     found = segmenter.labels_of(frame, result.logits, others)
     np.testing.assert_array_equal(found, others[np.searchsorted(IDS, result.labels)])
@@ -65,6 +67,8 @@ def test_labels_of_a_steps_own_logits_are_its_labels(clip, outlines):
         np.testing.assert_array_equal(value, before[name])
     with pytest.raises(InputError, match=r"for ids of shape \[3\], expected \[h, w, N\] and \[N\]"):
         segmenter.labels_of(frame, result.logits, others[:3])
+    with pytest.raises(InputError, match=r"logits of shape \[4\], expected \[h, w, N\]"):
+        segmenter.soft_masks_of(frame, others)
 
 
 def test_interpolated_soft_masks_are_those_of_the_resized_logits(clip):

@@ -1,5 +1,6 @@
 """Runs of the engine of feelvos-segment with a method that needs no network."""
 
+import csv
 import types
 import zlib
 
@@ -120,6 +121,21 @@ class Remembering(Noisy):
 
 def unsure_at(frames, *names):
     return [read_image(frames / f"{name}.jpg").tobytes() for name in names]
+
+
+def confidence_rows(folder):
+    """Rows of confidence.csv, as text by column."""
+    with open(folder / "confidence.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def margins_of(folder):
+    """(frame, object) -> margin, of the rows of confidence.csv that have one."""
+    return {
+        (row["frame"], int(row["object"])): float(row["margin"])
+        for row in confidence_rows(folder)
+        if row["margin"]
+    }
 
 
 def square(*ids):

@@ -1,18 +1,34 @@
 """Frames between two given masks: both passes are merged, and what is kept of one is in a file."""
 
 import fractions
+import types
 
 import numpy as np
 import pytest
-from segment_runs import SIZE, Noisy, Remembering, contents, masks, run, square
+from PIL import Image
+from segment_runs import (
+    SIZE,
+    Noisy,
+    Remembering,
+    Scoring,
+    as_bytes,
+    contents,
+    margins_of,
+    masks,
+    run,
+    square,
+)
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.video import between
 from feelvos_tf.video.between import Between, merged
+from feelvos_tf.video.confidence import mean_margins
 from feelvos_tf.video.frame_source import Frame
 from feelvos_tf.video.frames import open_frames
+from feelvos_tf.video.labeled_frame import LabeledFrame
 from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.passes import Pass
+from feelvos_tf.video.scores import Scores
 
 
 class Sure(Remembering):
@@ -23,16 +39,27 @@ class Sure(Remembering):
         rng = np.random.default_rng(int(labels.sum()))
         ids = np.array(self._ids, np.int32)
         shares = rng.dirichlet(np.ones(len(ids)), (SIZE[0] // 4, SIZE[1] // 4)).astype(np.float32)
-        result = type("Result", (), dict(labels=labels, object_ids=ids, probabilities=shares))
+        result = types.SimpleNamespace(
+            labels=labels,
+            object_ids=ids,
+            probabilities=shares,
+            soft_masks=lambda: as_bytes(at_full_size(shares)),
+        )
         return result if return_details else labels
 
     def labels_of(self, frame, logits, object_ids):
-        small = np.asarray(object_ids, np.uint8)[np.argmax(logits, axis=-1)]
-        return np.pad(np.kron(small, np.ones([4, 4], np.uint8)), rest(small))
+        return at_full_size(np.asarray(object_ids, np.uint8)[np.argmax(logits, axis=-1)])
+
+    def soft_masks_of(self, frame, logits):
+        return as_bytes(at_full_size(normalized(np.exp(logits))))
 
 
-def rest(small):
-    return [(0, SIZE[axis] - 4 * small.shape[axis]) for axis in (0, 1)]
+def at_full_size(small):
+    return np.repeat(np.repeat(small, 4, axis=0), 4, axis=1)
+
+
+def normalized(shares):
+    return shares / shares.sum(axis=-1, keepdims=True)
 
 
 @pytest.fixture
@@ -76,8 +103,10 @@ def test_the_surer_one_decides_but_at_the_ends_the_given_frame(share, sure):
 
 
 def test_a_run_merges_both_passes(frames, two, tmp_path):
-    run(frames, two, tmp_path / "out", Sure(), direction="both")
+    out = tmp_path / "out"
+    run(frames, two, out, Sure(), direction="both", write=["matte"], save_confidence=True)
     found, images = masks(tmp_path / "out"), [frame.image for frame in open_frames(frames)]
+    rows = margins_of(out)
     given = {2: square(9, 3), 6: square(40), 9: square(3, 9, 77)}
 
     def begun(anchor, met=()):
@@ -101,22 +130,46 @@ def test_a_run_merges_both_passes(frames, two, tmp_path):
             now.probabilities, now.object_ids, kept, later[i].object_ids, (i - 2) / 7
         )
         labels = forth.labels_of(images[i], logits, ids)
+        computed = labels
         if i == 6:
             labels = forth.add_objects(given[6])
         np.testing.assert_array_equal(found[f"frame{i}"], labels, f"frame {i}")
+        # What is said of the frame beside its labels is of the merged probabilities too.
+        shares, by_hand = normalized(np.exp(logits)), labels != computed
+        soft = as_bytes(at_full_size(shares))
+        for channel, object_id in enumerate(ids.tolist()):
+            if object_id:
+                hard = np.where(labels == object_id, 255, 0)
+                matte = np.array(Image.open(out / "matte" / f"{object_id}" / f"frame{i}.png"))
+                expected = np.where(by_hand, hard, soft[channel])
+                np.testing.assert_allclose(matte, expected, atol=1)  # float32 rounds otherwise
+        scores = Scores(computed, ids, shares, lambda: None)
+        margins = mean_margins(LabeledFrame(frame(i), labels, tuple(ids[1:]), False, scores))
+        for object_id, margin in margins.items():
+            assert rows[f"frame{i}", object_id] == pytest.approx(margin, abs=1e-4)
+        sure = np.array(Image.open(out / "confidence" / f"frame{i}.png"))
+        assert sure.shape == SIZE and (sure[by_hand] == 255).all()
     assert not np.array_equal(found["frame5"], now.labels)
 
 
 def test_resumed_is_as_if_never_stopped(frames, two, tmp_path, monkeypatch):
     monkeypatch.setattr("feelvos_tf.video.kept_state._SECONDS_BETWEEN", 0.0)
     whole = Sure()
-    run(frames, two, tmp_path / "whole", whole, direction="both")
+    options = {"direction": "both", "write": ["matte"], "save_confidence": True}
+    run(frames, two, tmp_path / "whole", whole, **options)
     for stop_at in range(whole.steps):
         out = tmp_path / f"{stop_at}"
         with pytest.raises(KeyboardInterrupt):
-            run(frames, two, out, Sure(stop_at=stop_at), direction="both")
-        run(frames, two, out, Sure(), direction="both", resume=True)
+            run(frames, two, out, Sure(stop_at=stop_at), **options)
+        run(frames, two, out, Sure(), **options, resume=True)
         assert contents(out) == contents(tmp_path / "whole"), stop_at
+
+
+def test_a_method_that_cannot_merge_gives_no_mattes_where_two_passes_meet(frames, two, tmp_path):
+    run(frames, two, tmp_path / "plain", Scoring(), direction="both")
+    assert not (tmp_path / "plain" / "confidence.csv").exists()
+    with pytest.raises(InputError, match="gives no probabilities, which mattes"):
+        run(frames, two, tmp_path / "out", Scoring(), direction="both", write=["matte"])
 
 
 def frame(index):

@@ -1,25 +1,33 @@
 """How sure each object of each frame is: what is written, kept on resuming, and told."""
 
-import csv
 import json
+import shutil
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from segment_runs import SIZE, Noisy, Scoring, assert_same, masks, run, run_first, unsure_at
+from segment_runs import (
+    SIZE,
+    Noisy,
+    Scoring,
+    assert_same,
+    confidence_rows,
+    contents,
+    masks,
+    run,
+    run_first,
+    square,
+    unsure_at,
+)
 
 from feelvos_tf.errors import InputError
 from feelvos_tf.video.confidence import Confidences, least_sure, margins, mean_margins
 from feelvos_tf.video.confidence_plot import plot_confidence
 from feelvos_tf.video.frame_source import Frame
 from feelvos_tf.video.labeled_frame import LabeledFrame
+from feelvos_tf.video.masks import write_mask
 from feelvos_tf.video.scores import Scores
-
-
-def rows_of(folder):
-    with open(folder / "confidence.csv", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def labeled(labels, probabilities, ids=(1, 255), computed=None, kept=False):
@@ -85,7 +93,7 @@ def test_every_frame_and_object_has_a_row(frames, several, tmp_path):
     run_first(frames, several, tmp_path / "plain", Noisy())
     assert_same(masks(tmp_path / "out"), masks(tmp_path / "plain"))
     labels = masks(tmp_path / "out")
-    rows = rows_of(tmp_path / "out")
+    rows = confidence_rows(tmp_path / "out")
     firsts = {3: 2, 7: 9, 9: 2, 40: 5}
     expected = [(f"frame{i}", n) for i in range(12) for n, first in firsts.items() if i >= first]
     assert [(row["frame"], int(row["object"])) for row in rows] == expected
@@ -139,20 +147,69 @@ def test_a_frame_of_the_name_of_the_plot_has_its_mask(frames, first, tmp_path):
 def test_resuming_keeps_what_is_known(frames, several, tmp_path):
     unsure = unsure_at(frames, "frame4")
     run_first(frames, several, tmp_path / "whole", Scoring(unsure))
+    with pytest.raises(KeyboardInterrupt):
+        run_first(frames, several, tmp_path / "begun", Scoring(unsure, stop_at=0))
+    run_first(frames, several, tmp_path / "begun", Scoring(unsure), resume=True)
+    assert confidence_rows(tmp_path / "begun") == confidence_rows(tmp_path / "whole")
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         run_first(frames, several, out, Scoring(unsure, stop_at=5))
-    assert rows_of(out)
+    assert confidence_rows(out)
     _, lines = run_first(frames, several, out, Scoring(unsure), resume=True)
-    assert rows_of(out) == rows_of(tmp_path / "whole")
+    assert confidence_rows(out) == confidence_rows(tmp_path / "whole")
     assert lines[-1] == "look at frames frame4: the least sure ones"
     text = (out / "confidence.csv").read_text()
     (out / "confidence.csv").write_bytes(text.encode()[:90] + b"\xff,\x00\nframe4,3,7,nan\n")
     _, lines = run_first(frames, several, out, Scoring(unsure), resume=True)
-    known = {row["frame"] for row in rows_of(out) if row["margin"]}
+    known = {row["frame"] for row in confidence_rows(out) if row["margin"]}
     assert known and known < {f"frame{i}" for i in range(5)}  # the rest is not known any more
     run_first(frames, several, out, Scoring(unsure), overwrite=True)
-    assert rows_of(out) == rows_of(tmp_path / "whole")
+    assert confidence_rows(out) == confidence_rows(tmp_path / "whole")
+
+
+def test_frames_computed_backwards_have_theirs(frames, tmp_path):
+    """A mask in the middle: frames come in two passes, rows in the order of the video."""
+    folder, out = tmp_path / "given", tmp_path / "out"
+    folder.mkdir()
+    write_mask(folder / "frame6.png", square(3, 9))
+    unsure = unsure_at(frames, "frame1", "frame10")
+    options = {"direction": None, "write": ["matte"], "save_confidence": True}
+    _, lines = run(frames, folder, out, Scoring(unsure), **options)
+    rows, labels = confidence_rows(out), masks(out)
+    assert [(r["frame"], r["object"]) for r in rows] == [
+        (f"frame{i}", n) for i in range(12) for n in ("3", "9")
+    ]
+    for row in rows:
+        area = (labels[row["frame"]] == int(row["object"])).sum()
+        assert int(row["area"]) == area and (row["margin"] == "") == (area == 0)
+    assert lines[-1] == "look at frames frame1, frame10: the least sure ones"
+    for i in range(12):
+        for n in (3, 9):
+            matte = np.array(Image.open(out / "matte" / f"{n}" / f"frame{i}.png"))
+            own = labels[f"frame{i}"] == n
+            np.testing.assert_array_equal(
+                (matte > 127)[::4, ::4], own[::4, ::4] & (i not in (1, 10))
+            )
+        assert (out / "confidence" / f"frame{i}.png").exists()
+
+    for stop_at in (0, 2, 5, 7, 10):
+        with pytest.raises(KeyboardInterrupt):
+            run(frames, folder, tmp_path / "half", Scoring(unsure, stop_at=stop_at), **options)
+        _, said = run(frames, folder, tmp_path / "half", Scoring(unsure), resume=True, **options)
+        assert said[-1] == lines[-1]
+        assert contents(tmp_path / "half") == contents(out)
+        shutil.rmtree(tmp_path / "half")
+
+
+def test_backward_frames_without_a_mask_behind_them_have_no_margin(frames, first, tmp_path):
+    folder, out = tmp_path / "given", tmp_path / "out"
+    folder.mkdir()
+    write_mask(folder / "frame4.png", square(3))
+    run(frames, folder, out, Scoring(), direction="backward", write=["matte"])
+    known = {row["frame"]: row["margin"] != "" for row in confidence_rows(out)}
+    assert known == {f"frame{i}": i <= 4 for i in range(12)}
+    assert not np.array(Image.open(out / "matte" / "3" / "frame5.png")).any()
+    assert np.array(Image.open(out / "matte" / "3" / "frame0.png")).any()
 
 
 def test_pictures_of_confidence(frames, several, tmp_path):
@@ -187,7 +244,7 @@ def test_long_videos_are_drawn_and_written(tmp_path):
     with confidences:
         for _ in range(4001):
             confidences.add(labeled([[1]], probabilities, ids=(1,)))
-    assert len(rows_of(tmp_path)) == 4001
+    assert len(confidence_rows(tmp_path)) == 4001
     values = confidences.of_objects()[1]
     assert values.shape == (4001,) and not values.any()
     names = [str(i) for i in range(4001)]

@@ -60,6 +60,12 @@ def test_without_a_state_all_is_computed_again(frames, first, tmp_path, harm, sa
     assert_same(masks(tmp_path / "out"), masks(tmp_path / "whole"))
 
 
+def test_where_nothing_was_computed_nothing_is_said(frames, first, tmp_path):
+    summary, lines = run(frames, first, tmp_path / "out", Remembering(), resume=True)
+    assert summary.kept == 0 and len(masks(tmp_path / "out")) == 12
+    assert not any("computed again" in line for line in lines)
+
+
 def test_the_state_of_another_run_is_not_taken(frames, first, tmp_path):
     for name, settings in (("a", {"memory": 1}), ("b", {"memory": 2})):
         with pytest.raises(KeyboardInterrupt):
