@@ -42,7 +42,8 @@ class AdaptiveSegmenter(VideoSegmenter):
       model: the network, which stays as it is.
       adaptation: how it is fine-tuned; the defaults were measured (docs/adapt.md).
       report: told how far an adaptation is.
-      stopping: makes a block in which an event may be set that ends the adaptation early.
+      stopping: makes a block in which an event may be set that ends the adaptation early: its
+        training, which is tried then, or its trial.
       max_side: see VideoSegmenter; the network is fine-tuned at that size too.
       ignore_label: see VideoSegmenter.
       mixed_precision: see VideoSegmenter; training is in float32.
@@ -106,11 +107,16 @@ class AdaptiveSegmenter(VideoSegmenter):
                 report=self._report,
                 stop=stop,
             )
-        if before is None or not adapted.steps:
-            return Outcome(adapted.steps, adapted.loss, adapted.note, before, None, False)
-        self._take(adapted.weights)
-        frames = self._passed(passes, threading.Event())
-        self._take(self._adapter.given)
+            if before is None or not adapted.steps:
+                return Outcome(adapted.steps, adapted.loss, adapted.note, before, None, False)
+            # Who has ended the training early still wants to know what it is worth.
+            ended_early = stop.is_set()
+            self._take(adapted.weights)
+            frames = self._passed(passes, threading.Event() if ended_early else stop)
+            self._take(self._adapter.given)
+            if stop.is_set() and not ended_early:
+                note = "stopped before its trial ended; what it learned is left"
+                return Outcome(adapted.steps, adapted.loss, note, before, None, False, False)
         after = way_back(self, frames, _BEGINS, self._ignore_label)
         is_better = after is not None and after > before
         if is_better:

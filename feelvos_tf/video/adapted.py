@@ -53,6 +53,7 @@ class Outcome(NamedTuple):
         mean intersection over union, under the labels of itself and under those of the network as
         it was trained; None where that cannot be told.
       kept: whether the network is as it was trained, else it is as it came.
+      tried: whether nobody ended the trial before its time.
     """
 
     steps: int
@@ -61,13 +62,14 @@ class Outcome(NamedTuple):
     before: float | None
     after: float | None
     kept: bool
+    tried: bool = True
 
     def lines(self) -> list[str]:
         """What there is to tell people."""
         lines = [f"the adaptation {self.note}"] if self.note else []
         if self.before is None:
             return [*lines, "nothing was learned: no other frame leads back to a given mask"]
-        if not self.steps:
+        if not (self.steps and self.tried):
             return lines
         if self.after is None:
             return [*lines, f"not kept: after {self.steps} steps the objects are lost everywhere"]

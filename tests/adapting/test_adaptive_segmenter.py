@@ -69,7 +69,7 @@ def test_each_video_is_adapted_to_from_the_weights_given(model, segmenter, trial
     found = []
     for seed in (3, 4, 3):
         outcome = adapt(segmenter, clip(seed))
-        assert outcome[3:] == (0.5, 0.75, True) and outcome.steps == 2 and not outcome.note
+        assert outcome[3:6] == (0.5, 0.75, True) and outcome.steps == 2 and not outcome.note
         found.append(weights_of(segmenter.model))
     assert equal(found[0], found[2]) and not equal(found[0], found[1])
     assert not equal(weights_of(model), found[0])
@@ -109,7 +109,7 @@ def test_what_finds_given_masks_no_better_is_not_kept(model, segmenter, trials, 
 def test_a_video_without_a_way_leaves_the_network(model, segmenter, frames):
     drawn = clip(3)
     outcome = segmenter.adapt(lambda: labeled(segmenter, drawn.frames[:frames], drawn.masks[0]))
-    assert outcome[3:] == (None, None, False) and outcome.steps == 0
+    assert outcome[3:6] == (None, None, False) and outcome.steps == 0
     assert outcome.note == "ended after 0 of 2 steps: the objects make too few clips"
     assert equal(weights_of(model), weights_of(segmenter.model))
 
@@ -154,3 +154,26 @@ def test_an_event_of_the_block_ends_the_first_pass_too(model, monkeypatch):
 
     outcome = segmenter.adapt(stopping)
     assert outcome.steps == 0 and "stopped after 0 of 2" in outcome.note and not outcome.kept
+
+
+def test_an_event_ends_the_trial_and_what_was_learned_is_left(model, monkeypatch):
+    stop, drawn, passes = threading.Event(), clip(3), []
+    segmenter = AdaptiveSegmenter(model, SMALL, stopping=lambda: nullcontext(stop))
+    monkeypatch.setattr(adaptive, "way_back", lambda *all: 0.5)
+
+    def stopping():
+        passes.append([])
+        for index, (frame, mask) in enumerate(zip(drawn.frames, drawn.masks)):
+            if len(passes) == 2 and index == 3:
+                stop.set()
+            passes[-1].append(index)
+            yield PassedFrame(index, frame, mask, index == 0)
+
+    outcome = segmenter.adapt(stopping)
+    assert len(passes) == 2 and passes[1] == [0, 1, 2, 3]
+    assert outcome.steps == 2 and outcome.after is None and not outcome.kept
+    assert outcome.lines() == [
+        "the adaptation stopped before its trial ended; what it learned is left"
+    ]
+    for ours, given in zip(segmenter.model.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(ours, given)

@@ -177,6 +177,7 @@ def test_what_came_of_it_in_words():
     nothing = "nothing was learned: no other frame leads back to a given mask"
     assert lines(0, 0.5, "stopped", None, None, False) == ["the adaptation stopped", nothing]
     assert lines(0, 0.5, "stopped", 0.125, None, False) == ["the adaptation stopped"]
+    assert lines(9, 0.5, "stopped", 0.125, None, False, False) == ["the adaptation stopped"]
     lost = "not kept: after 9 steps the objects are lost everywhere"
     assert lines(9, 0.5, "", 0.125, None, False) == [lost]
 
