@@ -62,6 +62,7 @@ class _ScoredMerging(_Scored):
     def labels_of(
         self, frame: np.ndarray, logits: np.ndarray, object_ids: np.ndarray
     ) -> np.ndarray:
+        """Labels a frame, uint8 [H, W], and keeps the scores that the logits say."""
         method = cast(Any, self._segmenter)
         labels: np.ndarray = method.labels_of(frame, logits, object_ids)
         shares = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -169,15 +169,19 @@ class SegmentOutput:
         self._output.record(**{_ADAPTATION: dict(facts)})
 
     def stored(self, name: str) -> np.ndarray | None:
+        """The mask of a frame of which all is there, uint8 [H, W]; None where something lacks."""
+        labels = self.mask(name)
+        return labels if labels is not None and self.holds(name) else None
+
+    def mask(self, name: str) -> np.ndarray | None:
         """The mask of a finished frame, uint8 [H, W]; None where there is none that is valid."""
         path = self._writer.path(name)
         if not self._output.knows(path.name):  # not ours, whatever it is
             return None
         try:
-            labels = read_mask(path, self._size)
+            return read_mask(path, self._size)
         except InputError:
             return None  # to be written again, which is always right
-        return labels if self.holds(name) else None
 
     def kept_state(self, names: Iterable[str]) -> Kept:
         """The state of an earlier run, if all masks that it follows are there.

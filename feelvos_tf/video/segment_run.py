@@ -77,10 +77,9 @@ class SegmentRun:
     def look_through(self, source: FrameSource) -> None:
         """Takes finished masks, which came in another order, to pictures and sightings."""
         self._output.flush()
-        self._outputs.flush()
         with contextlib.closing(prefetch(source)) as frames:
             for frame in frames:
-                labels = self._output.stored(frame.name)
+                labels = self._output.mask(frame.name)
                 if labels is not None:
                     self._finished(frame, labels, kept=True, scores=None)
 

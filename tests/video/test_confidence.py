@@ -14,6 +14,7 @@ from segment_runs import (
     assert_same,
     confidence_rows,
     contents,
+    margins_of,
     masks,
     run,
     run_first,
@@ -199,6 +200,15 @@ def test_frames_computed_backwards_have_theirs(frames, tmp_path):
         assert said[-1] == lines[-1]
         assert contents(tmp_path / "half") == contents(out)
         shutil.rmtree(tmp_path / "half")
+
+
+def test_pictures_just_written_are_not_read_again(frames, first, tmp_path, monkeypatch):
+    def read(*arguments):
+        raise AssertionError("read again")
+
+    monkeypatch.setattr("feelvos_tf.video.mattes.is_gray_picture", read)
+    run(frames, first, tmp_path / "out", Scoring(), direction="both", write=["matte"])
+    assert len({frame for frame, _ in margins_of(tmp_path / "out")}) == 12
 
 
 def test_backward_frames_without_a_mask_behind_them_have_no_margin(frames, first, tmp_path):
